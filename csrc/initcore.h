@@ -1,0 +1,110 @@
+/* The C interface of initcore: what Cython reads.
+ *
+ * A fill writes to each element of an array the value that (key, draw, global index) gives it; see docs/stream.md.
+ * Nothing here prints, aborts, or holds state but the chosen instruction set. */
+#ifndef INITCORE_H
+#define INITCORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define IC_STREAM_VERSION 1
+#define IC_MAX_DIMS 64 /* NumPy's */
+#define IC_MAX_THREADS 1024
+
+typedef enum { IC_F64, IC_F32, IC_F16, IC_BF16, IC_U32, IC_N_DTYPES } ic_dtype;
+
+typedef enum {
+  IC_OK,
+  IC_NO_MEMORY,   /* nothing was written */
+  IC_INTERRUPTED, /* `poll` said so; the array is partly written */
+} ic_status;
+
+/* One stream and draw: every value is a function of these and of the element's index. */
+typedef struct {
+  uint32_t key[2];
+  uint32_t draw;
+  uint32_t plane; /* of the first attempt: 0, but for words apart from the values */
+} ic_stream;
+
+/* What is wrong with a distribution's parameters: `rule` is NULL if nothing is. */
+typedef struct {
+  int param;
+  const char *rule;
+} ic_problem;
+
+/* A strided array, and where its elements lie in the global array. Strides are in bytes and may have any sign. */
+typedef struct {
+  uint8_t *data;
+  ic_dtype dtype;
+  int swapped; /* the other byte order */
+  int ndim;
+  int64_t shape[IC_MAX_DIMS];
+  int64_t stride[IC_MAX_DIMS];
+  int64_t index_stride[IC_MAX_DIMS]; /* elements of the global array, in its C order */
+  uint64_t first_index;
+} ic_array;
+
+/* How to run: `poll` (or NULL) is called in the calling thread some ten times a second; nonzero stops the fill. */
+typedef struct {
+  int threads;
+  uint64_t streaming_bytes; /* arrays of this size and more are written past the caches */
+  int (*poll)(void *context);
+  void *context;
+} ic_run;
+
+void ic_init(void); /* once, before anything else */
+
+/* Distributions: rows of dist_table.h */
+int ic_dist_count(void);
+const char *ic_dist_name(int dist);
+const char *ic_dist_params(int dist); /* names, separated by spaces */
+int ic_dist_param_count(int dist);
+int ic_dist_fills(int dist, ic_dtype dtype);
+
+ic_problem ic_check(int dist, const double *params, ic_dtype dtype);
+/* The parameters have passed ic_check. */
+ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream, const ic_run *run);
+/* Eight bytes over and over: constants, and what memory can take */
+void ic_set_pattern(uint8_t *out, size_t bytes, uint64_t pattern, int streaming, int threads);
+uint64_t ic_cache_bytes(void); /* of the last level, or a guess */
+
+/* Orthogonal matrices: section 6 of the stream contract. The axes of the array are: matrices, their rows, and their
+ * columns, which may be several axes; its index strides count matrices, rows and columns. */
+typedef struct {
+  int64_t rows, columns; /* of each whole matrix */
+  int64_t first_matrix, first_row, first_column;
+  double gain; /* finite, and so are its values in the array's dtype */
+} ic_matrices;
+
+/* Before each poll the share of the work that is done, from 0 to 1, is written to `done`. */
+ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, const ic_stream *stream, const ic_run *run,
+                        double *done);
+
+/* Which elements of a block of a matrix are zero, so many in each column of the whole. The words of a half round are
+ * those of right_base (even half rounds) or left_base (odd ones) rows of the block's columns, one after the other. */
+typedef struct {
+  uint64_t rows, zeros;
+  uint32_t left_base, right_base; /* below 2^31, and left_base * right_base >= rows */
+  uint64_t first_row, row_count, column_count;
+  int half_rounds; /* even */
+  const uint32_t *words;
+} ic_sparse;
+
+void ic_sparse_mask(const ic_sparse *sparse, uint8_t *mask);
+
+/* Instruction sets: rows of isa_table.h that this processor has, fastest first */
+int ic_isa_count(void);
+const char *ic_isa_name(int isa);
+int ic_isa_current(void);
+void ic_isa_use(int isa);
+
+/* Elements below which a thread more does not pay: spawning and joining one costs what filling these does */
+#define IC_ELEMENTS_PER_THREAD (1 << 17)
+
+/* Doors for tests: Philox with any counter, key and number of rounds; normals from given words. */
+void ic_philox4x32(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out);
+void ic_normal_from_words_f32(const uint32_t *words, size_t pairs, float *out);
+void ic_normal_from_words_f64(const uint64_t *words, size_t pairs, double *out);
+
+#endif

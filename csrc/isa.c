@@ -1,0 +1,85 @@
+/* One instruction set: compiled once per row of isa_table.h, with IC_ISA its name and IC_VEC its vocabulary.
+ *
+ * All that this file defines is static but one const struct, so that nothing compiled for a newer processor can be
+ * linked in where an older one runs. */
+#include <math.h>
+#include <string.h>
+
+#include "compiler.h"
+#include "cpu.h"
+#include "dtypes.h"
+#include "kernels.h"
+#include "truncation.h"
+
+#include "kern/half.h"
+#include IC_VEC
+
+#include "kern/math.h"
+#include "kern/philox.h"
+#include "kern/listing.h"
+#include "kern/store.h"
+
+static const ic_problem ic_no_problem = {0, NULL};
+static ic_problem ic_problem_with(int param, const char *rule) { return (ic_problem){param, rule}; }
+
+#include "kern/doors.h"
+
+#define IC_DIST_BODIES
+#include "dist_table.h"
+
+#define IC_DOUBLE
+#include "kern/panel.h"
+#include "kern/panel.h"
+
+#define IC_PASTE2(a, b) a##b
+#define IC_PASTE(a, b) IC_PASTE2(a, b)
+#define IC_STRING2(a) #a
+#define IC_STRING(a) IC_STRING2(a)
+
+#define STEPS(n) {[IC_F64] = IC_COUNTERS * IC_FLIGHT64, [IC_F32] = (n), [IC_F16] = (n), [IC_BF16] = (n), [IC_U32] = (n)}
+#define PANEL_OPS(real)     \
+  {.gather = real##_gather, \
+   .turn = real##_turn,     \
+   .update = real##_update, \
+   .gram = real##_gram,     \
+   .factorise = real##_factorise_rounded}
+#define FILLS_WORDS(name) {[IC_U32] = name##_fill_u32}
+#define FILLS_FLOATS(name) \
+  {[IC_F64] = name##_fill_f64, [IC_F32] = name##_fill_f32, [IC_F16] = name##_fill_f16, [IC_BF16] = name##_fill_bf16}
+#define PREPARE(name)                                                               \
+  static ic_problem name##_prepare_any(const double *values, ic_dtype d, void *p) { \
+    _Static_assert(sizeof(name##_params) <= sizeof(ic_params), #name "_params");    \
+    return name##_prepare(values, d, p);                                            \
+  }
+#define IC_DIST_ROW(id, name, fills, count, params) PREPARE(name)
+#include "dist_table.h"
+
+_Static_assert(IC_MAX_STEP_BLOCKS >= IC_COUNTERS * IC_FLIGHT && IC_MAX_STEP_BLOCKS >= IC_COUNTERS * IC_FLIGHT_LIGHT &&
+                   IC_MAX_STEP_BYTES >= IC_COUNTERS * IC_FLIGHT64 * 32,
+               "steps");
+
+const ic_kernels IC_PASTE(ic_kernels_, IC_ISA) = {
+    .name = IC_STRING(IC_ISA),
+    .features = IC_FEATURES,
+    .step_blocks =
+        {
+#define IC_DIST_ROW(id, name, fills, count, params) [id] = STEPS(name##_GROUPS * IC_COUNTERS),
+#include "dist_table.h"
+        },
+    .prepare =
+        {
+#define IC_DIST_ROW(id, name, fills, count, params) [id] = name##_prepare_any,
+#include "dist_table.h"
+        },
+    .fill =
+        {
+#define IC_DIST_ROW(id, name, fills, count, params) [id] = FILLS_##fills(name),
+#include "dist_table.h"
+        },
+    .panel = {[IC_F64] = PANEL_OPS(f64), [IC_F32] = PANEL_OPS(f32)},
+    .fence = stream_fence,
+    .stream_pattern = stream_pattern,
+    .philox4x32 = philox4x32_door,
+    .normal_from_words_f32 = normal_from_words_f32,
+    .normal_from_words_f64 = normal_from_words_f64,
+};

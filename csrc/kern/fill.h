@@ -1,0 +1,162 @@
+/* The fills of one distribution, stamped out by its header: IC_DIST is its name, and it has defined
+ *
+ *   NAME_params                               what a kernel needs of the parameters
+ *   NAME_f32 { word[2 IC_PLANES]; value[2]; } a vector of pairs of elements, words in (plane by plane), values out
+ *   NAME_f32_step(pairs, params, step)        its work in ten steps, 0 to 9
+ *   NAME_f64, NAME_f64_step                   the same in double
+ *
+ * and IC_PLANES if it takes more than one word an element, IC_WORDS_ONLY if it fills with words, IC_LIGHT if its work
+ * is small beside Philox's, IC_BOUNDED if values outside params.low .. params.high are drawn again: the fills are then
+ * not stamped as kernels, but for kern/attempts.h, and set a bit of `inside` for each element that need not be.
+ * A batch's steps run between the Philox rounds of the batch after it. */
+
+#ifndef IC_PLANES
+#define IC_PLANES 1
+#endif
+#ifdef IC_LIGHT
+#define IC_GROUPS IC_FLIGHT_LIGHT
+#else
+#define IC_GROUPS IC_FLIGHT
+#endif
+#ifndef IC_NAME
+#define IC_NAME3(dist, what) dist##_##what
+#define IC_NAME2(dist, what) IC_NAME3(dist, what)
+#define IC_NAME(what) IC_NAME2(IC_DIST, what)
+#endif
+
+enum { IC_NAME(GROUPS) = IC_GROUPS };
+
+IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
+                               uint8_t *out, offset_list *outside, ic_dtype dtype, int listed, int streaming) {
+  enum { STEP_BLOCKS = IC_COUNTERS * IC_GROUPS };
+#define EACH for (int g = 0; g < IC_GROUPS; g++)
+  const size_t group_bytes = 4 * IC_COUNTERS * ic_itemsize(dtype);
+  const IC_NAME(params) p = *(const IC_NAME(params) *)(const void *)params;
+  const philox_keys keys = philox_schedule(stream);
+  philox_cursor cursor = philox_cursor_at(&keys, blocks, stream->plane, IC_PLANES, 0);
+  philox_group group[IC_GROUPS][IC_PLANES];
+  IC_NAME(f32) pairs[IC_GROUPS];
+  vu32 next[IC_GROUPS][2 * IC_PLANES];
+  offset_list offsets = outside ? *outside : (offset_list){NULL, 0};
+#ifdef IC_BOUNDED
+  uint32_t inside[IC_GROUPS]; /* of the batch before, listed while its successor's values are made */
+  EACH inside[g] = ~0u;
+  offsets.first -= IC_GROUPS * GROUP_BITS;
+#endif
+
+#define EACH_PLANE EACH for (int w = 0; w < IC_PLANES; w++)
+#define BITS(r)                                                                   \
+  if (r == 1) EACH_PLANE group[g][w] = philox_open(&cursor, &keys, g, w, listed); \
+  if (r > 1 && r < 9) EACH_PLANE philox_round(&group[g][w], &keys, r);            \
+  if (r == 9) EACH_PLANE philox_close_pairs(&group[g][w], &keys, &next[g][2 * w], &next[g][2 * w + 1]);
+#define BITS_AND_VALUES(r) BITS(r) EACH IC_NAME(f32_step)(&pairs[g], &p, r);
+#define FIVE(what) what(0) what(1) what(2) what(3) what(4)
+#define OTHER_FIVE(what) what(5) what(6) what(7) what(8) what(9)
+#define TEN(what) FIVE(what) OTHER_FIVE(what)
+
+  TEN(BITS)
+  for (size_t left = steps; left > 0; left--) {
+    EACH {
+      pairs[g] = (IC_NAME(f32)){.word = {next[g][0]}};
+      for (int i = 1; i < 2 * IC_PLANES; i++) pairs[g].word[i] = next[g][i];
+    }
+    if (left > 1) philox_cursor_advance(&cursor, STEP_BLOCKS, listed);
+    FIVE(BITS_AND_VALUES)
+#ifdef IC_BOUNDED
+    if (outside) list_outside(&offsets, inside, IC_GROUPS);
+#endif
+    OTHER_FIVE(BITS_AND_VALUES)
+    EACH store_pairs(out + (size_t)g * group_bytes, pairs[g].value, dtype, streaming);
+    out += IC_GROUPS * group_bytes;
+#ifdef IC_BOUNDED
+    if (outside) EACH inside[g] = f32_inside(pairs[g].value, (float)p.low, (float)p.high);
+#endif
+  }
+#ifdef IC_BOUNDED
+  if (outside) list_outside(&offsets, inside, IC_GROUPS);
+#endif
+#undef EACH
+#undef EACH_PLANE
+#undef BITS
+#undef BITS_AND_VALUES
+  if (outside) *outside = offsets;
+}
+
+#ifndef IC_WORDS_ONLY
+IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
+                               uint8_t *out, offset_list *outside, int listed, int streaming) {
+  enum { STEP_BLOCKS = IC_COUNTERS * IC_FLIGHT64, GROUP_BYTES = 4 * IC_COUNTERS * 8 };
+  const IC_NAME(params) p = *(const IC_NAME(params) *)(const void *)params;
+  const philox_keys keys = philox_schedule(stream);
+  philox_cursor cursor = philox_cursor_at(&keys, blocks, stream->plane, IC_PLANES, 1);
+  philox_group half[IC_FLIGHT64][2 * IC_PLANES]; /* high and low ones by turns */
+  IC_NAME(f64) pairs[IC_FLIGHT64][2];
+  vu64 next[IC_FLIGHT64][IC_PLANES][4];
+  offset_list offsets = outside ? *outside : (offset_list){NULL, 0};
+
+#define EACH for (int g = 0; g < IC_FLIGHT64; g++)
+#define EACH_HALF EACH for (int h = 0; h < 2 * IC_PLANES; h++)
+#define BITS(r)                                                                 \
+  if (r == 1) EACH_HALF half[g][h] = philox_open(&cursor, &keys, g, h, listed); \
+  if (r > 1 && r < 9) EACH_HALF philox_round(&half[g][h], &keys, r);            \
+  if (r == 9)                                                                   \
+    EACH for (int w = 0; w < IC_PLANES; w++) philox_close_join(half[g][2 * w], half[g][2 * w + 1], &keys, next[g][w]);
+#define BITS_AND_VALUES(r) BITS(r) EACH for (int i = 0; i < 2; i++) IC_NAME(f64_step)(&pairs[g][i], &p, r);
+
+  TEN(BITS)
+  for (size_t left = steps; left > 0; left--) {
+    EACH for (int i = 0; i < 2; i++) {
+      pairs[g][i] = (IC_NAME(f64)){.word = {next[g][0][2 * i]}};
+      for (int w = 0; w < 2 * IC_PLANES; w++) pairs[g][i].word[w] = next[g][w / 2][2 * i + w % 2];
+    }
+    if (left > 1) philox_cursor_advance(&cursor, STEP_BLOCKS, listed);
+    TEN(BITS_AND_VALUES)
+    EACH {
+      const vf64 quad[4] = {pairs[g][0].value[0], pairs[g][0].value[1], pairs[g][1].value[0], pairs[g][1].value[1]};
+      f64_store_quads(out + g * GROUP_BYTES, quad, streaming);
+#ifdef IC_BOUNDED
+      if (outside) {
+        const uint32_t inside = f64_inside(quad, p.low, p.high);
+        list_outside(&offsets, &inside, 1);
+      }
+#endif
+    }
+    out += IC_FLIGHT64 * GROUP_BYTES;
+  }
+#undef EACH
+#undef EACH_HALF
+#undef BITS
+#undef BITS_AND_VALUES
+  if (outside) *outside = offsets;
+}
+#endif
+
+#ifndef IC_BOUNDED
+#define IC_KERNEL(suffix, fill, ...)                                                                            \
+  static void IC_NAME(suffix)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, \
+                              uint8_t *out, int streaming) {                                                    \
+    if (blocks.list)                                                                                            \
+      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, __VA_ARGS__ 1, 0);                                \
+    else                                                                                                        \
+      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, __VA_ARGS__ 0, streaming);                        \
+  }
+#define WITH(dtype) dtype, /* an argument and its comma */
+#ifdef IC_WORDS_ONLY
+IC_KERNEL(fill_u32, fill32, WITH(IC_U32))
+#else
+IC_KERNEL(fill_f32, fill32, WITH(IC_F32))
+IC_KERNEL(fill_f16, fill32, WITH(IC_F16))
+IC_KERNEL(fill_bf16, fill32, WITH(IC_BF16))
+IC_KERNEL(fill_f64, fill64, )
+#endif
+#undef IC_KERNEL
+#undef WITH
+#endif
+
+#undef TEN
+#undef IC_GROUPS
+#undef IC_PLANES
+#undef IC_DIST
+#undef IC_LIGHT
+#undef IC_WORDS_ONLY
+#undef IC_BOUNDED

@@ -1,0 +1,75 @@
+/* What one instruction set offers: a const struct of functions, one per row of dist_table.h and dtype. */
+#ifndef IC_KERNELS_H
+#define IC_KERNELS_H
+
+#include "initcore.h"
+
+/* Blocks of four elements: consecutive ones from `first`, whose high words are all the same, or those of a list. */
+typedef struct {
+  uint64_t first;
+  const uint64_t *list;
+} ic_blocks;
+
+/* A distribution's parameters as its kernels want them; each has its own view of the bytes. */
+typedef struct {
+  double bytes[18];
+} ic_params;
+
+/* Writes `steps` times `step_blocks` blocks; streaming: past the caches, `out` on a 64-byte boundary. */
+typedef void (*ic_fill_kernel)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
+                               uint8_t *out, int streaming);
+typedef ic_problem (*ic_prepare_function)(const double *values, ic_dtype dtype, void *params);
+
+enum {
+#define IC_DIST_ROW(id, name, fills, count, params) IC_DIST_##name = id,
+#include "dist_table.h"
+  IC_N_DISTS
+};
+
+/* Products with a panel of Householder reflectors, in one working precision; see kern/panel.h. Panels and strips are
+ * row by row, a panel's rows `pitch` elements apart, a strip's all IC_STRIP_BYTES; no more than IC_CHUNK_ROWS at once.
+ */
+enum { IC_PANEL_WIDTH = 64, IC_CHUNK_ROWS = 64, IC_STRIP_BYTES = 192 };
+
+typedef struct {
+  const void *rows;
+  size_t pitch, row_count, width;
+  int top;           /* whether these are a panel's first rows: lower triangular */
+  const void *ahead; /* rows that are wanted next: fetched meanwhile */
+} ic_chunk;
+
+typedef struct {
+  /* products += panel' strip */
+  void (*gather)(const ic_chunk *panel, const void *strip, void *products);
+  /* turned = factor products */
+  void (*turn)(const void *factor, size_t width, const void *products, void *turned);
+  /* strip -= panel turned; the rows of the strip from `ahead` on are wanted next */
+  void (*update)(const ic_chunk *panel, const void *turned, void *strip, const void *ahead);
+  /* gram += panel' panel on and over the diagonal, in float64; `widened` has room for a chunk in float64 */
+  void (*gram)(const ic_chunk *panel, double *widened, double *gram);
+  /* The upper triangular factor of a panel with that Gram product, by columns: in float64, and rounded */
+  void (*factorise)(const double *gram, size_t width, double *exact, void *factor);
+} ic_panel_ops;
+
+typedef struct {
+  const char *name;
+  uint32_t features; /* of the processor, all needed: IC_HAS_* of cpu.h */
+  unsigned step_blocks[IC_N_DISTS][IC_N_DTYPES];
+  ic_prepare_function prepare[IC_N_DISTS];
+  ic_fill_kernel fill[IC_N_DISTS][IC_N_DTYPES];
+  ic_panel_ops panel[2]; /* by dtype: IC_F64, IC_F32 */
+  void (*fence)(void);   /* after streaming stores */
+  void (*stream_pattern)(uint8_t *out, size_t bytes, uint64_t pattern);
+  void (*philox4x32)(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out);
+  void (*normal_from_words_f32)(const uint32_t *words, size_t pairs, float *out);
+  void (*normal_from_words_f64)(const uint64_t *words, size_t pairs, double *out);
+} ic_kernels;
+
+enum { IC_MAX_STEP_BLOCKS = 32, IC_MAX_STEP_BYTES = 1024 }; /* of any kernel; isa.c asserts it */
+
+#define IC_ISA_ROW(name) extern const ic_kernels ic_kernels_##name;
+#include "isa_table.h"
+
+const ic_kernels *ic_kernels_current(void);
+
+#endif

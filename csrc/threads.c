@@ -1,0 +1,103 @@
+#if !defined(_WIN32)
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include "threads.h"
+
+typedef struct {
+  void (*task)(void *context, int thread);
+  void *context;
+  int thread;
+} assignment;
+
+#if defined(_WIN32)
+
+#define WIN32_LEAN_AND_MEAN
+#include <process.h>
+#include <windows.h>
+
+typedef HANDLE thread_handle;
+
+static unsigned __stdcall run(void *argument) {
+  const assignment *a = argument;
+  a->task(a->context, a->thread);
+  return 0;
+}
+static int spawn(thread_handle *handle, assignment *a) {
+  *handle = (HANDLE)_beginthreadex(NULL, 0, run, a, 0, NULL);
+  return *handle != NULL;
+}
+static void join(thread_handle handle) {
+  WaitForSingleObject(handle, INFINITE);
+  CloseHandle(handle);
+}
+int64_t ic_nanoseconds(void) {
+  LARGE_INTEGER ticks, per_second;
+  QueryPerformanceCounter(&ticks);
+  QueryPerformanceFrequency(&per_second);
+  return (int64_t)((double)ticks.QuadPart / (double)per_second.QuadPart * 1e9);
+}
+typedef int signal_mask;
+static void block_signals(signal_mask *before) { *before = 0; }
+static void restore_signals(const signal_mask *before) { (void)before; }
+
+#else
+
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+typedef pthread_t thread_handle;
+
+static void *run(void *argument) {
+  const assignment *a = argument;
+  a->task(a->context, a->thread);
+  return NULL;
+}
+static int spawn(thread_handle *handle, assignment *a) { return pthread_create(handle, NULL, run, a) == 0; }
+static void join(thread_handle handle) { pthread_join(handle, NULL); }
+
+int64_t ic_nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Signals are the caller's: a spawned thread inherits a mask that blocks all of them. */
+typedef sigset_t signal_mask;
+static void block_signals(signal_mask *before) {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, before);
+}
+static void restore_signals(const signal_mask *before) { pthread_sigmask(SIG_SETMASK, before, NULL); }
+
+#endif
+
+void ic_parallel(int threads, void (*task)(void *context, int thread), void *context) {
+  thread_handle handles[IC_MAX_THREADS];
+  assignment assignments[IC_MAX_THREADS];
+  int spawned = 0;
+  if (threads > IC_MAX_THREADS) threads = IC_MAX_THREADS;
+  if (threads > 1) {
+    signal_mask before;
+    block_signals(&before);
+    for (int i = 1; i < threads; i++) {
+      assignments[i] = (assignment){task, context, i};
+      if (!spawn(&handles[spawned], &assignments[i])) break;
+      spawned++;
+    }
+    restore_signals(&before);
+  }
+  task(context, 0);
+  for (int i = 0; i < spawned; i++) join(handles[i]);
+}
+
+#if defined(_MSC_VER) && !defined(__clang__)
+int64_t ic_claim(int64_t *counter) { return _InterlockedExchangeAdd64((volatile long long *)counter, 1); }
+int ic_load(const int *value) { return *(const volatile int *)value; }
+void ic_store(int *value, int to) { _InterlockedExchange((volatile long *)value, to); }
+#else
+int64_t ic_claim(int64_t *counter) { return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
+int ic_load(const int *value) { return __atomic_load_n(value, __ATOMIC_RELAXED); }
+void ic_store(int *value, int to) { __atomic_store_n(value, to, __ATOMIC_RELAXED); }
+#endif

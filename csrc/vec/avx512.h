@@ -1,0 +1,197 @@
+/* AVX-512 (F, BW, DQ, VL): 8 Philox counters, 16 float or 8 double lanes.
+ *
+ * Philox words live in the low halves of 64-bit lanes, where the widening multiply reads them; the high
+ * halves hold whatever is left. Lane 2i carries counter i and lane 2i+1 counter 4+i, so that two unpack
+ * steps bring a pair of vectors into the order of the stream. */
+#if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512DQ__) || !defined(__AVX512VL__)
+#error "compile this instruction set with -mavx512f -mavx512bw -mavx512dq -mavx512vl"
+#endif
+#include <immintrin.h>
+
+#define IC_FEATURES (IC_HAS_AVX2 | IC_HAS_AVX512)
+#define IC_COUNTERS 8
+#define IC_FLIGHT 3       /* groups of counters in flight: 3 beats 2 and 4 by 4 % on Zen 4 */
+#define IC_FLIGHT_LIGHT 4 /* where a value takes only a few operations more than its bits */
+#define IC_FLIGHT64 1     /* in double precision, where a group takes two Philox planes */
+#define IC_LANES32 (2 * IC_COUNTERS)
+#define IC_LANES64 IC_COUNTERS
+#define IC_TILE_ROWS 8 /* by 3 vectors of sums: with one row of 3 and a broadcast, 28 of 32 registers */
+
+typedef __m512i vctr, vprod, vu32, vu64;
+typedef __m512 vf32;
+typedef __m512d vf64;
+typedef __mmask16 vm32;
+typedef __mmask8 vm64;
+
+/* Philox words and 64-bit products */
+IC_INLINE vctr ctr_set1(uint32_t x) { return _mm512_set1_epi32((int)x); }
+IC_INLINE vctr ctr_lanes(uint64_t first) {
+  return _mm512_add_epi64(_mm512_set1_epi64((long long)first), _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
+}
+IC_INLINE void ctr_load(const uint64_t *blocks, vctr *low, vctr *high) {
+  *low = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), _mm512_loadu_si512(blocks));
+  *high = _mm512_srli_epi64(*low, 32);
+}
+IC_INLINE vprod ctr_mul(vctr a, vctr b) { return _mm512_mul_epu32(a, b); }
+IC_INLINE vctr ctr_xor(vctr a, vctr b) { return _mm512_xor_si512(a, b); }
+IC_INLINE vctr ctr_xor3(vctr a, vctr b, vctr c) { return _mm512_ternarylogic_epi32(a, b, c, 0x96); }
+IC_INLINE vprod prod_add(vprod p, uint64_t x) { return _mm512_add_epi64(p, _mm512_set1_epi64((long long)x)); }
+IC_INLINE vctr prod_high(vprod p) { return _mm512_srli_epi64(p, 32); }
+IC_INLINE vctr prod_low(vprod p) { return p; }
+
+/* Two words of each counter side by side, the first in the even lane */
+IC_INLINE vu32 prod_pair_high(vprod a, vprod b) { return _mm512_mask_shuffle_epi32(b, 0x5555, a, _MM_PERM_DDBB); }
+IC_INLINE vu32 prod_pair_low(vprod a, vprod b) { return _mm512_mask_shuffle_epi32(a, 0xAAAA, b, _MM_PERM_CCAA); }
+IC_INLINE vu32 ctr_pair(vctr a, vctr b) { return prod_pair_low(a, b); }
+IC_INLINE vu64 ctr_join(vctr low, vctr high) { return prod_pair_low(low, high); }
+IC_INLINE vu32 u32_set1_pair(uint32_t even, uint32_t odd) {
+  return _mm512_set1_epi64((long long)((uint64_t)odd << 32 | even));
+}
+
+/* 32-bit integers */
+#define u32_shl(a, n) _mm512_slli_epi32(a, n)
+#define u32_shr(a, n) _mm512_srli_epi32(a, n)
+IC_INLINE vu32 u32_set1(uint32_t x) { return _mm512_set1_epi32((int)x); }
+IC_INLINE vu32 u32_add(vu32 a, vu32 b) { return _mm512_add_epi32(a, b); }
+IC_INLINE vu32 u32_sub(vu32 a, vu32 b) { return _mm512_sub_epi32(a, b); }
+IC_INLINE vu32 u32_and(vu32 a, vu32 b) { return _mm512_and_si512(a, b); }
+IC_INLINE vu32 u32_xor3(vu32 a, vu32 b, vu32 c) { return _mm512_ternarylogic_epi32(a, b, c, 0x96); }
+IC_INLINE vm32 u32_bit30(vu32 a) { return _mm512_test_epi32_mask(a, _mm512_set1_epi32(0x40000000)); }
+IC_INLINE vm32 u32_not_negative(vu32 a) { return _mm512_testn_epi32_mask(a, _mm512_set1_epi32((int)0x80000000)); }
+
+/* float32 */
+IC_INLINE vf32 f32_set1(float x) { return _mm512_set1_ps(x); }
+IC_INLINE vf32 f32_from_i32(vu32 a) { return _mm512_cvtepi32_ps(a); }
+/* a whole number; 2^31 becomes -2^31 */
+IC_INLINE vu32 f32_to_i32(vf32 a) { return _mm512_cvtps_epi32(a); }
+IC_INLINE vu32 f32_bits(vf32 a) { return _mm512_castps_si512(a); }
+IC_INLINE vf32 f32_from_bits(vu32 a) { return _mm512_castsi512_ps(a); }
+IC_INLINE vf32 f32_mul(vf32 a, vf32 b) { return _mm512_mul_ps(a, b); }
+IC_INLINE vf32 f32_fma(vf32 a, vf32 b, vf32 c) { return _mm512_fmadd_ps(a, b, c); }
+IC_INLINE vf32 f32_sqrt(vf32 a) { return _mm512_sqrt_ps(a); }
+IC_INLINE vf32 f32_min(vf32 a, vf32 b) { return _mm512_min_ps(a, b); }
+/* floor(log2 |a|), and |a| scaled by a power of two into [1/2, 1) */
+IC_INLINE vf32 f32_exponent(vf32 a) { return _mm512_getexp_ps(a); }
+IC_INLINE vf32 f32_half_mantissa(vf32 a) {
+  return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(a), _mm512_set1_epi32(0x007fffff),
+                                                       _mm512_set1_epi32(0x3f000000), 0xEA));
+}
+/* a with its sign turned where the top bit of s is set */
+IC_INLINE vf32 f32_flip(vf32 a, vu32 s) {
+  return _mm512_castsi512_ps(
+      _mm512_ternarylogic_epi32(_mm512_castps_si512(a), s, _mm512_set1_epi32((int)0x80000000), 0x78));
+}
+IC_INLINE vf32 f32_select(vm32 m, vf32 a, vf32 b) { return _mm512_mask_mov_ps(b, m, a); }
+IC_INLINE vf32 f32_sub_or(vm32 m, vf32 a, vf32 b, vf32 other) { return _mm512_mask_sub_ps(other, m, a, b); }
+IC_INLINE vf32 f32_fma_or_zero(vm32 m, vf32 a, vf32 b, vf32 c) { return _mm512_maskz_fmadd_ps(m, a, b, c); }
+
+IC_INLINE vf32 f32_sub(vf32 a, vf32 b) { return _mm512_sub_ps(a, b); }
+IC_INLINE vf32 f32_add(vf32 a, vf32 b) { return _mm512_add_ps(a, b); }
+/* x where a < b, else y */
+IC_INLINE vf32 f32_if_less(vf32 a, vf32 b, vf32 x, vf32 y) {
+  return _mm512_mask_mov_ps(y, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), x);
+}
+/* A bit for each of a group's elements, in the order of the stream: low <= value <= high. NaN is outside. */
+IC_INLINE uint32_t f32_bits_inside(vf32 v, vf32 low, vf32 high) {
+  return _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(v, low, _CMP_GE_OQ), v, high, _CMP_LE_OQ);
+}
+IC_INLINE uint32_t f32_inside(const vf32 value[2], float low, float high) {
+  const vf32 l = f32_set1(low), h = f32_set1(high);
+  return f32_bits_inside(_mm512_unpacklo_ps(value[0], value[1]), l, h) |
+         f32_bits_inside(_mm512_unpackhi_ps(value[0], value[1]), l, h) << 16;
+}
+
+/* 64-bit integers and float64 */
+#define u64_shl(a, n) _mm512_slli_epi64(a, n)
+IC_INLINE vu64 u64_set1(uint64_t x) { return _mm512_set1_epi64((long long)x); }
+IC_INLINE vu64 u64_add(vu64 a, vu64 b) { return _mm512_add_epi64(a, b); }
+IC_INLINE vu64 u64_and(vu64 a, vu64 b) { return _mm512_and_si512(a, b); }
+IC_INLINE vm64 u64_bit62(vu64 a) { return _mm512_test_epi64_mask(a, _mm512_set1_epi64(1LL << 62)); }
+IC_INLINE vm64 u64_not_negative(vu64 a) {
+  return _mm512_testn_epi64_mask(a, _mm512_set1_epi64((long long)(1ULL << 63)));
+}
+IC_INLINE vf64 f64_set1(double x) { return _mm512_set1_pd(x); }
+/* the top 53 bits as an integer: unsigned, and in two's complement */
+IC_INLINE vf64 f64_from_top53(vu64 a) { return _mm512_cvtepi64_pd(_mm512_srli_epi64(a, 11)); }
+IC_INLINE vf64 f64_from_top53_signed(vu64 a) { return _mm512_cvtepi64_pd(_mm512_srai_epi64(a, 11)); }
+IC_INLINE vf64 f64_mul(vf64 a, vf64 b) { return _mm512_mul_pd(a, b); }
+IC_INLINE vf64 f64_fma(vf64 a, vf64 b, vf64 c) { return _mm512_fmadd_pd(a, b, c); }
+IC_INLINE vf64 f64_sqrt(vf64 a) { return _mm512_sqrt_pd(a); }
+IC_INLINE vf64 f64_min(vf64 a, vf64 b) { return _mm512_min_pd(a, b); }
+IC_INLINE vf64 f64_exponent(vf64 a) { return _mm512_getexp_pd(a); }
+IC_INLINE vf64 f64_half_mantissa(vf64 a) {
+  return _mm512_castsi512_pd(_mm512_ternarylogic_epi64(_mm512_castpd_si512(a), _mm512_set1_epi64(0x000fffffffffffff),
+                                                       _mm512_set1_epi64(0x3fe0000000000000), 0xEA));
+}
+IC_INLINE vf64 f64_flip(vf64 a, vu64 s) {
+  return _mm512_castsi512_pd(
+      _mm512_ternarylogic_epi64(_mm512_castpd_si512(a), s, _mm512_set1_epi64((long long)(1ULL << 63)), 0x78));
+}
+IC_INLINE vf64 f64_sub(vf64 a, vf64 b) { return _mm512_sub_pd(a, b); }
+IC_INLINE vf64 f64_add(vf64 a, vf64 b) { return _mm512_add_pd(a, b); }
+IC_INLINE vf64 f64_if_less(vf64 a, vf64 b, vf64 x, vf64 y) {
+  return _mm512_mask_mov_pd(y, _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ), x);
+}
+IC_INLINE vf64 f64_select(vm64 m, vf64 a, vf64 b) { return _mm512_mask_mov_pd(b, m, a); }
+IC_INLINE vf64 f64_sub_or(vm64 m, vf64 a, vf64 b, vf64 other) { return _mm512_mask_sub_pd(other, m, a, b); }
+IC_INLINE vf64 f64_fma_or_zero(vm64 m, vf64 a, vf64 b, vf64 c) { return _mm512_maskz_fmadd_pd(m, a, b, c); }
+
+/* Stores: 4 * IC_COUNTERS elements in the order of the stream. Streaming ones need a 64-byte boundary. */
+IC_INLINE void bytes_store(uint8_t *out, __m512i v, int streaming) {
+  if (streaming)
+    _mm512_stream_si512((__m512i *)(void *)out, v);
+  else
+    _mm512_storeu_si512(out, v);
+}
+IC_INLINE void u32_store_pairs(uint8_t *out, vu32 even, vu32 odd, int streaming) {
+  bytes_store(out, _mm512_unpacklo_epi32(even, odd), streaming);
+  bytes_store(out + 64, _mm512_unpackhi_epi32(even, odd), streaming);
+}
+IC_INLINE void f32_store_pairs(uint8_t *out, vf32 even, vf32 odd, int streaming) {
+  u32_store_pairs(out, _mm512_castps_si512(even), _mm512_castps_si512(odd), streaming);
+}
+IC_INLINE void f16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int streaming) {
+  const __m256i low = _mm512_cvtps_ph(_mm512_unpacklo_ps(even, odd), _MM_FROUND_TO_NEAREST_INT);
+  const __m256i high = _mm512_cvtps_ph(_mm512_unpackhi_ps(even, odd), _MM_FROUND_TO_NEAREST_INT);
+  bytes_store(out, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1), streaming);
+}
+/* The high halves of even and odd, as 16-bit elements */
+IC_INLINE void high16_store_pairs(uint8_t *out, vu32 even, vu32 odd, int streaming) {
+  const __m512i pairs = _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi32(even, 16), odd);
+  bytes_store(out, _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), pairs), streaming);
+}
+/* Word by word of each counter, to counter by counter */
+IC_INLINE void f64_in_order(const vf64 z[4], vf64 v[4]) {
+  const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+  const __m512i second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+  const __m512d a = _mm512_unpacklo_pd(z[0], z[1]), b = _mm512_unpacklo_pd(z[2], z[3]);
+  const __m512d c = _mm512_unpackhi_pd(z[0], z[1]), d = _mm512_unpackhi_pd(z[2], z[3]);
+  v[0] = _mm512_permutex2var_pd(a, first, b);
+  v[1] = _mm512_permutex2var_pd(a, second, b);
+  v[2] = _mm512_permutex2var_pd(c, first, d);
+  v[3] = _mm512_permutex2var_pd(c, second, d);
+}
+IC_INLINE void f64_store_quads(uint8_t *out, const vf64 z[4], int streaming) {
+  vf64 v[4];
+  f64_in_order(z, v);
+  for (int i = 0; i < 4; i++) bytes_store(out + 64 * i, _mm512_castpd_si512(v[i]), streaming);
+}
+IC_INLINE uint32_t f64_bits_inside(vf64 v, vf64 low, vf64 high) {
+  return _mm512_mask_cmp_pd_mask(_mm512_cmp_pd_mask(v, low, _CMP_GE_OQ), v, high, _CMP_LE_OQ);
+}
+IC_INLINE uint32_t f64_inside(const vf64 z[4], double low, double high) {
+  const vf64 l = f64_set1(low), h = f64_set1(high);
+  vf64 v[4];
+  f64_in_order(z, v);
+  return f64_bits_inside(v[0], l, h) | f64_bits_inside(v[1], l, h) << 8 | f64_bits_inside(v[2], l, h) << 16 |
+         f64_bits_inside(v[3], l, h) << 24;
+}
+/* Lanes as they come */
+IC_INLINE vu32 u32_load(const uint32_t *p) { return _mm512_loadu_si512(p); }
+IC_INLINE vf32 f32_load(const float *p) { return _mm512_loadu_ps(p); }
+IC_INLINE void f32_store(float *p, vf32 a) { _mm512_storeu_ps(p, a); }
+IC_INLINE vu64 u64_load(const uint64_t *p) { return _mm512_loadu_si512(p); }
+IC_INLINE vf64 f64_load(const double *p) { return _mm512_loadu_pd(p); }
+IC_INLINE void f64_store(double *p, vf64 a) { _mm512_storeu_pd(p, a); }
+
+static void stream_fence(void) { _mm_sfence(); }

@@ -1,0 +1,20 @@
+/* A strided array seen with as few axes as can be. */
+#ifndef IC_VIEW_H
+#define IC_VIEW_H
+
+#include "initcore.h"
+
+typedef struct {
+  int64_t length, stride, index_stride; /* elements, bytes, elements of the global array */
+} ic_axis;
+
+typedef struct {
+  int ndim; /* at least 1 */
+  ic_axis axis[IC_MAX_DIMS + 1];
+  int64_t size;
+} ic_view;
+
+/* Drops axes of length 1 and joins neighbours that are one in memory and in the global index alike. */
+ic_view ic_view_of(const ic_array *array);
+
+#endif

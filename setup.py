@@ -1,0 +1,98 @@
+"""Compiles csrc/isa.c once per instruction set; everything else is in pyproject.toml."""
+
+import os
+import subprocess
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from glob import glob
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+X86 = ("x86_64", "amd64")
+ARM = ("aarch64", "arm64")
+# name, machines, flags of gcc and clang, of gcc alone, of MSVC
+ISAS = [
+    ("scalar", None, [], [], []),
+    # 20 %: its sixteen registers hold three groups of counters if live ranges are kept short
+    ("avx2", X86, ["-mavx2", "-mfma", "-mf16c"], ["-flive-range-shrinkage"], ["/arch:AVX2"]),
+    ("avx512", X86, ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"], [], ["/arch:AVX512"]),
+    ("neon", ARM, [], [], []),
+]
+
+#: The machine that is compiled for, which need not be the one that compiles
+MACHINE = os.environ.get("ARCHFLAGS", sysconfig.get_platform()).replace("-", " ").split()[-1].lower()
+BUILT = [row for row in ISAS if row[1] is None or MACHINE in row[1]]
+DEFINES = [(f"IC_BUILT_{row[0]}", "1") for row in BUILT]
+
+GCC = [
+    "-std=c11",
+    "-O3",
+    "-ffp-contract=off",
+    "-fno-fast-math",
+    "-fno-math-errno",
+    "-fno-lto",
+    "-fno-tree-slp-vectorize",
+    "-fvisibility=hidden",
+]
+MSVC = ["/std:c11", "/O2", "/fp:precise", "/GL-"]
+WARNINGS = ["-Wall", "-Wextra", "-Wconversion"]
+if os.environ.get("INITCORE_WERROR"):
+    WARNINGS.append("-Werror")
+if os.environ.get("INITCORE_SANITIZE"):
+    GCC += ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={os.environ['INITCORE_SANITIZE']}"]
+
+
+def is_gcc(compiler: list[str]) -> bool:
+    """Whether a command is gcc itself: clang answers to the name too, but not to all of gcc's options."""
+    version = subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=False).stdout
+    return "Free Software Foundation" in version
+
+
+class BuildExt(build_ext):
+    """Compiles the core by hand, since an Extension has one list of flags for all its sources."""
+
+    def build_extension(self, ext: Extension) -> None:
+        msvc = self.compiler.compiler_type == "msvc"
+        flags = MSVC if msvc else GCC + WARNINGS
+        gcc_alone = not msvc and is_gcc(self.compiler.compiler)
+
+        def compile_core(
+            sources: list[str], directory: str, macros: list[tuple[str, str]], more: list[str]
+        ) -> list[str]:
+            return self.compiler.compile(
+                sources,
+                output_dir=os.path.join(self.build_temp, directory),
+                include_dirs=["csrc"],
+                macros=DEFINES + macros,
+                extra_postargs=flags + more,
+                depends=ext.depends,
+            )
+
+        core = sorted(set(glob("csrc/*.c")) - {"csrc/isa.c"})
+        jobs: list[tuple[list[str], str, list[tuple[str, str]], list[str]]] = [(core, "core", [], [])]
+        for name, _, unix, gcc, cl in BUILT:
+            macros = [("IC_ISA", name), ("IC_VEC", f'"vec/{name}.h"')]
+            jobs.append((["csrc/isa.c"], name, macros, cl if msvc else unix + gcc * gcc_alone))
+        with ThreadPoolExecutor() as pool:
+            ext.extra_objects += [o for objects in pool.map(lambda job: compile_core(*job), jobs) for o in objects]
+        ext.extra_compile_args = MSVC if msvc else GCC
+        if os.environ.get("INITCORE_SANITIZE"):
+            ext.extra_link_args = [f"-fsanitize={os.environ['INITCORE_SANITIZE']}"]
+        super().build_extension(ext)
+
+
+core = Extension(
+    "initcore._core",
+    ["src/initcore/_core.pyx"],
+    include_dirs=["csrc", numpy.get_include()],
+    define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_22_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_1_23_API_VERSION")],
+    depends=[*glob("csrc/**/*.[ch]", recursive=True), "src/initcore/_machine.pxi"],
+    libraries=[] if os.name == "nt" else ["m", "pthread"],
+)
+setup(
+    ext_modules=cythonize([core], language_level=3, compiler_directives={"freethreading_compatible": True}),
+    cmdclass={"build_ext": BuildExt},
+)

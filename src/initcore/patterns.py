@@ -1,0 +1,224 @@
+"""Initializers whose pattern is fixed, and the sparse one.
+
+As those of :mod:`initcore.initializers` they fill `out` in place, or the `shard` of a global array that it is, return
+it, and raise TypeError or ValueError, with nothing written, if it cannot be filled. Those that draw nothing take arrays
+of any dtype.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from initcore import _core
+from initcore.initializers import bits_, normal_
+from initcore.shards import Shard
+from initcore.streams import RngLike
+
+__all__ = ["constant_", "dirac_", "eye_", "ones_", "sparse_", "zeros_"]
+
+A = TypeVar("A", bound=NDArray[Any])
+
+
+def constant_(out: A, val: complex, *, shard: Shard | None = None) -> A:
+    """Fill with a value.
+
+    Parameters
+    ----------
+    val : number
+        NaN and infinities are values like others.
+
+    Raises
+    ------
+    ValueError
+        If a finite value overflows the dtype, or is no value of it.
+
+    Examples
+    --------
+    >>> import initcore, numpy as np
+    >>> initcore.constant_(np.empty(3), 0.5)
+    array([0.5, 0.5, 0.5])
+    """
+    _core.check_target(out, shard)
+    if isinstance(val, (complex, np.complexfloating)) and out.dtype.kind != "c":
+        raise ValueError(f"val={val!r} is no value of {out.dtype}")
+    with np.errstate(all="ignore"):
+        try:
+            value = np.asarray(val).astype(out.dtype)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise ValueError(f"val={val!r} is no value of {out.dtype}: {error}") from None
+    held, wanted = complex(value), complex(val)
+    if (value.dtype.kind in "iub" and held != wanted) or (_is_finite(wanted) and not _is_finite(held)):
+        raise ValueError(f"val={val!r} is no value of {out.dtype}")
+    if out.flags.forc and not out.dtype.hasobject and out.itemsize in (1, 2, 4, 8):
+        _core.set_pattern(out, int(np.full(8 // out.itemsize, value, out.dtype).view(np.uint64)[0]))
+    else:
+        out[...] = value
+    return out
+
+
+def _is_finite(value: complex) -> bool:
+    return math.isfinite(value.real) and math.isfinite(value.imag)
+
+
+def zeros_(out: A, *, shard: Shard | None = None) -> A:
+    """Fill with zeros.
+
+    Examples
+    --------
+    >>> import initcore, numpy as np
+    >>> initcore.zeros_(np.empty(3))
+    array([0., 0., 0.])
+    """
+    return constant_(out, 0, shard=shard)
+
+
+def ones_(out: A, *, shard: Shard | None = None) -> A:
+    """Fill with ones.
+
+    Examples
+    --------
+    >>> import initcore, numpy as np
+    >>> initcore.ones_(np.empty(3))
+    array([1., 1., 1.])
+    """
+    return constant_(out, 1, shard=shard)
+
+
+def _offset(out: NDArray[Any], shard: Shard | None) -> tuple[int, ...]:
+    return (0,) * out.ndim if shard is None else shard.offset
+
+
+def eye_(out: A, *, shard: Shard | None = None) -> A:
+    """Fill a matrix with the identity, cut or padded with zeros if it is not square.
+
+    Raises
+    ------
+    ValueError
+        If `out` does not have two dimensions.
+
+    Examples
+    --------
+    >>> import initcore, numpy as np
+    >>> initcore.eye_(np.empty((2, 3)))
+    array([[1., 0., 0.],
+           [0., 1., 0.]])
+    """
+    _core.check_target(out, shard)
+    if out.ndim != 2:
+        raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {out.shape}")
+    (row, column), (rows, columns) = _offset(out, shard), out.shape
+    zeros_(out, shard=shard)
+    diagonal = np.arange(max(row, column), min(row + rows, column + columns))
+    out[diagonal - row, diagonal - column] = 1
+    return out
+
+
+def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
+    """Fill a convolution's weights so that it passes its input on: as ``torch.nn.init.dirac_`` 2.13.
+
+    Parameters
+    ----------
+    out : ndarray, shape (out, in / groups, *kernel)
+        Of three to five dimensions.
+    groups : int
+        Each group of output channels passes on the first channels of its inputs.
+
+    Raises
+    ------
+    ValueError
+        If there are other than three to five dimensions, or the number of output channels is no multiple of `groups`.
+
+    Notes
+    -----
+    The tap is at ``size // 2`` of each axis: of an even number of taps the right one of the middle two.
+
+    Examples
+    --------
+    >>> import initcore, numpy as np
+    >>> initcore.dirac_(np.empty((2, 2, 3)))[:, :, 1]
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    shape = _core.check_target(out, shard)
+    if len(shape) not in (3, 4, 5):
+        raise ValueError(f"Only tensors with 3, 4, or 5 dimensions are supported, got shape {shape}")
+    if isinstance(groups, bool) or groups < 1 or shape[0] % groups:
+        raise ValueError(f"dim 0 must be divisible by groups, got shape {shape} and groups={groups!r}")
+    if 0 in shape:
+        return out
+    zeros_(out, shard=shard)
+    channels = shape[0] // groups
+    passed = np.arange(min(channels, shape[1]))
+    for group in range(groups):
+        places = [group * channels + passed, passed, *(np.full_like(passed, size // 2) for size in shape[2:])]
+        local = [place - start for place, start in zip(places, _offset(out, shard), strict=True)]
+        here = np.logical_and.reduce([(p >= 0) & (p < size) for p, size in zip(local, out.shape, strict=True)])
+        out[tuple(p[here] for p in local)] = 1
+    return out
+
+
+def sparse_(out: A, sparsity: float, std: float = 0.01, *, rng: RngLike = None, shard: Shard | None = None) -> A:
+    """Fill a matrix with normals, and with zeros at random places: so many in each column.
+
+    Parameters
+    ----------
+    out : ndarray, shape (rows, columns)
+    sparsity : float
+        From 0 to 1: ``ceil(sparsity * rows)`` of each column's elements are zero.
+    std : float
+        Of the others; they have the values that ``normal_(out, 0, std)`` gives them.
+
+    Raises
+    ------
+    ValueError
+        If `out` does not have two dimensions, `sparsity` is not in [0, 1] or `std` is out of :func:`normal_`'s range.
+
+    Notes
+    -----
+    As ``torch.nn.init.sparse_`` 2.13, after J. Martens, "Deep learning via Hessian-free optimization", ICML 2010.
+    Which rows are zero in a column is a pseudorandom permutation of the rows, found for each element alone, so that a
+    shard needs no more than itself; see ``docs/stream.md``.
+
+    Examples
+    --------
+    >>> import initcore, numpy as np
+    >>> w = initcore.sparse_(np.empty((10, 4)), 0.25, rng=0)
+    >>> (w == 0).sum(axis=0)
+    array([3, 3, 3, 3])
+    """
+    shape = _core.check_target(out, shard)
+    if len(shape) != 2:
+        raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {shape}")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparsity must be from 0 to 1, got {sparsity!r}")
+    draw = _core.take(rng)
+    normal_(out, 0.0, std, rng=draw, shard=shard)
+    row, column = _offset(out, shard)
+    left_base = math.isqrt(max(shape[0] - 1, 0)) + 1
+    right_base = max(1, -(-shape[0] // left_base))
+    half_rounds = 24 if shape[0] < 1024 else 8  # of few rows 12 leave a bias of 0.2 %; many mix in fewer
+    bases = (right_base, left_base) * (half_rounds // 2)
+    step = max(1, _WORDS // sum(bases))
+    zeros, rows = math.ceil(sparsity * shape[0]), max(1, _MASK // max(1, min(step, out.shape[1])))
+    for start in range(0, out.shape[1], step):
+        part = out[:, start : start + step]
+        columns = slice(column + start, column + start + part.shape[1])
+        words, done = np.empty((sum(bases), part.shape[1]), np.uint32), 0
+        for i, base in enumerate(bases):
+            words_of_all = Shard((base, shape[1]), np.s_[:, columns])
+            bits_(words[done : done + base], rng=draw.at_plane(_FIRST_PLANE + i), shard=words_of_all)
+            done += base
+        for top in range(0, out.shape[0], rows):
+            block = part[top : top + rows]
+            count = block.shape[0]
+            block[_core.sparse_mask(shape[0], zeros, left_base, right_base, row + top, count, half_rounds, words)] = 0
+    return out
+
+
+_WORDS = 1 << 17  # of round functions at a time: 512 KiB, which stay in the second-level cache
+_MASK = 1 << 20  # elements at a time
+_FIRST_PLANE = 0x60000000  # and the 23 after it

@@ -1,0 +1,136 @@
+"""Shards: parts of an array that may never exist whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from operator import index
+from types import EllipsisType
+from typing import Any, SupportsIndex, TypeAlias
+
+__all__ = ["Index", "ShapeLike", "Shard", "as_shape"]
+
+ShapeLike: TypeAlias = "SupportsIndex | Iterable[SupportsIndex]"
+Index: TypeAlias = "slice | EllipsisType | tuple[slice | EllipsisType, ...]"
+
+MOST_DIMENSIONS = 64  # NumPy's
+MOST_ELEMENTS = 2**63 - 1
+
+
+def as_shape(shape: ShapeLike) -> tuple[int, ...]:
+    """Return a shape as a tuple of ints, refusing what no array can have."""
+    sizes = shape if isinstance(shape, Iterable) else (shape,)
+    try:
+        whole = tuple(index(size) for size in sizes)
+    except TypeError:
+        raise TypeError(f"a shape must be an int or a sequence of ints, not {shape!r}") from None
+    if any(size < 0 for size in whole):
+        raise ValueError(f"a shape must not have negative sizes: {whole}")
+    if len(whole) > MOST_DIMENSIONS:
+        raise ValueError(f"an array has at most {MOST_DIMENSIONS} dimensions, got {len(whole)}")
+    if math.prod(whole) > MOST_ELEMENTS or max(whole, default=0) > MOST_ELEMENTS:
+        raise ValueError(f"an array has at most 2**63 - 1 elements, but the shape is {whole}")
+    return whole
+
+
+class Shard:
+    """A block of a global array, wherever it is filled.
+
+    Parameters
+    ----------
+    global_shape : int or sequence of int
+        Shape of the whole, of at most 2**63 - 1 elements. Fans are taken from it.
+    index : slice or tuple of slice
+        Which block, as ``numpy.s_[...]`` gives it: missing axes are whole, ``...`` and negative bounds as in NumPy;
+        steps other than 1 and ints are refused, and so are bounds outside the global shape.
+
+    Attributes
+    ----------
+    global_shape, shape, offset : tuple of int
+        Shape of the whole, shape of the block, and where it starts.
+
+    Raises
+    ------
+    TypeError
+        If `index` has anything but slices and one ``...``.
+    ValueError
+        If it has a step, too many axes, or leaves the global shape.
+
+    Examples
+    --------
+    >>> import initcore, numpy as np
+    >>> shard = initcore.Shard((6, 4), np.s_[2:5])
+    >>> shard.shape, shard.offset
+    ((3, 4), (2, 0))
+    >>> whole = initcore.normal((6, 4), rng=0)
+    >>> bool(np.array_equal(initcore.normal(shard, rng=0), whole[2:5]))
+    True
+    """
+
+    __slots__ = ("global_shape", "offset", "shape")
+    global_shape: tuple[int, ...]
+    shape: tuple[int, ...]
+    offset: tuple[int, ...]
+
+    def __init__(self, global_shape: ShapeLike, index: Index = ...) -> None:
+        whole = as_shape(global_shape)
+        bounds = [_bounds(part, size, whole, index) for part, size in zip(_per_axis(index, whole), whole, strict=True)]
+        object.__setattr__(self, "global_shape", whole)
+        object.__setattr__(self, "offset", tuple(start for start, _ in bounds))
+        object.__setattr__(self, "shape", tuple(stop - start for start, stop in bounds))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a Shard is immutable; make another one instead of setting {name!r}")
+
+    @property
+    def index(self) -> tuple[slice, ...]:
+        """The block as slices of the whole, one for each axis."""
+        return tuple(slice(start, start + size) for start, size in zip(self.offset, self.shape, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Shard):
+            return NotImplemented
+        return (self.global_shape, self.offset, self.shape) == (other.global_shape, other.offset, other.shape)
+
+    def __hash__(self) -> int:
+        return hash((Shard, self.global_shape, self.offset, self.shape))
+
+    def __repr__(self) -> str:
+        slices = ", ".join(f"{start}:{start + size}" for start, size in zip(self.offset, self.shape, strict=True))
+        return f"Shard({self.global_shape}, numpy.s_[{slices or '...'}])"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Shard, (self.global_shape, self.index)
+
+
+def _per_axis(index: Any, whole: tuple[int, ...]) -> tuple[slice, ...]:
+    """One slice for each axis."""
+    parts = index if isinstance(index, tuple) else (index,)
+    for part in parts:
+        if part is not ... and not isinstance(part, slice):
+            raise TypeError(f"a shard's index is made of slices, as numpy.s_[2:4, :], not of {part!r}")
+    if parts.count(...) > 1:
+        raise ValueError(f"a shard's index has at most one '...': {index}")
+    missing = len(whole) - len(parts) + parts.count(...)
+    if missing < 0:
+        raise ValueError(f"a shard's index has {len(parts)} axes, but the global shape is {whole}")
+    at = parts.index(...) if ... in parts else len(parts)
+    return (*parts[:at], *[slice(None)] * missing, *parts[at + 1 :])
+
+
+def _bounds(part: slice, size: int, whole: tuple[int, ...], all_parts: Any) -> tuple[int, int]:
+    """Where a slice of one axis starts and stops."""
+    if part.step is not None and index(part.step) != 1:
+        raise ValueError(f"a shard's slices have step 1, not {part}")
+
+    def absolute(bound: Any, default: int) -> int:
+        if bound is None:
+            return default
+        place = index(bound)
+        place += size if place < 0 else 0
+        if not 0 <= place <= size:
+            raise ValueError(f"the shard {all_parts} leaves the global shape {whole}")
+        return place
+
+    start, stop = absolute(part.start, 0), absolute(part.stop, size)
+    return start, max(start, stop)

@@ -1,0 +1,245 @@
+"""Streams of random words, and the meaning of ``rng=``."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from functools import lru_cache
+from operator import index
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from initcore import _core
+
+__all__ = ["Generator", "RngLike", "Stream", "default_generator", "manual_seed", "resolve"]
+
+RngLike: TypeAlias = "int | Stream | Generator | _core.Draw | None"
+
+
+def _integer(value: Any, what: str) -> int:
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{what}, not {value!r} of type {type(value).__name__}")
+    return index(value)
+
+
+def _seed(value: Any) -> int:
+    seed = _integer(value, "a seed must be an int")
+    if seed < 0:
+        raise ValueError(f"a seed must not be negative, got {seed}")
+    return seed
+
+
+def _part(value: Any) -> str | int:
+    return str(value) if isinstance(value, str) else _integer(value, "a part of a path must be a str or an int")
+
+
+def _path_words(part: str | int) -> tuple[int, ...]:
+    data = b"s:" + part.encode() if isinstance(part, str) else b"i:" + str(part).encode("ascii")
+    digest = hashlib.blake2b(data, digest_size=16).digest()
+    return tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
+
+
+class Stream(_core.KeyedStream):
+    """An immutable stream of random numbers, named by a seed and a path.
+
+    The value of element ``i`` of an array is a function of the stream and ``i`` alone. Streams of different paths are
+    independent, so a parameter that is drawn from a stream of its own name keeps its values whatever else is drawn.
+
+    Parameters
+    ----------
+    seed : int
+        Of any size, not negative.
+    *path : str or int
+        The parts of a name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the seed is not such an int, or a part neither a str nor an int.
+
+    Notes
+    -----
+    The key is ``numpy.random.SeedSequence(seed, spawn_key=stream.spawn_key).generate_state(2)``; see
+    ``docs/stream.md``.
+
+    Examples
+    --------
+    >>> import initcore
+    >>> stream = initcore.Stream(0) / "layers" / 3
+    >>> stream == initcore.Stream(0, "layers", 3)
+    True
+    >>> stream.key
+    (3444166837, 2887142998)
+    """
+
+    __slots__ = ("path", "seed")
+    seed: int
+    path: tuple[str | int, ...]
+
+    def __init__(self, seed: int, *path: str | int) -> None:
+        object.__setattr__(self, "seed", _seed(seed))
+        object.__setattr__(self, "path", tuple(map(_part, path)))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a Stream is immutable; make another one instead of setting {name!r}")
+
+    def __truediv__(self, part: str | int) -> Stream:
+        return Stream(self.seed, *self.path, part)
+
+    @property
+    def spawn_key(self) -> tuple[int, ...]:
+        """What went into SeedSequence beside the seed: four words for each part of the path."""
+        return tuple(word for part in self.path for word in _path_words(part))
+
+    def _derive_key(self) -> tuple[int, int]:
+        return _key(self.seed, self.spawn_key)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Stream):
+            return NotImplemented
+        return (self.seed, self.path) == (other.seed, other.path)
+
+    def __hash__(self) -> int:
+        return hash((Stream, self.seed, self.path))
+
+    def __repr__(self) -> str:
+        return f"Stream({', '.join(map(repr, (self.seed, *self.path)))})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Stream, (self.seed, *self.path)
+
+
+@lru_cache(maxsize=1024)
+def _key(seed: int, spawn_key: tuple[int, ...]) -> tuple[int, int]:
+    first, second = np.random.SeedSequence(seed, spawn_key=spawn_key).generate_state(2, np.uint32)
+    return int(first), int(second)
+
+
+@lru_cache(maxsize=128)
+def _stream_of(seed: int) -> Stream:
+    return Stream(seed)
+
+
+class Generator(_core.DrawCounter):
+    """A source that gives other numbers each time, as ``torch.Generator`` and ``numpy.random.Generator`` do.
+
+    Each fill takes the next draw of the generator's stream: the first fill of ``Generator(s)`` is that of
+    ``Stream(s)``. Threads may share a generator: no two fills get the same draw.
+
+    Parameters
+    ----------
+    seed : int or Stream
+        An int `s` stands for ``Stream(s)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `seed` is neither.
+
+    Examples
+    --------
+    >>> import initcore, numpy as np
+    >>> generator = initcore.Generator(0)
+    >>> a, b = (initcore.normal(4, rng=generator) for _ in range(2))
+    >>> bool(np.array_equal(a, initcore.normal(4, rng=0))), bool(np.array_equal(a, b)), generator.draw
+    (True, False, 2)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, seed: int | Stream) -> None:
+        self._begin(seed if isinstance(seed, Stream) else Stream(seed), 0)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What to save and to set again to draw the same numbers: seed, path and the number of the next draw."""
+        return {"seed": self.stream.seed, "path": self.stream.path, "draw": self.draw}
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        draw = _integer(state["draw"], "a draw must be an int")
+        if not 0 <= draw <= 2**32:
+            raise ValueError(f"a draw must be from 0 to 2**32, got {draw}")
+        self._begin(Stream(state["seed"], *state["path"]), draw)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Generator, (self.stream.seed,), self.state
+
+    def __repr__(self) -> str:
+        return f"<Generator of {self.stream!r} at draw {self.draw}>"
+
+
+_lock = threading.Lock()
+_default: Generator | None = None
+_default_is_ours = False
+
+
+def default_generator() -> Generator:
+    """Return the generator that ``rng=None`` stands for, seeded from the operating system unless by `manual_seed`."""
+    global _default, _default_is_ours
+    with _lock:
+        if _default is None:
+            _default, _default_is_ours = Generator(int.from_bytes(os.urandom(16), "little")), True
+        return _default
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed the generator that ``rng=None`` stands for, and return it.
+
+    Parameters
+    ----------
+    seed : int
+        Of any size, not negative.
+
+    Examples
+    --------
+    >>> import initcore
+    >>> _ = initcore.manual_seed(0)
+    >>> bool((initcore.normal(3) == initcore.normal(3, rng=0)).all())
+    True
+    """
+    global _default, _default_is_ours
+    with _lock:
+        _default, _default_is_ours = Generator(seed), False
+        return _default
+
+
+def _after_fork() -> None:
+    """Give a child its own numbers, unless its parent's seed was asked for."""
+    global _lock, _default
+    _lock = threading.Lock()
+    if _default_is_ours:
+        _default = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def resolve(rng: Any) -> Stream | Generator:
+    """Return what ``rng=`` stands for.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not an int >= 0, a Stream, a Generator or None.
+    """
+    if rng is None:
+        return default_generator()
+    if isinstance(rng, (Stream, Generator)):
+        return rng
+    if isinstance(rng, (bool, np.bool_)) or not hasattr(rng, "__index__"):
+        kind = type(rng)
+        raise TypeError(
+            "rng must be an int >= 0, an initcore.Stream, an initcore.Generator or None, "
+            f"not {rng!r} of type {kind.__module__}.{kind.__qualname__}"
+        )
+    return _stream_of(_seed(rng))
