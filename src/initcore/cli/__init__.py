@@ -1,0 +1,38 @@
+"""The command line: ``initcore``, or ``python -m initcore``. One file per command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from initcore import __version__
+from initcore.cli import bench, fill, info
+from initcore.cli.arguments import Parser, UsageError
+
+__all__ = ["main"]
+
+COMMANDS = (bench, fill, info)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 2 for a wrong argument, 1 for a failure, 130 if interrupted."""
+    parser = Parser(prog="initcore", description="Fill very large matrices with random numbers of the right scale.")
+    parser.add_argument("--version", action="version", version=f"initcore {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_to(commands)
+    try:
+        args = parser.parse_args(argv)
+        status: int = args.run(args)
+        return status
+    except UsageError as error:
+        return _complain(error, 2)
+    except (MemoryError, OSError) as error:
+        return _complain(error, 1)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+
+
+def _complain(error: object, status: int) -> int:
+    print("initcore:", *str(error).split(), file=sys.stderr)  # on one line, whatever the error's own form
+    return status

@@ -1,0 +1,65 @@
+"""What the commands' arguments have in common."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
+
+import initcore
+
+if TYPE_CHECKING:
+    Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
+class UsageError(Exception):
+    """What the user asked for cannot be: one line says why."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises its errors, and knows options by their whole names only."""
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__(**{"allow_abbrev": False, **settings})  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """Read a shape, as 128256x4096 or 128256,4096."""
+    if not re.fullmatch(r"\d+([x,]\d+)*", text):
+        raise argparse.ArgumentTypeError(f"a shape is written 128256x4096 or 128256,4096, not {text!r}")
+    return tuple(map(int, re.split("[x,]", text)))
+
+
+def positive(text: str) -> int:
+    """Read an integer above 0."""
+    if not re.fullmatch(r"\d[\d_]*", text) or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be an integer above 0, not {text!r}")
+    return int(text)
+
+
+def add_machine_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `machine` takes: they change how long a command takes, never what it gives."""
+    parser.add_argument("--threads", type=positive, metavar="N", help="how many threads a fill may use")
+    parser.add_argument("--isa", metavar="NAME", help=f"instruction set, one of {', '.join(initcore.isas())}")
+
+
+@contextmanager
+def machine(threads: int | None, isa: str | None) -> Iterator[None]:
+    """Use so many threads and an instruction set, then those of before."""
+    before = initcore.get_num_threads(), initcore.isa()
+    try:
+        initcore.set_num_threads(before[0] if threads is None else threads)
+        initcore.use_isa(before[1] if isa is None else isa)
+    except ValueError as error:
+        initcore.set_num_threads(before[0])
+        raise UsageError(error) from None
+    try:
+        yield
+    finally:
+        initcore.set_num_threads(before[0])
+        initcore.use_isa(before[1])

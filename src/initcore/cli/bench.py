@@ -1,0 +1,233 @@
+"""``initcore bench``: how long fills take, beside memory, NumPy and torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+
+from initcore import _core
+from initcore.cli.arguments import UsageError, add_machine_options, machine, positive
+from initcore.cli.cases import LAYERS, Case, Layer, case_of, square
+from initcore.cli.catalog import Initializer, catalog, find
+from initcore.cli.info import environment
+from initcore.cli.measure import available_bytes, bandwidth, median_seconds
+from initcore.cli.peers import PEERS
+from initcore.cli.report import LEAST_WIDTH, Report, Row
+from initcore.cli.terminal import make_console, make_progress
+from initcore.new import as_dtype
+
+if TYPE_CHECKING:
+    from initcore.cli.arguments import Commands
+
+__all__ = ["add_to", "run"]
+
+DTYPES = ("float64", "float32", "float16", "bfloat16")
+SHARE_OF_MEMORY = 0.8  # the rest is for peers' buffers and for everyone else
+
+DESCRIPTION = """
+Fill the largest layers of real models, or as many elements as --size says, with every initializer; show the time, the
+share of the memory bandwidth, and how many times as long NumPy and torch take. Some minutes for everything.
+"""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much to measure."""
+
+    seconds: float  # for each initializer, array and peer
+    peer_elements: int
+    most_side: int  # of matrices whose cost grows faster than their size
+
+
+THOROUGH = Effort(0.25, 1 << 24, 4096)
+QUICK = Effort(0.03, 1 << 20, 1024)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One initializer on one array."""
+
+    layer: Layer
+    shape: tuple[int, ...]
+    initializer: Initializer
+    case: Case
+    dtype: np.dtype[Any]
+
+    @property
+    def elements(self) -> int:
+        """Of the array."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Of the array."""
+        return self.elements * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        return f"{self.initializer.name}_ on {self.layer.name} {'x'.join(map(str, self.shape))} {self.dtype}"
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("bench", help="measure fills beside memory, NumPy and torch", description=DESCRIPTION)
+    parser.add_argument("--quick", action="store_true", help="less than 20 seconds: one matrix, two dtypes")
+    parser.add_argument("--size", type=positive, metavar="N", help="fill a square matrix of about N elements")
+    parser.add_argument("--init", action="append", metavar="NAME", help="an initializer; may be given again")
+    parser.add_argument("--dtype", action="append", choices=DTYPES, help="may be given again; bits are uint32 anyway")
+    parser.add_argument("--no-peers", action="store_true", help="leave NumPy and torch out")
+    parser.add_argument("--json", metavar="FILE", help="write JSON; - for standard output, without a table")
+    add_machine_options(parser)
+    parser.set_defaults(run=run)
+
+
+def _layers(args: argparse.Namespace) -> Sequence[Layer]:
+    if args.size:
+        return [square(args.size)]
+    if args.quick:
+        # in two-byte dtypes twice the caches
+        return [Layer("matrix", (math.ceil(_core.CACHE_BYTES / 4096), 4096))]
+    return LAYERS
+
+
+def _dtypes(args: argparse.Namespace) -> list[str]:
+    """The dtypes asked for, or those there are."""
+    if args.dtype:
+        return [name for name in DTYPES if name in args.dtype]
+    here = [name for name in DTYPES if name != "bfloat16" or find_spec("ml_dtypes")]
+    return ["float32", here[-1]] if args.quick else here
+
+
+def _cells(args: argparse.Namespace, effort: Effort) -> Iterator[Cell]:
+    names = [name.removesuffix("_") for name in args.init] if args.init else catalog()
+    initializers = [find(name) for name in dict.fromkeys(names)]
+    try:
+        dtypes = {name: as_dtype(name) for name in [*_dtypes(args), "uint32"]}
+    except ImportError as error:
+        raise UsageError(error) from None
+    for layer in _layers(args):
+        for initializer in initializers:
+            case = case_of(initializer.name)
+            for name in [case.dtype] if case.dtype else _dtypes(args):
+                yield Cell(layer, case.shape(layer.shape, effort.most_side), initializer, case, dtypes[name])
+
+
+@dataclass
+class Bench:
+    """Measures cells in one buffer, large enough for each of them."""
+
+    buffer: NDArray[Any]
+    effort: Effort
+    report: Report
+    peer_times: dict[tuple[object, ...], float | None] = field(default_factory=dict)
+
+    def measure(self, cell: Cell) -> None:
+        """Add a cell to the report, or say why it cannot be filled."""
+        array = self._array(cell)
+        fill, settings = cell.initializer.fill, dict(cell.case.settings)
+        if cell.initializer.draws:
+            settings["rng"] = 0
+        try:
+            seconds, repeats = median_seconds(lambda: fill(array, **settings), self.effort.seconds)
+        except (MemoryError, TypeError, ValueError) as error:
+            self.report.skipped.append(f"{cell}: {error}")
+            return
+        peers = {peer: self._peer_time(peer, cell, array) for peer in self.report.peers}
+        name, dtype = cell.initializer.name + "_", cell.dtype.name
+        row = Row(cell.layer.name, cell.shape, name, dtype, cell.elements, cell.nbytes, seconds, repeats, peers)
+        self.report.rows.append(row)
+
+    def _array(self, cell: Cell) -> NDArray[Any]:
+        array: NDArray[Any] = self.buffer[: cell.nbytes].view(cell.dtype).reshape(cell.shape)
+        return array
+
+    def _peer_time(self, peer: str, cell: Cell, array: NDArray[Any]) -> float | None:
+        """Nanoseconds an element, measured once for all layers that give a peer the same work."""
+        if cell.case.bound == "draws":
+            array = array[: max(1, self.effort.peer_elements // math.prod(cell.shape[1:]))]
+        of = (peer, cell.initializer.name, cell.dtype, array.shape)
+        if of not in self.peer_times:
+            self.peer_times[of] = self._measured(peer, cell, array)
+        return self.peer_times[of]
+
+    def _measured(self, peer: str, cell: Cell, array: NDArray[Any]) -> float | None:
+        run = PEERS[peer](cell.initializer.name, array, cell.case.settings)
+        if run is None:
+            return None
+        try:
+            return median_seconds(run, self.effort.seconds)[0] * 1e9 / array.size
+        except (MemoryError, RuntimeError, ValueError):  # such as torch's QR, which knows no half precision
+            return None
+
+
+def _fitting(cells: list[Cell], report: Report) -> list[Cell]:
+    """Leave out what does not fit in memory, and say so."""
+    available = available_bytes()
+    if available is None:
+        return cells
+    fits = [cell.nbytes <= SHARE_OF_MEMORY * available for cell in cells]
+    reasons = [
+        f"{cell.layer.name} {cell.dtype}: needs {cell.nbytes / 1e9:.2f} GB, {available / 1e9:.2f} GB are available"
+        for cell, fit in zip(cells, fits, strict=True)
+        if not fit
+    ]
+    report.skipped += dict.fromkeys(reasons)
+    return [cell for cell, fit in zip(cells, fits, strict=True) if fit]
+
+
+def _measure_all(cells: list[Cell], effort: Effort, report: Report) -> None:
+    beyond_caches = 8 * _core.CACHE_BYTES
+    buffer = np.empty(max([beyond_caches, *(cell.nbytes for cell in cells)]), np.uint8)
+    for start in range(0, buffer.size, beyond_caches):  # touched before anything is timed; in parts, for Ctrl-C
+        _core.set_bytes(buffer[start : start + beyond_caches], 1, False)
+    report.bandwidth = bandwidth(buffer[:beyond_caches], 4 * effort.seconds)
+    bench = Bench(buffer, effort, report)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), "{task.description}")
+    with make_progress(*columns) as bar:
+        task = bar.add_task("", total=len(cells))
+        for cell in cells:
+            bar.update(task, description=str(cell))
+            bench.measure(cell)
+            bar.advance(task)
+
+
+def _write_results(report: Report, target: str | None) -> None:
+    if target != "-":
+        console = make_console()
+        console.width = max(console.width, LEAST_WIDTH)
+        console.print(report.table())
+    for reason in report.skipped:
+        print(f"skipped: {reason}", file=sys.stderr)
+    if target == "-":
+        print(json.dumps(report.as_json(), indent=2))
+    elif target:
+        Path(target).write_text(json.dumps(report.as_json(), indent=2) + "\n")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, and show what was measured even if it was interrupted."""
+    effort = QUICK if args.quick else THOROUGH
+    if args.json and not Path(args.json).absolute().parent.is_dir():
+        raise UsageError(f"--json: {args.json} is in no directory")
+    with machine(args.threads, args.isa):
+        peers = [] if args.no_peers else [name for name in PEERS if find_spec(name)]
+        report = Report(environment(), peers, effort.peer_elements)
+        cells = _fitting(list(_cells(args, effort)), report)
+        try:
+            _measure_all(cells, effort, report)
+            status = 0
+        except KeyboardInterrupt:
+            print("initcore: interrupted", file=sys.stderr)
+            status = 130
+    _write_results(report, args.json)
+    return status

@@ -1,0 +1,104 @@
+"""The initializers there are, and the parameters they take: read from their signatures."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import initcore
+from initcore.cli.arguments import UsageError
+
+__all__ = ["Initializer", "catalog", "find"]
+
+NOT_SETTINGS = {"out", "progress", "rng", "shard"}
+# A block of rows costs an orthogonal fill the whole matrix, and a sparse one the permutations of all its columns.
+DEAR_BY_ROWS = {"delta_orthogonal", "orthogonal", "sparse"}
+
+
+def _number(text: str) -> complex:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return complex(text)
+
+
+def _truth(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]
+
+
+def _fans(text: str) -> tuple[float, float]:
+    fan_in, fan_out = map(float, text.split(","))
+    return fan_in, fan_out
+
+
+# By the annotation of a parameter: how it is read, and what that takes
+READERS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "bool": (_truth, "true or false"),
+    "int": (int, "an integer"),
+    "int | None": (int, "an integer"),
+    "float": (float, "a number"),
+    "str": (str, "a word"),
+    "complex": (_number, "a number"),
+    "Fans | None": (_fans, "fan_in and fan_out, as 4096,14336"),
+}
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """One initializer: `name` is that of the function that returns a new array."""
+
+    name: str
+    fill: Callable[..., Any]
+    settings: Mapping[str, inspect.Parameter]
+    draws: bool
+    reports: bool  # while it fills
+    dtype: Any
+
+    @property
+    def cheap_by_rows(self) -> bool:
+        """Whether a block of rows costs its share of the whole."""
+        return self.name not in DEAR_BY_ROWS
+
+    def read(self, texts: Mapping[str, str]) -> dict[str, Any]:
+        """Return settings from how they were written on the command line."""
+        for name in texts:
+            if name not in self.settings:
+                known = ", ".join(f"--{known}" for known in self.settings) or "no parameters"
+                raise UsageError(f"{self.name} takes {known}, not --{name}")
+        for name, parameter in self.settings.items():
+            if parameter.default is parameter.empty and name not in texts:
+                raise UsageError(f"{self.name} needs --{name}")
+        return {name: self._value(name, text) for name, text in texts.items()}
+
+    def _value(self, name: str, text: str) -> Any:
+        read, what = READERS[self.settings[name].annotation]
+        try:
+            return read(text)
+        except (KeyError, ValueError):
+            raise UsageError(f"--{name} must be {what}, got {text!r}") from None
+
+
+def _initializer(name: str) -> Initializer:
+    fill = getattr(initcore, name + "_")
+    parameters = inspect.signature(fill).parameters
+    settings = {name: parameter for name, parameter in parameters.items() if name not in NOT_SETTINGS}
+    dtype = inspect.signature(getattr(initcore, name)).parameters["dtype"].default
+    return Initializer(name, fill, settings, "rng" in parameters, "progress" in parameters, dtype)
+
+
+def catalog() -> dict[str, Initializer]:
+    """Return all initializers: the names with an in-place function, which ends in _, and one for new arrays."""
+    public = set(initcore.__all__)
+    return {name: _initializer(name) for name in sorted(public) if f"{name}_" in public}
+
+
+def find(name: str) -> Initializer:
+    """Return the initializer of a name."""
+    known = catalog()
+    if name not in known:
+        raise UsageError(f"unknown initializer {name!r}; known are {', '.join(known)}")
+    return known[name]

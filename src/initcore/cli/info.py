@@ -1,0 +1,88 @@
+"""``initcore info``: versions, instruction sets, threads."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.table import Table
+
+import initcore
+from initcore import _core
+from initcore.cli.terminal import make_console
+
+if TYPE_CHECKING:
+    from initcore.cli.arguments import Commands
+
+__all__ = ["add_to", "environment", "run"]
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("info", help="show versions, instruction sets, threads")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.set_defaults(run=run)
+
+
+def environment() -> dict[str, Any]:
+    """Return what results, and how long they take, may depend on."""
+    return {
+        "version": initcore.__version__,
+        "stream_version": initcore.STREAM_VERSION,
+        "isa": initcore.isa(),
+        "isas": list(initcore.isas()),
+        "threads": initcore.get_num_threads(),
+        "elements_per_thread": _core.ELEMENTS_PER_THREAD,
+        "cache_bytes": _core.CACHE_BYTES,
+        "processor": _processor(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "ml_dtypes": _version("ml_dtypes"),
+        "torch": _version("torch"),
+    }
+
+
+def _version(package: str) -> str | None:
+    """The version of a package that can be imported, without importing it."""
+    if find_spec(package) is None:
+        return None
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "of unknown version"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what `environment` returns."""
+    found = environment()
+    if args.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    labels = {
+        "isa": "instruction set",
+        "isas": "instruction sets here",
+        "elements_per_thread": "elements for each thread, at least",
+        "cache_bytes": "bytes of cache",
+    }
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in found.items():
+        shown = ", ".join(value) if isinstance(value, list) else "not installed" if value is None else str(value)
+        table.add_row(labels.get(name, name.replace("_", " ")), shown)
+    make_console().print(table)
+    return 0

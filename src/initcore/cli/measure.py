@@ -1,0 +1,85 @@
+"""Times, the bandwidth of memory, and how much memory there is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+from numpy.typing import NDArray
+
+from initcore import _core
+
+__all__ = ["Bandwidth", "available_bytes", "bandwidth", "median_seconds"]
+
+MOST_REPEATS = 25
+
+
+def median_seconds(run: Callable[[], object], budget: float) -> tuple[float, int]:
+    """Return the median time of as many runs as a budget of seconds allows, and their number.
+
+    The first run, which finds caches and branch predictors cold, counts only if it takes the whole budget.
+    """
+    first = _seconds(run)
+    if first > budget:
+        return first, 1
+    times = [_seconds(run)]
+    while sum(times) < budget and len(times) < MOST_REPEATS:
+        times.append(_seconds(run))
+    return median(times), len(times)
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    start = perf_counter()
+    run()
+    return perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Bandwidth:
+    """How many bytes a second the threads in use can set, and whether by stores that bypass the caches."""
+
+    bytes_per_second: float
+    streaming: bool
+    nbytes: int
+
+
+def bandwidth(buffer: NDArray[Any], budget: float) -> Bandwidth:
+    """Measure what memory takes: the better of ordinary and streaming stores."""
+    times = {
+        streaming: median_seconds(partial(_core.set_bytes, buffer, 1, streaming), budget)[0]
+        for streaming in (False, True)
+    }
+    streaming = times[True] < times[False]
+    return Bandwidth(buffer.nbytes / times[streaming], streaming, buffer.nbytes)
+
+
+def available_bytes(root: Path = Path("/")) -> int | None:
+    """Return how much memory can be had without swapping, or None if nobody knows."""
+    found = [_system_bytes(root / "proc/meminfo"), _group_bytes(root / "sys/fs/cgroup")]
+    return min((nbytes for nbytes in found if nbytes is not None), default=None)
+
+
+def _system_bytes(meminfo: Path) -> int | None:
+    try:
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (KeyError, OSError, ValueError):
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _group_bytes(group: Path) -> int | None:
+    """What is left of a container's limit."""
+    try:
+        return int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
+    except (OSError, ValueError):  # no limit reads "max"
+        return None
