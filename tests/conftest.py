@@ -1,0 +1,104 @@
+"""Fixtures, and the one place that decides what happens where a package is missing."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import initcore
+from initcore import streams
+
+FLOATS = ("float64", "float32", "float16", "bfloat16")
+THREADS = (1, 2, 3, 7)
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def need(package: str) -> Any:
+    """Import a package that a user may not have: without it the test is skipped, or fails where CI asks for all."""
+    try:
+        return importlib.import_module(package)
+    except ImportError:
+        if os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
+            pytest.fail(f"INITCORE_TEST_REQUIRE_ALL is set, but there is no {package}")
+        pytest.skip(f"needs {package}")
+
+
+def dtype_of(name: str) -> np.dtype[Any]:
+    return np.dtype(need("ml_dtypes").bfloat16 if name == "bfloat16" else name)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--exhaustive", action="store_true", help="all 2**32 words in test_math.py: a quarter of an hour")
+
+
+@pytest.fixture
+def exhaustive(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--exhaustive") or os.environ.get("INITCORE_TEST_EXHAUSTIVE"))
+
+
+@pytest.fixture(autouse=True)
+def settings_restored() -> Iterator[None]:
+    """No test leaves behind another number of threads, instruction set or default generator."""
+    before = initcore.get_num_threads(), initcore.isa(), streams._default, streams._default_is_ours
+    yield
+    initcore.set_num_threads(before[0])
+    initcore.use_isa(before[1])
+    streams._default, streams._default_is_ours = before[2:]
+
+
+#: All of this machine, or the one that was asked for
+ISAS = [os.environ["INITCORE_ISA"]] if os.environ.get("INITCORE_ISA") else initcore.isas()
+
+
+@pytest.fixture(params=ISAS)
+def isa(request: pytest.FixtureRequest) -> str:
+    """Each of ISAS, in use."""
+    name: str = request.param
+    initcore.use_isa(name)
+    return name
+
+
+@pytest.fixture(params=THREADS)
+def threads(request: pytest.FixtureRequest) -> int:
+    n: int = request.param
+    initcore.set_num_threads(n)
+    return n
+
+
+@pytest.fixture(params=FLOATS)
+def dtype(request: pytest.FixtureRequest) -> np.dtype[Any]:
+    return dtype_of(request.param)
+
+
+@pytest.fixture
+def run_python(tmp_path: pathlib.Path) -> Run:
+    """Run a script in a fresh interpreter, where environment, limits and forks harm nobody; it must succeed."""
+
+    def run(script: str, *arguments: str, check: bool = True, **env: str | None) -> subprocess.CompletedProcess[str]:
+        path = tmp_path / "script.py"
+        path.write_text(script)
+        merged = {**os.environ, **{key: value for key, value in env.items() if value is not None}}
+        for key in (key for key, value in env.items() if value is None):
+            merged.pop(key, None)
+        done = subprocess.run(
+            [sys.executable, str(path), *arguments],
+            env=merged,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if check:
+            assert done.returncode == 0, done.stderr
+        return done
+
+    return run

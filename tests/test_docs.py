@@ -1,0 +1,43 @@
+"""Examples in docstrings give what they show."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+from types import ModuleType
+
+import pytest
+from conftest import need
+
+import initcore
+
+NAMES = ["initcore", *(module.name for module in pkgutil.walk_packages(initcore.__path__, "initcore."))]
+MODULES = [name for name in NAMES if not name.endswith("__main__")]  # which runs
+
+
+def module_of(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] == "initcore":
+            raise
+        need(error.name)
+        raise
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name: str) -> None:
+    failed, _ = doctest.testmod(module_of(name))
+    assert not failed
+
+
+def test_examples_are_found() -> None:
+    """In the compiled module too; a module whose examples are no longer found would pass all of them."""
+    found = {
+        name: sum(len(t.examples) for t in doctest.DocTestFinder().find(module_of(f"initcore.{name}")))
+        for name in ("_core", "streams", "shards", "fans", "initializers", "patterns")
+    }
+    assert all(found.values()), found
+    functions = {test.name.rpartition(".")[2] for test in doctest.DocTestFinder().find(initcore._core) if test.examples}
+    assert {"philox4x32", "set_num_threads", "use_isa"} <= functions
