@@ -154,6 +154,7 @@ import os, signal, sys, threading, time
 import numpy as np
 import initcore
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell begin with it ignored
 initcore.use_isa("scalar")
 initcore.set_num_threads(int(sys.argv[1]))
 shapes = {"square": ((6000, 6000), None), "stack": ((4000, 200, 200), 0), "tall": ((400000, 64), None)}

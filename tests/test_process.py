@@ -26,6 +26,7 @@ import os, signal, sys, threading, time
 import numpy as np
 import initcore
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell begin with it ignored
 initcore.use_isa("scalar")
 initcore.set_num_threads(int(sys.argv[2]))
 out = np.zeros((1 << 14, 1 << 12), np.float64, sys.argv[1])  # half a gigabyte, of which little will be touched
