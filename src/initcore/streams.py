@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from functools import lru_cache
@@ -36,6 +35,8 @@ def _part(value: Any) -> str | int:
 
 
 def _path_words(part: str | int) -> tuple[int, ...]:
+    import hashlib  # here, since it loads OpenSSL: a sixth of the time in which this package is imported
+
     data = b"s:" + part.encode() if isinstance(part, str) else b"i:" + str(part).encode("ascii")
     digest = hashlib.blake2b(data, digest_size=16).digest()
     return tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
