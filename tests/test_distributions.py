@@ -90,13 +90,13 @@ def test_uniform_of_rare_words_equals_the_reference(dtype: str, index: int, isa:
 
 @pytest.mark.parametrize("dtype", DIGITS)
 def test_uniform_stays_in_its_bounds(dtype: str) -> None:
-    """About 2**26 values of each dtype: none is the upper bound or below the lower one, and both ends are reached."""
+    """About 2**28 values of each dtype: none is the upper bound or below the lower one, and both ends are reached."""
     kind = dtype_of(dtype)
     cases = [(low, high) for other, low, high in BOUNDS if other == dtype]
     out, generator = np.empty(1 << 20, kind), initcore.Generator(1)
     for low, high in cases:
         least, most = np.inf, -np.inf
-        for _ in range((1 << 26) // out.size // len(cases)):
+        for _ in range((1 << 28) // out.size // len(cases)):
             initcore.uniform_(out, low, high, rng=generator)
             ends = ends_of(out)
             least, most = min(least, ends[0]), max(most, ends[1])
