@@ -1,57 +1,51 @@
-/* The kernels of trunc_normal: attempt 0 of a chunk in full vectors, then, attempt by attempt, the blocks of those
- * elements alone whose value was outside.
+/* The kernels of trunc_normal: attempt 0 of a chunk in full vectors, then, attempt by attempt, those elements alone
+ * whose value was outside.
  *
- * What is left of a chunk after an attempt is a list of offsets; loops over the list have no branches that depend on
- * the values. A chunk stays in the first-level cache until all its values are inside: stores past the caches would need
- * a buffer, with which a float32 of a large array takes 1.15 ns instead of 0.85. */
+ * What is left of a chunk after an attempt is a list of offsets, and what is drawn for each is its own pair of words
+ * alone. Loops over the list have no branches that depend on the values.
+ *
+ * A chunk must stay in the caches until all its values are inside. An array that is written past the caches gets it by
+ * way of a buffer, from which each line goes to its place just before the next chunk overwrites it: so evenly, memory
+ * keeps up.
+ */
 
-typedef void (*attempt_function)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
-                                 uint8_t *out, offset_list *outside);
+typedef void (*first_function)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
+                               uint8_t *out, offset_list *outside, uint8_t *drain);
+typedef void (*redraw_function)(const ic_params *params, const philox_keys *keys, uint32_t plane,
+                                const uint64_t *blocks, int batches, int near, uint8_t *values, uint32_t *inside);
 
 /* How a distribution's attempts are made, into arrays of one dtype */
 typedef struct {
   ic_dtype dtype;
-  attempt_function first, again; /* of all elements, in the dtype; of listed blocks, in working precision */
+  first_function listed, plain, drained; /* the first, of all elements, in the dtype */
+  redraw_function redraw;                /* of REDRAWN elements, in working precision */
   size_t step_blocks;
   uint32_t plane, planes;
 } trunc_attempts;
 
 enum {
-  CHUNK_BYTES = 32768, /* in working precision */
+  CHUNK_BYTES = 49152, /* with the list, 80 KiB of stack */
   CHUNK_ELEMENTS = CHUNK_BYTES / 4,
-  STEP_ELEMENTS = 4 * IC_MAX_STEP_BLOCKS
+  BATCH = 4 * IC_COUNTERS, /* elements that are drawn again together, */
+  BATCHES = 256 / BATCH    /* so many times before they are put in place */
 };
 
 typedef struct {
+  uint16_t offset[CHUNK_ELEMENTS + SURE + BATCH]; /* in the chunk */
   int count;
-  uint16_t offset[CHUNK_ELEMENTS + SURE], position[CHUNK_ELEMENTS]; /* in the chunk; in what is drawn again */
-  uint64_t blocks[CHUNK_ELEMENTS / 4 + STEP_ELEMENTS];
-  IC_ALIGN(64) uint8_t values[CHUNK_BYTES + 8 * STEP_ELEMENTS];
+  uint64_t blocks[BATCHES * BATCH];
+  IC_ALIGN(64) uint8_t values[BATCHES * BATCH * 8];
+  uint32_t inside[BATCHES];
+  IC_ALIGN(64) uint8_t buffer[CHUNK_BYTES];
 } trunc_pending;
 
-/* The blocks of the pending elements, to whole steps: one for each element where these are few, else each once */
-static size_t list_pending_blocks(trunc_pending *p, ic_blocks chunk, size_t chunk_blocks, size_t step_blocks) {
-  const uint16_t *restrict offset = p->offset;
-  uint16_t *restrict position = p->position;
-  uint64_t *restrict blocks = p->blocks;
-  const size_t count = (size_t)p->count;
-  uint64_t last = ~(uint64_t)0; /* no block: there are fewer than 2^62 */
-  size_t n = 0;
-  if (!chunk.list && 2 * count < chunk_blocks) {
-    for (size_t i = 0; i < count; i++) blocks[i] = chunk.first + offset[i] / 4;
-    for (size_t i = 0; i < count; i++) position[i] = (uint16_t)(4 * i + offset[i] % 4);
-    last = blocks[count - 1], n = count;
-  } else {
-    for (size_t i = 0; i < count; i++) {
-      const uint64_t block = chunk.list ? chunk.list[offset[i] / 4] : chunk.first + offset[i] / 4;
-      n += block != last;
-      blocks[n - 1] = last = block;
-      position[i] = (uint16_t)(4 * (n - 1) + offset[i] % 4);
-    }
-  }
-  const size_t steps = (n + step_blocks - 1) / step_blocks;
-  for (; n < steps * step_blocks; n++) blocks[n] = last;
-  return steps;
+/* The marked blocks of some elements */
+static void list_blocks(uint64_t *restrict blocks, const uint16_t *restrict offset, int count, ic_blocks chunk) {
+  for (int i = 0; i < count; i++) blocks[i] = (uint64_t)(offset[i] & 3) << 62;
+  if (chunk.list)
+    for (int i = 0; i < count; i++) blocks[i] |= chunk.list[offset[i] / 4];
+  else
+    for (int i = 0; i < count; i++) blocks[i] |= chunk.first + offset[i] / 4;
 }
 
 IC_INLINE void put_f32(uint8_t *out, float value, ic_dtype dtype) {
@@ -62,42 +56,62 @@ IC_INLINE void put_f32(uint8_t *out, float value, ic_dtype dtype) {
     memcpy(out, &half, 2);
 }
 
-/* Puts the new values in place; those outside stay pending */
-IC_INLINE void settle_f32(trunc_pending *p, float low, float high, uint8_t *restrict out, ic_dtype dtype) {
-  const float *restrict values = (const float *)(const void *)p->values;
-  const uint16_t *restrict position = p->position;
+/* Puts a batch of new values in place */
+IC_INLINE void put_batch(const uint8_t *restrict values, const uint16_t *restrict offset, uint8_t *restrict out,
+                         ic_dtype dtype) {
+  const size_t working = dtype == IC_F64 ? 8 : 4, itemsize = ic_itemsize(dtype);
+  for (size_t k = 0; k < 4; k++)
+    for (size_t c = 0; c < IC_COUNTERS; c++) {
+      const uint8_t *from = values + (4 * c + k) * working;
+      uint8_t *to = out + offset[k * IC_COUNTERS + c] * itemsize;
+      float value;
+      if (dtype == IC_F64)
+        memcpy(to, from, 8);
+      else
+        memcpy(&value, from, 4), put_f32(to, value, dtype);
+    }
+}
+static void put_values(const trunc_pending *p, const uint16_t *offset, int batches, uint8_t *out, ic_dtype dtype) {
+#define PUT(id)                     \
+  for (int b = 0; b < batches; b++) \
+  put_batch(p->values + b * BATCH * (id == IC_F64 ? 8 : 4), offset + b * BATCH, out, id)
+  switch (dtype) {
+    case IC_F64: PUT(IC_F64); break;
+    case IC_F32: PUT(IC_F32); break;
+    case IC_F16: PUT(IC_F16); break;
+    default: PUT(IC_BF16);
+  }
+#undef PUT
+}
+
+/* The offsets, to `kept`, of the elements of a batch whose values are outside: how many */
+static int keep_outside(const uint16_t *offset, int count, uint32_t inside, uint16_t *kept) {
+  uint16_t batch[BATCH];
+  int left = 0;
+  memcpy(batch, offset, sizeof batch); /* `kept` may be the same memory */
+  for (uint32_t bits = ~inside & ~0u >> (32 - BATCH); bits; bits &= bits - 1) {
+    const int place = (int)lowest_bit(bits), i = place % 4 * IC_COUNTERS + place / 4;
+    if (i < count) kept[left++] = batch[i];
+  }
+  return left;
+}
+
+/* One more attempt of all pending elements */
+static void try_again(trunc_pending *p, const trunc_attempts *how, const ic_params *params, const philox_keys *keys,
+                      uint32_t plane, ic_blocks chunk, uint8_t *out) {
   const int count = p->count;
   int left = 0;
-  for (int i = 0; i < count; i++) {
-    const float value = values[position[i]];
-    const unsigned offset = p->offset[i];
-    put_f32(out + offset * ic_itemsize(dtype), value, dtype);
-    p->offset[left] = (uint16_t)offset;
-    left += !((low <= value) & (value <= high));
+  for (int i = 0; i < BATCH; i++) p->offset[count + i] = p->offset[count - 1]; /* to a whole batch */
+  for (int i = 0; i < count; i += BATCHES * BATCH) {
+    const uint16_t *offset = p->offset + i;
+    const int now = count - i < BATCHES * BATCH ? count - i : BATCHES * BATCH, batches = (now + BATCH - 1) / BATCH;
+    list_blocks(p->blocks, offset, batches * BATCH, chunk);
+    how->redraw(params, keys, plane, p->blocks, batches, !chunk.list, p->values, p->inside);
+    put_values(p, offset, batches, out, how->dtype);
+    for (int b = 0; b < batches; b++)
+      left += keep_outside(offset + b * BATCH, now - b * BATCH, p->inside[b], p->offset + left);
   }
   p->count = left;
-}
-static void settle_f64(trunc_pending *p, double low, double high, uint8_t *restrict out) {
-  const double *restrict values = (const double *)(const void *)p->values;
-  const int count = p->count;
-  int left = 0;
-  for (int i = 0; i < count; i++) {
-    const double value = values[p->position[i]];
-    const unsigned offset = p->offset[i];
-    memcpy(out + offset * 8, &value, 8);
-    p->offset[left] = (uint16_t)offset;
-    left += !((low <= value) & (value <= high));
-  }
-  p->count = left;
-}
-static void settle(trunc_pending *p, const trunc_normal_params *params, uint8_t *out) {
-  const float low = (float)params->low, high = (float)params->high;
-  switch (params->dtype) {
-    case IC_F64: settle_f64(p, params->low, params->high, out); break;
-    case IC_F32: settle_f32(p, low, high, out, IC_F32); break;
-    case IC_F16: settle_f32(p, low, high, out, IC_F16); break;
-    default: settle_f32(p, low, high, out, IC_BF16);
-  }
 }
 
 /* What no attempt has settled, 0.9^256 of a window's elements at most: the quantile of a word of its own */
@@ -124,72 +138,92 @@ static void settle_exactly(trunc_pending *p, const trunc_normal_params *params, 
 }
 
 static void draw_until_inside(const trunc_attempts *how, const ic_params *params, const ic_stream *stream,
-                              ic_blocks blocks, size_t steps, uint8_t *out) {
-  const trunc_normal_params *p = (const trunc_normal_params *)(const void *)params;
-  const size_t step_bytes = how->step_blocks * 4 * ic_itemsize(how->dtype);
-  const size_t working = how->dtype == IC_F64 ? 8 : 4, most = CHUNK_BYTES / (how->step_blocks * 4 * working);
+                              ic_blocks blocks, size_t steps, uint8_t *out, int streaming) {
+  const size_t step_elements = how->step_blocks * 4, step_bytes = step_elements * ic_itemsize(how->dtype);
+  const size_t most = (how->dtype == IC_F64 ? CHUNK_BYTES / 8 : CHUNK_ELEMENTS) / step_elements;
+  const philox_keys keys = philox_schedule(stream);
+  const int most_attempts = ic_most_attempts();
   trunc_pending pending;
   ic_stream at = *stream;
-  const int most_attempts = ic_most_attempts();
+  at.plane += how->plane;
+  uint8_t *drain = NULL; /* where what the buffer holds belongs */
+  size_t held = 0;
   while (steps > 0) {
-    const size_t now = steps < most ? steps : most, chunk_blocks = now * how->step_blocks;
-    at.plane = stream->plane + how->plane;
+    const size_t now = steps < most ? steps : most, chunk_blocks = now * how->step_blocks, bytes = now * step_bytes;
+    uint8_t *target = streaming ? pending.buffer : out;
     offset_list outside = {pending.offset, 0};
-    how->first(params, &at, blocks, now, out, &outside);
+    const first_function first = blocks.list ? how->listed : drain ? how->drained : how->plain;
+    first(params, &at, blocks, now, target, &outside, drain);
+    if (held > bytes) stream_lines(drain + bytes, pending.buffer + bytes, held - bytes);
     pending.count = (int)(outside.next - pending.offset);
-    for (int t = 1; pending.count > 0 && t < most_attempts; t++) {
-      const size_t again = list_pending_blocks(&pending, blocks, chunk_blocks, how->step_blocks);
-      at.plane += how->planes;
-      how->again(params, &at, (ic_blocks){0, pending.blocks}, again, pending.values, NULL);
-      settle(&pending, p, out);
-    }
-    settle_exactly(&pending, p, stream, blocks, out);
+    uint32_t plane = at.plane;
+    for (int t = 1; pending.count > 0 && t < most_attempts; t++)
+      try_again(&pending, how, params, &keys, plane += how->planes, blocks, target);
+    settle_exactly(&pending, (const void *)params, stream, blocks, target);
+    if (streaming) drain = out, held = bytes;
     steps -= now;
-    out += now * step_bytes;
+    out += bytes;
     if (blocks.list)
       blocks.list += chunk_blocks;
     else
       blocks.first += chunk_blocks;
   }
+  if (held) stream_lines(drain, pending.buffer, held);
 }
 
-#define ATTEMPTS(kind, suffix, fill, ...)                                                                             \
-  static void kind##_first_##suffix(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, \
-                                    uint8_t *out, offset_list *outside) {                                             \
-    if (blocks.list)                                                                                                  \
-      kind##_##fill(params, stream, blocks, steps, out, outside, __VA_ARGS__ 1, 0);                                   \
-    else                                                                                                              \
-      kind##_##fill(params, stream, blocks, steps, out, outside, __VA_ARGS__ 0, 0);                                   \
+/* Functions of their own: in one, gcc's registers for each are worse, 8 % */
+#define FIRST(kind, suffix, fill, ...)                                                         \
+  FIRST_AS(kind##_first_listed_##suffix,                                                       \
+           kind##_##fill(params, stream, blocks, steps, out, outside, NULL, __VA_ARGS__ 1, 0)) \
+  FIRST_AS(kind##_first_plain_##suffix,                                                        \
+           kind##_##fill(params, stream, blocks, steps, out, outside, NULL, __VA_ARGS__ 0, 0)) \
+  FIRST_AS(kind##_first_drained_##suffix,                                                      \
+           kind##_##fill(params, stream, blocks, steps, out, outside, drain, __VA_ARGS__ 0, 0))
+#define FIRST_AS(name, call)                                                                                       \
+  static void name(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, uint8_t *out, \
+                   offset_list *outside, uint8_t *drain) {                                                         \
+    (void)drain;                                                                                                   \
+    call;                                                                                                          \
   }
-#define AGAIN(kind, suffix, fill, ...)                                                                                \
-  static void kind##_again_##suffix(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, \
-                                    uint8_t *out, offset_list *outside) {                                             \
-    (void)outside;                                                                                                    \
-    kind##_##fill(params, stream, blocks, steps, out, NULL, __VA_ARGS__ 1, 0);                                        \
+#define REDRAW(kind, working, redraw)                                                                  \
+  static void kind##_again_##working(const ic_params *params, const philox_keys *keys, uint32_t plane, \
+                                     const uint64_t *blocks, int batches, int near, uint8_t *values,   \
+                                     uint32_t *inside) {                                               \
+    if (near)                                                                                          \
+      kind##_##redraw(params, keys, plane, blocks, batches, 1, values, inside);                        \
+    else                                                                                               \
+      kind##_##redraw(params, keys, plane, blocks, batches, 0, values, inside);                        \
   }
 #define WITH(dtype) dtype, /* an argument and its comma */
-#define ALL_ATTEMPTS(kind)                    \
-  ATTEMPTS(kind, f32, fill32, WITH(IC_F32))   \
-  ATTEMPTS(kind, f16, fill32, WITH(IC_F16))   \
-  ATTEMPTS(kind, bf16, fill32, WITH(IC_BF16)) \
-  ATTEMPTS(kind, f64, fill64, )               \
-  AGAIN(kind, f32, fill32, WITH(IC_F32))      \
-  AGAIN(kind, f64, fill64, )
+#define ALL_ATTEMPTS(kind)                 \
+  FIRST(kind, f32, fill32, WITH(IC_F32))   \
+  FIRST(kind, f16, fill32, WITH(IC_F16))   \
+  FIRST(kind, bf16, fill32, WITH(IC_BF16)) \
+  FIRST(kind, f64, fill64, )               \
+  REDRAW(kind, f32, redraw32)              \
+  REDRAW(kind, f64, redraw64)
 ALL_ATTEMPTS(trunc_wide)
 ALL_ATTEMPTS(trunc_tail)
 
-#define TRUNC_KERNEL(suffix, working, id, groups)                                                             \
-  static void trunc_normal_fill_##suffix(const ic_params *params, const ic_stream *stream, ic_blocks blocks,  \
-                                         size_t steps, uint8_t *out, int streaming) {                         \
-    static const trunc_attempts wide = {                                                                      \
-        id, trunc_wide_first_##suffix, trunc_wide_again_##working, (groups) * IC_COUNTERS, 0, 1};             \
-    static const trunc_attempts tail = {                                                                      \
-        id, trunc_tail_first_##suffix, trunc_tail_again_##working, (groups) * IC_COUNTERS, IC_TAIL_PLANE, 2}; \
-    const int kind = ((const trunc_normal_params *)(const void *)params)->kind;                               \
-    if (kind == TRUNC_PLAIN)                                                                                  \
-      normal_fill_##suffix(params, stream, blocks, steps, out, streaming);                                    \
-    else                                                                                                      \
-      draw_until_inside(kind == TRUNC_WIDE ? &wide : &tail, params, stream, blocks, steps, out);              \
+#define TRUNC_ATTEMPTS(name, suffix, working, id, groups, plane, planes) \
+  {id,                                                                   \
+   name##_first_listed_##suffix,                                         \
+   name##_first_plain_##suffix,                                          \
+   name##_first_drained_##suffix,                                        \
+   name##_again_##working,                                               \
+   (groups) * IC_COUNTERS,                                               \
+   plane,                                                                \
+   planes}
+#define TRUNC_KERNEL(suffix, working, id, groups)                                                                 \
+  static void trunc_normal_fill_##suffix(const ic_params *params, const ic_stream *stream, ic_blocks blocks,      \
+                                         size_t steps, uint8_t *out, int streaming) {                             \
+    static const trunc_attempts wide = TRUNC_ATTEMPTS(trunc_wide, suffix, working, id, groups, 0, 1);             \
+    static const trunc_attempts tail = TRUNC_ATTEMPTS(trunc_tail, suffix, working, id, groups, IC_TAIL_PLANE, 2); \
+    const int kind = ((const trunc_normal_params *)(const void *)params)->kind;                                   \
+    if (kind == TRUNC_PLAIN)                                                                                      \
+      normal_fill_##suffix(params, stream, blocks, steps, out, streaming);                                        \
+    else                                                                                                          \
+      draw_until_inside(kind == TRUNC_WIDE ? &wide : &tail, params, stream, blocks, steps, out, streaming);       \
   }
 enum { trunc_normal_GROUPS = trunc_wide_GROUPS };
 TRUNC_KERNEL(f32, f32, IC_F32, IC_FLIGHT)
@@ -197,8 +231,10 @@ TRUNC_KERNEL(f16, f32, IC_F16, IC_FLIGHT)
 TRUNC_KERNEL(bf16, f32, IC_BF16, IC_FLIGHT)
 TRUNC_KERNEL(f64, f64, IC_F64, IC_FLIGHT64)
 
-#undef ATTEMPTS
-#undef AGAIN
+#undef FIRST
+#undef FIRST_AS
+#undef REDRAW
 #undef WITH
 #undef ALL_ATTEMPTS
+#undef TRUNC_ATTEMPTS
 #undef TRUNC_KERNEL

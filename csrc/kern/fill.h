@@ -7,8 +7,9 @@
  *
  * and IC_PLANES if it takes more than one word an element, IC_WORDS_ONLY if it fills with words, IC_LIGHT if its work
  * is small beside Philox's, IC_BOUNDED if values outside params.low .. params.high are drawn again: the fills are then
- * not stamped as kernels, but for kern/attempts.h, and set a bit of `inside` for each element that need not be.
- * A batch's steps run between the Philox rounds of the batch after it. */
+ * not stamped as kernels, but for kern/attempts.h: they list in `outside` which these are, and before they write to
+ * `out` move what it held to `drain`, if there is one, past the caches. A batch's steps run between the Philox rounds
+ * of the batch after it. */
 
 #ifndef IC_PLANES
 #define IC_PLANES 1
@@ -27,7 +28,8 @@
 enum { IC_NAME(GROUPS) = IC_GROUPS };
 
 IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
-                               uint8_t *out, offset_list *outside, ic_dtype dtype, int listed, int streaming) {
+                               uint8_t *out, offset_list *outside, uint8_t *drain, ic_dtype dtype, int listed,
+                               int streaming) {
   enum { STEP_BLOCKS = IC_COUNTERS * IC_GROUPS };
 #define EACH for (int g = 0; g < IC_GROUPS; g++)
   const size_t group_bytes = 4 * IC_COUNTERS * ic_itemsize(dtype);
@@ -63,9 +65,10 @@ IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream,
     if (left > 1) philox_cursor_advance(&cursor, STEP_BLOCKS, listed);
     FIVE(BITS_AND_VALUES)
 #ifdef IC_BOUNDED
-    if (outside) list_outside(&offsets, inside, IC_GROUPS);
+    if (outside) list_outside(&offsets, inside, IC_GROUPS); /* always: the branch keeps gcc from mixing both, 4 % */
 #endif
     OTHER_FIVE(BITS_AND_VALUES)
+    if (drain) stream_lines(drain, out, IC_GROUPS * group_bytes), drain += IC_GROUPS * group_bytes;
     EACH store_pairs(out + (size_t)g * group_bytes, pairs[g].value, dtype, streaming);
     out += IC_GROUPS * group_bytes;
 #ifdef IC_BOUNDED
@@ -73,7 +76,7 @@ IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream,
 #endif
   }
 #ifdef IC_BOUNDED
-  if (outside) list_outside(&offsets, inside, IC_GROUPS);
+  list_outside(&offsets, inside, IC_GROUPS);
 #endif
 #undef EACH
 #undef EACH_PLANE
@@ -84,7 +87,7 @@ IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream,
 
 #ifndef IC_WORDS_ONLY
 IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
-                               uint8_t *out, offset_list *outside, int listed, int streaming) {
+                               uint8_t *out, offset_list *outside, uint8_t *drain, int listed, int streaming) {
   enum { STEP_BLOCKS = IC_COUNTERS * IC_FLIGHT64, GROUP_BYTES = 4 * IC_COUNTERS * 8 };
   const IC_NAME(params) p = *(const IC_NAME(params) *)(const void *)params;
   const philox_keys keys = philox_schedule(stream);
@@ -111,14 +114,13 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
     }
     if (left > 1) philox_cursor_advance(&cursor, STEP_BLOCKS, listed);
     TEN(BITS_AND_VALUES)
+    if (drain) stream_lines(drain, out, IC_FLIGHT64 * GROUP_BYTES), drain += IC_FLIGHT64 * GROUP_BYTES;
     EACH {
       const vf64 quad[4] = {pairs[g][0].value[0], pairs[g][0].value[1], pairs[g][1].value[0], pairs[g][1].value[1]};
       f64_store_quads(out + g * GROUP_BYTES, quad, streaming);
 #ifdef IC_BOUNDED
-      if (outside) {
-        const uint32_t inside = f64_inside(quad, p.low, p.high);
-        list_outside(&offsets, &inside, 1);
-      }
+      const uint32_t inside = f64_inside(quad, p.low, p.high);
+      list_outside(&offsets, &inside, 1);
 #endif
     }
     out += IC_FLIGHT64 * GROUP_BYTES;
@@ -131,14 +133,90 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
 }
 #endif
 
+#ifdef IC_BOUNDED
+/* Values for elements wherever they are, each from its own pair of words alone, in batches of four groups. Element c of
+ * group k of a batch, 4 IC_COUNTERS of them, has its block in blocks[k IC_COUNTERS + c], with bits of OF_PAIR, and gets
+ * its value at 4 c + k, where its bit of `inside` is too. `near`: the high words of all blocks are the same. */
+#define EACH_UNIT for (int u = 0; u < 2; u++)
+#define EACH_GROUP \
+  for (int g = 0; g < 2; g++) EACH_UNIT
+#define EACH_PLANE EACH_GROUP for (int w = 0; w < PLANES; w++)
+#define OPEN                                                                                                        \
+  philox_run run[PLANES];                                                                                           \
+  philox_group group[2][2][PLANES];                                                                                 \
+  vctr low[2][2], high[2][2];                                                                                       \
+  for (int w = 0; w < PLANES; w++) run[w] = philox_shared(keys, (uint32_t)((*blocks & ~OF_PAIR) >> 32), PLANE(w));  \
+  EACH_GROUP {                                                                                                      \
+    ctr_load(blocks + (2 * g + u) * IC_COUNTERS, &low[g][u], &high[g][u]);                                          \
+    for (int w = 0; w < PLANES; w++)                                                                                \
+      group[g][u][w] = near ? philox_open_near(low[g][u], &run[w])                                                  \
+                            : philox_open_any(low[g][u], ctr_and(high[g][u], ctr_set1(~(uint32_t)(OF_PAIR >> 32))), \
+                                              PLANE(w), keys);                                                      \
+  }                                                                                                                 \
+  for (int r = 2; r < PHILOX_ROUNDS - 1; r++) EACH_PLANE philox_round(&group[g][u][w], keys, r);
+
+IC_INLINE void IC_NAME(redraw32)(const ic_params *params, const philox_keys *keys, uint32_t plane,
+                                 const uint64_t *blocks, int batches, int near, uint8_t *out, uint32_t *inside) {
+  enum { PLANES = IC_PLANES };
+#define PLANE(w) (plane + (uint32_t)(w))
+#define VALUES(step) EACH_UNIT IC_NAME(f32_step)(&pairs[u], &p, step);
+  const IC_NAME(params) p = *(const IC_NAME(params) *)(const void *)params;
+  for (; batches > 0; batches--, blocks += 4 * IC_COUNTERS, out += 16 * IC_COUNTERS) {
+    IC_NAME(f32) pairs[2];
+    vf32 value[2];
+    OPEN EACH_UNIT for (int w = 0; w < PLANES; w++) {
+      vctr even[2], odd[2];
+      for (int g = 0; g < 2; g++) philox_close_pair(&group[g][u][w], keys, high[g][u], &even[g], &odd[g]);
+      pairs[u].word[2 * w] = ctr_pair(even[0], even[1]);
+      pairs[u].word[2 * w + 1] = ctr_pair(odd[0], odd[1]);
+    }
+    TEN(VALUES)
+    EACH_UNIT value[u] = f32_select(u32_bit30(ctr_pair(high[0][u], high[1][u])), pairs[u].value[1], pairs[u].value[0]);
+    store_pairs(out, value, IC_F32, 0);
+    *inside++ = f32_inside(value, (float)p.low, (float)p.high);
+  }
+#undef PLANE
+#undef VALUES
+}
+
+IC_INLINE void IC_NAME(redraw64)(const ic_params *params, const philox_keys *keys, uint32_t plane,
+                                 const uint64_t *blocks, int batches, int near, uint8_t *out, uint32_t *inside) {
+  enum { PLANES = 2 * IC_PLANES }; /* high and low halves by turns */
+#define PLANE(w) ((plane + (uint32_t)(w) / 2) | ((w) % 2 ? IC_LOW_PLANE : 0))
+#define VALUES(step) EACH_GROUP IC_NAME(f64_step)(&pairs[g][u], &p, step);
+  const IC_NAME(params) p = *(const IC_NAME(params) *)(const void *)params;
+  for (; batches > 0; batches--, blocks += 4 * IC_COUNTERS, out += 32 * IC_COUNTERS) {
+    IC_NAME(f64) pairs[2][2];
+    vf64 value[4];
+    OPEN EACH_GROUP for (int w = 0; w < PLANES; w += 2) {
+      vctr even[2], odd[2];
+      for (int h = 0; h < 2; h++) philox_close_pair(&group[g][u][w + h], keys, high[g][u], &even[h], &odd[h]);
+      pairs[g][u].word[w] = ctr_join(even[1], even[0]);
+      pairs[g][u].word[w + 1] = ctr_join(odd[1], odd[0]);
+    }
+    TEN(VALUES)
+    EACH_GROUP value[2 * g + u] =
+        f64_select(u64_bit62(ctr_join(low[g][u], high[g][u])), pairs[g][u].value[1], pairs[g][u].value[0]);
+    f64_store_quads(out, value, 0);
+    *inside++ = f64_inside(value, p.low, p.high);
+  }
+#undef PLANE
+#undef VALUES
+}
+#undef EACH_UNIT
+#undef EACH_GROUP
+#undef EACH_PLANE
+#undef OPEN
+#endif
+
 #ifndef IC_BOUNDED
 #define IC_KERNEL(suffix, fill, ...)                                                                            \
   static void IC_NAME(suffix)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, \
                               uint8_t *out, int streaming) {                                                    \
     if (blocks.list)                                                                                            \
-      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, __VA_ARGS__ 1, 0);                                \
+      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, NULL, __VA_ARGS__ 1, 0);                          \
     else                                                                                                        \
-      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, __VA_ARGS__ 0, streaming);                        \
+      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, NULL, __VA_ARGS__ 0, streaming);                  \
   }
 #define WITH(dtype) dtype, /* an argument and its comma */
 #ifdef IC_WORDS_ONLY

@@ -12,6 +12,9 @@ IC_INLINE unsigned lowest_bit(uint64_t bits) { return (unsigned)__builtin_ctzll(
 #endif
 
 IC_INLINE unsigned bit_count(uint32_t bits) {
+#if defined(__POPCNT__) || defined(__ARM_NEON)
+  return (unsigned)__builtin_popcount(bits);
+#endif
   bits -= bits >> 1 & 0x55555555;
   bits = (bits & 0x33333333) + (bits >> 2 & 0x33333333);
   return ((bits + (bits >> 4)) & 0x0f0f0f0f) * 0x01010101u >> 24;

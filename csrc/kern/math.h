@@ -16,6 +16,9 @@
  * both below the 4 of the stream contract. Coefficients: coefficients.py. */
 #include "kern/coefficients.h"
 
+/* The angle is kept as the integer that it is, 2^31 times y, and its unit in the coefficients: one multiplication less
+ */
+#define ANGLE_UNIT 0x1p-31f
 /* pi/4 2^-31 times the mean cosine where the loss matters: without it the worst normal is 4.04 ulp off */
 #define SINE_LOST 0x1.5cp-32f
 #define NEG2LN2 (-0x1.62e42fefa39efp+0)
@@ -64,31 +67,31 @@ typedef struct {
   vu32 angle;     /* in, and radius.word */
   vf32 normal[2]; /* out */
   neg2log_f32 radius;
-  vf32 y, z, sine, cosine; /* angle / (pi/4), its square */
+  vf32 y, z, sine, cosine; /* angle / (pi/4) in units of ANGLE_UNIT, its square without a unit */
 } box_muller_f32;
 
 IC_INLINE void box_muller_f32_step(box_muller_f32 *b, int step) {
   const float *s = SINE_F32, *c = COSINE_F32;
   neg2log_f32_step(&b->radius, step);
   switch (step) {
-    case 0: b->y = f32_mul(f32_from_i32(u32_shl(b->angle, 2)), f32_set1(0x1p-31f)); break;
-    case 2: b->z = f32_mul(b->y, b->y); break;
-    case 3: b->sine = f32_fma(f32_set1(s[3]), b->z, f32_set1(s[2])); break;
+    case 0: b->y = f32_from_i32(u32_shl(b->angle, 2)); break;
+    case 2: b->z = f32_mul(b->y, f32_mul(b->y, f32_set1(ANGLE_UNIT * ANGLE_UNIT))); break;
+    case 3: b->sine = f32_fma(f32_set1(s[3] * ANGLE_UNIT), b->z, f32_set1(s[2] * ANGLE_UNIT)); break;
     case 4:
       b->cosine = f32_fma(f32_set1(c[4]), b->z, f32_set1(c[3]));
-      b->sine = f32_fma(b->sine, b->z, f32_set1(s[1]));
+      b->sine = f32_fma(b->sine, b->z, f32_set1(s[1] * ANGLE_UNIT));
       break;
     case 5: b->cosine = f32_fma(b->cosine, b->z, f32_set1(c[2])); break;
     case 6:
-      b->sine = f32_fma(b->sine, b->z, f32_set1(SINE_F32_REST));
+      b->sine = f32_fma(b->sine, b->z, f32_set1(SINE_F32_REST * ANGLE_UNIT));
       b->cosine = f32_fma(b->cosine, b->z, f32_set1(c[1]));
       break;
     case 7: {
-      const vu32 angle = u32_shl(b->angle, 2), lost = u32_sub(angle, f32_to_i32(f32_mul(b->y, f32_set1(0x1p31f))));
+      const vu32 angle = u32_shl(b->angle, 2), lost = u32_sub(angle, f32_to_i32(b->y));
       b->radius.log = f32_sqrt(b->radius.log);
       b->cosine = f32_fma(b->cosine, b->z, f32_set1(c[0]));
       b->sine = f32_fma(b->sine, b->y, f32_mul(f32_from_i32(lost), f32_set1(SINE_LOST)));
-      b->sine = f32_fma(f32_set1(s[0]), b->y, b->sine);
+      b->sine = f32_fma(f32_set1(s[0] * ANGLE_UNIT), b->y, b->sine);
       break;
     }
     case 8: {

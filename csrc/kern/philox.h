@@ -80,6 +80,21 @@ IC_INLINE void philox_close_pairs(const philox_group *g, const philox_keys *keys
   *odd = prod_pair_low(p1, p0);
 }
 
+/* Which of its block's words an element takes, in the top bits of a block number, which is below 2^62: the second pair,
+ * and the second word of the pair */
+#define OF_SECOND_PAIR (1ull << 63)
+#define OF_ODD_WORD (1ull << 62)
+#define OF_PAIR (OF_SECOND_PAIR | OF_ODD_WORD)
+
+/* The last round for one pair of words alone, in the low halves of 64-bit lanes; `high`: of the marked block numbers */
+IC_INLINE void philox_close_pair(const philox_group *g, const philox_keys *keys, vctr high, vctr *even, vctr *odd) {
+  const int r = PHILOX_ROUNDS - 1;
+  const vprod p = ctr_mul(ctr_select(high, g->c0, g->c2), ctr_select(high, ctr_set1(PHILOX_M0), ctr_set1(PHILOX_M1)));
+  const vctr key = ctr_select(high, ctr_set1(keys->k1[r]), ctr_set1(keys->k0[r]));
+  *even = ctr_xor3(prod_high(p), ctr_select(high, g->c3, g->c1), key);
+  *odd = prod_low(p);
+}
+
 /* A group's four 64-bit words, from its planes of high and low halves, both before the last round */
 IC_INLINE void philox_close_join(philox_group high, philox_group low, const philox_keys *keys, vu64 q[4]) {
   philox_round(&high, keys, PHILOX_ROUNDS - 1);
@@ -88,6 +103,12 @@ IC_INLINE void philox_close_join(philox_group high, philox_group low, const phil
   q[1] = ctr_join(low.c1, high.c1);
   q[2] = ctr_join(low.c2, high.c2);
   q[3] = ctr_join(low.c3, high.c3);
+}
+
+/* Rounds 0 and 1 of counters whose high words are those of a run */
+IC_INLINE philox_group philox_open_near(vctr low, const philox_run *run) {
+  const vprod first = ctr_mul(low, ctr_set1(PHILOX_M0));
+  return philox_open_run(first, philox_second_product(first, run), run);
 }
 
 /* Where a fill stands: in a run of consecutive blocks, or in a list of any. Up to four planes are drawn at once. */

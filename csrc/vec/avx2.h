@@ -29,7 +29,12 @@ IC_INLINE void ctr_load(const uint64_t *blocks, vctr *low, vctr *high) {
   *low = _mm256_permute4x64_epi64(_mm256_loadu_si256((const __m256i *)(const void *)blocks), 0xD8);
   *high = _mm256_srli_epi64(*low, 32);
 }
+/* a where the top bit of the low half of s is set, else b; high halves as they come */
+IC_INLINE vctr ctr_select(vctr s, vctr a, vctr b) {
+  return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(b), _mm256_castsi256_ps(a), _mm256_castsi256_ps(s)));
+}
 IC_INLINE vprod ctr_mul(vctr a, vctr b) { return _mm256_mul_epu32(a, b); }
+IC_INLINE vctr ctr_and(vctr a, vctr b) { return _mm256_and_si256(a, b); }
 IC_INLINE vctr ctr_xor(vctr a, vctr b) { return _mm256_xor_si256(a, b); }
 IC_INLINE vctr ctr_xor3(vctr a, vctr b, vctr c) { return _mm256_xor_si256(_mm256_xor_si256(b, c), a); }
 IC_INLINE vprod prod_add(vprod p, uint64_t x) { return _mm256_add_epi64(p, _mm256_set1_epi64x((long long)x)); }
@@ -98,10 +103,17 @@ IC_INLINE uint32_t f32_bits_inside(vf32 v, vf32 low, vf32 high) {
   return (uint32_t)_mm256_movemask_ps(
       _mm256_and_ps(_mm256_cmp_ps(v, low, _CMP_GE_OQ), _mm256_cmp_ps(v, high, _CMP_LE_OQ)));
 }
+/* Pairs in the order of the stream. As integers, as u32_store_pairs does it: compilers see that both are one. */
+IC_INLINE vf32 f32_zip_low(vf32 even, vf32 odd) {
+  return _mm256_castsi256_ps(_mm256_unpacklo_epi32(_mm256_castps_si256(even), _mm256_castps_si256(odd)));
+}
+IC_INLINE vf32 f32_zip_high(vf32 even, vf32 odd) {
+  return _mm256_castsi256_ps(_mm256_unpackhi_epi32(_mm256_castps_si256(even), _mm256_castps_si256(odd)));
+}
 IC_INLINE uint32_t f32_inside(const vf32 value[2], float low, float high) {
   const vf32 l = f32_set1(low), h = f32_set1(high);
-  return f32_bits_inside(_mm256_unpacklo_ps(value[0], value[1]), l, h) |
-         f32_bits_inside(_mm256_unpackhi_ps(value[0], value[1]), l, h) << 8;
+  return f32_bits_inside(f32_zip_low(value[0], value[1]), l, h) |
+         f32_bits_inside(f32_zip_high(value[0], value[1]), l, h) << 8;
 }
 
 /* 64-bit integers and float64 */
@@ -158,6 +170,10 @@ IC_INLINE void bytes_store(uint8_t *out, __m256i v, int streaming) {
   else
     _mm256_storeu_si256((__m256i *)(void *)out, v);
 }
+/* Whole lines of 64 bytes past the caches; both on a 64-byte boundary */
+IC_INLINE void stream_lines(uint8_t *out, const uint8_t *in, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 32) bytes_store(out + i, _mm256_load_si256((const void *)(in + i)), 1);
+}
 IC_INLINE void u32_store_pairs(uint8_t *out, vu32 even, vu32 odd, int streaming) {
   bytes_store(out, _mm256_unpacklo_epi32(even, odd), streaming);
   bytes_store(out + 32, _mm256_unpackhi_epi32(even, odd), streaming);
@@ -166,8 +182,8 @@ IC_INLINE void f32_store_pairs(uint8_t *out, vf32 even, vf32 odd, int streaming)
   u32_store_pairs(out, _mm256_castps_si256(even), _mm256_castps_si256(odd), streaming);
 }
 IC_INLINE void f16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int streaming) {
-  const __m128i low = _mm256_cvtps_ph(_mm256_unpacklo_ps(even, odd), _MM_FROUND_TO_NEAREST_INT);
-  const __m128i high = _mm256_cvtps_ph(_mm256_unpackhi_ps(even, odd), _MM_FROUND_TO_NEAREST_INT);
+  const __m128i low = _mm256_cvtps_ph(f32_zip_low(even, odd), _MM_FROUND_TO_NEAREST_INT);
+  const __m128i high = _mm256_cvtps_ph(f32_zip_high(even, odd), _MM_FROUND_TO_NEAREST_INT);
   bytes_store(out, _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1), streaming);
 }
 /* The high halves of even and odd, as 16-bit elements */

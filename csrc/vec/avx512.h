@@ -32,7 +32,12 @@ IC_INLINE void ctr_load(const uint64_t *blocks, vctr *low, vctr *high) {
   *low = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), _mm512_loadu_si512(blocks));
   *high = _mm512_srli_epi64(*low, 32);
 }
+/* a where the top bit of the low half of s is set, else b */
+IC_INLINE vctr ctr_select(vctr s, vctr a, vctr b) {
+  return _mm512_mask_mov_epi64(b, _mm512_test_epi64_mask(s, _mm512_set1_epi64(0x80000000)), a);
+}
 IC_INLINE vprod ctr_mul(vctr a, vctr b) { return _mm512_mul_epu32(a, b); }
+IC_INLINE vctr ctr_and(vctr a, vctr b) { return _mm512_and_si512(a, b); }
 IC_INLINE vctr ctr_xor(vctr a, vctr b) { return _mm512_xor_si512(a, b); }
 IC_INLINE vctr ctr_xor3(vctr a, vctr b, vctr c) { return _mm512_ternarylogic_epi32(a, b, c, 0x96); }
 IC_INLINE vprod prod_add(vprod p, uint64_t x) { return _mm512_add_epi64(p, _mm512_set1_epi64((long long)x)); }
@@ -95,10 +100,17 @@ IC_INLINE vf32 f32_if_less(vf32 a, vf32 b, vf32 x, vf32 y) {
 IC_INLINE uint32_t f32_bits_inside(vf32 v, vf32 low, vf32 high) {
   return _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(v, low, _CMP_GE_OQ), v, high, _CMP_LE_OQ);
 }
+/* Pairs in the order of the stream. As integers, as u32_store_pairs does it: compilers see that both are one. */
+IC_INLINE vf32 f32_zip_low(vf32 even, vf32 odd) {
+  return _mm512_castsi512_ps(_mm512_unpacklo_epi32(_mm512_castps_si512(even), _mm512_castps_si512(odd)));
+}
+IC_INLINE vf32 f32_zip_high(vf32 even, vf32 odd) {
+  return _mm512_castsi512_ps(_mm512_unpackhi_epi32(_mm512_castps_si512(even), _mm512_castps_si512(odd)));
+}
 IC_INLINE uint32_t f32_inside(const vf32 value[2], float low, float high) {
   const vf32 l = f32_set1(low), h = f32_set1(high);
-  return f32_bits_inside(_mm512_unpacklo_ps(value[0], value[1]), l, h) |
-         f32_bits_inside(_mm512_unpackhi_ps(value[0], value[1]), l, h) << 16;
+  return f32_bits_inside(f32_zip_low(value[0], value[1]), l, h) |
+         f32_bits_inside(f32_zip_high(value[0], value[1]), l, h) << 16;
 }
 
 /* 64-bit integers and float64 */
@@ -143,6 +155,10 @@ IC_INLINE void bytes_store(uint8_t *out, __m512i v, int streaming) {
   else
     _mm512_storeu_si512(out, v);
 }
+/* Whole lines of 64 bytes past the caches; both on a 64-byte boundary */
+IC_INLINE void stream_lines(uint8_t *out, const uint8_t *in, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 64) bytes_store(out + i, _mm512_load_si512(in + i), 1);
+}
 IC_INLINE void u32_store_pairs(uint8_t *out, vu32 even, vu32 odd, int streaming) {
   bytes_store(out, _mm512_unpacklo_epi32(even, odd), streaming);
   bytes_store(out + 64, _mm512_unpackhi_epi32(even, odd), streaming);
@@ -151,8 +167,8 @@ IC_INLINE void f32_store_pairs(uint8_t *out, vf32 even, vf32 odd, int streaming)
   u32_store_pairs(out, _mm512_castps_si512(even), _mm512_castps_si512(odd), streaming);
 }
 IC_INLINE void f16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int streaming) {
-  const __m256i low = _mm512_cvtps_ph(_mm512_unpacklo_ps(even, odd), _MM_FROUND_TO_NEAREST_INT);
-  const __m256i high = _mm512_cvtps_ph(_mm512_unpackhi_ps(even, odd), _MM_FROUND_TO_NEAREST_INT);
+  const __m256i low = _mm512_cvtps_ph(f32_zip_low(even, odd), _MM_FROUND_TO_NEAREST_INT);
+  const __m256i high = _mm512_cvtps_ph(f32_zip_high(even, odd), _MM_FROUND_TO_NEAREST_INT);
   bytes_store(out, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1), streaming);
 }
 /* The high halves of even and odd, as 16-bit elements */

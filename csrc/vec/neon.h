@@ -57,9 +57,12 @@ IC_INLINE void ctr_load(const uint64_t *blocks, vctr *low, vctr *high) {
   *low = vuzp1q_u32(a, b);
   *high = vuzp2q_u32(a, b);
 }
+/* a where the top bit of s is set, else b */
+IC_INLINE vctr ctr_select(vctr s, vctr a, vctr b) { return vbslq_u32(vcltzq_s32(vreinterpretq_s32_u32(s)), a, b); }
 IC_INLINE vprod ctr_mul(vctr a, vctr b) {
   return (vprod){{vmull_u32(vget_low_u32(a), vget_low_u32(b)), vmull_high_u32(a, b)}};
 }
+IC_INLINE vctr ctr_and(vctr a, vctr b) { return vandq_u32(a, b); }
 IC_INLINE vctr ctr_xor(vctr a, vctr b) { return veorq_u32(a, b); }
 #if defined(__ARM_FEATURE_SHA3) /* in all of Apple's */
 IC_INLINE vctr ctr_xor3(vctr a, vctr b, vctr c) { return veor3q_u32(a, b, c); }
@@ -251,6 +254,9 @@ IC_INLINE vf64 f64_load(const double *p) { EACH(vf64, vld1q_f64(p + 2 * i)); }
 IC_INLINE void f64_store(double *p, vf64 a) {
   for (int i = 0; i < 2; i++) vst1q_f64(p + 2 * i, a.v[i]);
 }
+
+/* Past the caches, where that can be said; here it cannot */
+IC_INLINE void stream_lines(uint8_t *out, const uint8_t *in, size_t bytes) { memcpy(out, in, bytes); }
 
 static void stream_fence(void) {}
 #undef EACH

@@ -31,7 +31,10 @@ IC_INLINE void ctr_load(const uint64_t *blocks, vctr *low, vctr *high) {
   *low = (uint32_t)*blocks;
   *high = (uint32_t)(*blocks >> 32);
 }
+/* a where the top bit of s is set, else b */
+IC_INLINE vctr ctr_select(vctr s, vctr a, vctr b) { return s >> 31 ? a : b; }
 IC_INLINE vprod ctr_mul(vctr a, vctr b) { return (uint64_t)a * b; }
+IC_INLINE vctr ctr_and(vctr a, vctr b) { return a & b; }
 IC_INLINE vctr ctr_xor(vctr a, vctr b) { return a ^ b; }
 IC_INLINE vctr ctr_xor3(vctr a, vctr b, vctr c) { return a ^ b ^ c; }
 IC_INLINE vprod prod_add(vprod p, uint64_t x) { return p + x; }
@@ -172,6 +175,9 @@ IC_INLINE void f32_store(float *p, vf32 a) { memcpy(p, a.v, 8); }
 IC_INLINE vu64 u64_load(const uint64_t *p) { return *p; }
 IC_INLINE vf64 f64_load(const double *p) { return *p; }
 IC_INLINE void f64_store(double *p, vf64 a) { *p = a; }
+
+/* Past the caches, where that can be said; here it cannot */
+IC_INLINE void stream_lines(uint8_t *out, const uint8_t *in, size_t bytes) { memcpy(out, in, bytes); }
 
 static void stream_fence(void) {}
 #undef EACH
