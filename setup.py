@@ -5,6 +5,7 @@ import subprocess
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from glob import glob
+from typing import Any
 
 import numpy
 from Cython.Build import cythonize
@@ -54,7 +55,7 @@ def is_gcc(compiler: list[str]) -> bool:
 class BuildExt(build_ext):
     """Compiles the core by hand, since an Extension has one list of flags for all its sources."""
 
-    def build_extension(self, ext: Extension) -> None:
+    def core_objects(self, depends: list[str]) -> list[str]:
         msvc = self.compiler.compiler_type == "msvc"
         flags = MSVC if msvc else GCC + WARNINGS
         gcc_alone = not msvc and is_gcc(self.compiler.compiler)
@@ -68,7 +69,7 @@ class BuildExt(build_ext):
                 include_dirs=["csrc"],
                 macros=DEFINES + macros,
                 extra_postargs=flags + more,
-                depends=ext.depends,
+                depends=depends,
             )
 
         core = sorted(set(glob("csrc/*.c")) - {"csrc/isa.c"})
@@ -77,22 +78,37 @@ class BuildExt(build_ext):
             macros = [("IC_ISA", name), ("IC_VEC", f'"vec/{name}.h"')]
             jobs.append((["csrc/isa.c"], name, macros, cl if msvc else unix + gcc * gcc_alone))
         with ThreadPoolExecutor() as pool:
-            ext.extra_objects += [o for objects in pool.map(lambda job: compile_core(*job), jobs) for o in objects]
-        ext.extra_compile_args = MSVC if msvc else GCC
+            return [o for objects in pool.map(lambda job: compile_core(*job), jobs) for o in objects]
+
+    def build_extension(self, ext: Extension) -> None:
+        if ext.name == "initcore._core":
+            ext.extra_objects += self.core_objects(ext.depends)
+        ext.extra_compile_args = MSVC if self.compiler.compiler_type == "msvc" else GCC
         if os.environ.get("INITCORE_SANITIZE"):
             ext.extra_link_args = [f"-fsanitize={os.environ['INITCORE_SANITIZE']}"]
         super().build_extension(ext)
 
 
-core = Extension(
-    "initcore._core",
-    ["src/initcore/_core.pyx"],
-    include_dirs=["csrc", numpy.get_include()],
-    define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_22_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_1_23_API_VERSION")],
-    depends=[*glob("csrc/**/*.[ch]", recursive=True), "src/initcore/_machine.pxi"],
+def extension(name: str, **options: Any) -> Extension:
+    return Extension(
+        f"initcore.{name}",
+        [f"src/initcore/{name}.pyx"],
+        include_dirs=["csrc", numpy.get_include()],
+        define_macros=[
+            ("NPY_NO_DEPRECATED_API", "NPY_1_22_API_VERSION"),
+            ("NPY_TARGET_VERSION", "NPY_1_23_API_VERSION"),
+        ],
+        **options,
+    )
+
+
+core = extension(
+    "_core",
+    depends=[*glob("csrc/**/*.[ch]", recursive=True), "src/initcore/_core.pxd", "src/initcore/_machine.pxi"],
     libraries=[] if os.name == "nt" else ["m", "pthread"],
 )
+bitgen = extension("_bitgen", depends=["csrc/initcore.h", "src/initcore/_core.pxd"])
 setup(
-    ext_modules=cythonize([core], language_level=3, compiler_directives={"freethreading_compatible": True}),
+    ext_modules=cythonize([core, bitgen], language_level=3, compiler_directives={"freethreading_compatible": True}),
     cmdclass={"build_ext": BuildExt},
 )

@@ -65,6 +65,12 @@ int ic_dist_fills(int dist, ic_dtype dtype);
 ic_problem ic_check(int dist, const double *params, ic_dtype dtype);
 /* The parameters have passed ic_check. */
 ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream, const ic_run *run);
+
+/* The words of so many blocks from any block on, the last block being followed by the first: what a bit generator has
+ * ready. A multiple of every kernel's step. */
+#define IC_BUFFER_BLOCKS 384
+void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t words[4 * IC_BUFFER_BLOCKS]);
+
 /* Eight bytes over and over: constants, and what memory can take */
 void ic_set_pattern(uint8_t *out, size_t bytes, uint64_t pattern, int streaming, int threads);
 uint64_t ic_cache_bytes(void); /* of the last level, or a guess */

@@ -57,6 +57,7 @@ static ic_problem ic_problem_with(int param, const char *rule) { return (ic_prob
 _Static_assert(IC_MAX_STEP_BLOCKS >= IC_COUNTERS * IC_FLIGHT && IC_MAX_STEP_BLOCKS >= IC_COUNTERS * IC_FLIGHT_LIGHT &&
                    IC_MAX_STEP_BYTES >= IC_COUNTERS * IC_FLIGHT64 * 32,
                "steps");
+_Static_assert(IC_BUFFER_BLOCKS % (bits_GROUPS * IC_COUNTERS) == 0, "a buffer is whole steps");
 
 const ic_kernels IC_PASTE(ic_kernels_, IC_ISA) = {
     .name = IC_STRING(IC_ISA),

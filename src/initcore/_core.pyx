@@ -18,10 +18,6 @@ cdef extern from "initcore.h" nogil:
         IC_F64, IC_F32, IC_F16, IC_BF16, IC_U32
     ctypedef enum ic_status:
         IC_OK, IC_NO_MEMORY, IC_INTERRUPTED
-    ctypedef struct ic_stream:
-        uint32_t key[2]
-        uint32_t draw
-        uint32_t plane
     ctypedef struct ic_problem:
         int param
         const char *rule
@@ -47,6 +43,7 @@ cdef extern from "initcore.h" nogil:
     int ic_dist_fills(int dist, ic_dtype dtype)
     ic_problem ic_check(int dist, const double *params, ic_dtype dtype)
     ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream, const ic_run *run)
+    void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t *words)
     void ic_set_pattern(uint8_t *out, size_t nbytes, uint64_t pattern, int streaming, int threads)
     ctypedef struct ic_matrices:
         int64_t rows, columns
@@ -179,6 +176,10 @@ def take(rng):
     draw.stream.key[0] = keyed.k0
     draw.stream.key[1] = keyed.k1
     return draw
+
+
+cdef void fill_buffer(const ic_stream *stream, uint64_t block, uint32_t *words) noexcept nogil:
+    ic_fill_buffer(stream, block, words)
 
 
 # Arrays
