@@ -188,9 +188,7 @@ ic_status ic_fill(const ic_array *array, int dist, const double *params, const i
 void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t words[4 * IC_BUFFER_BLOCKS]) {
   const ic_kernels *kernels = ic_kernels_current();
   const int64_t step_blocks = kernels->step_blocks[IC_DIST_bits][IC_U32];
-  const ic_job job = {.kernel = kernels->fill[IC_DIST_bits][IC_U32],
-                      .stream = *stream,
-                      .dtype = IC_U32,
-                      .step = 4 * step_blocks};
+  const ic_job job = {
+      .kernel = kernels->fill[IC_DIST_bits][IC_U32], .stream = *stream, .dtype = IC_U32, .step = 4 * step_blocks};
   fill_steps(&job, (uint8_t *)words, block, IC_BUFFER_BLOCKS / step_blocks, 0);
 }
