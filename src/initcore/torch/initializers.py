@@ -1,0 +1,423 @@
+r"""The functions of torch.nn.init 2.13.
+
+All fill `tensor` in place and return it; autograd sees what an in-place operation under ``torch.no_grad()`` leaves
+behind: the same leaf, one version later. All that draw take
+
+generator : torch.Generator, int, Stream, Generator or None
+    Where the numbers come from. A torch.Generator gives the key of the stream by its next word and is thereby advanced;
+    None stands for torch's default generator on the CPU, whatever the tensor's device, so that ``torch.manual_seed``
+    governs it. The others are those that ``rng=`` takes everywhere in initcore.
+
+They raise what torch raises: of whatever initcore does not fill, or refuses, torch's own function is left to decide.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.init import _calculate_correct_fan, _calculate_fan_in_and_fan_out, calculate_gain, dirac_, eye_
+from torch.overrides import handle_torch_function, has_torch_function_variadic
+
+import initcore
+from initcore.torch import memory
+from initcore.torch.filling import fill, leave_to, own
+from initcore.torch.generators import GeneratorLike, torch_generator
+
+__all__ = [
+    "_calculate_correct_fan",
+    "_calculate_fan_in_and_fan_out",
+    "_no_grad_fill_",
+    "_no_grad_normal_",
+    "_no_grad_trunc_normal_",
+    "_no_grad_uniform_",
+    "_no_grad_zero_",
+    "calculate_gain",
+    "constant_",
+    "dirac_",
+    "eye_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "orthogonal_",
+    "sparse_",
+    "trunc_normal_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: GeneratorLike = None) -> Tensor:
+    """Fill with the uniform distribution on [a, b), as ``torch.nn.init.uniform_`` 2.13.
+
+    Raises
+    ------
+    RuntimeError
+        If a > b, or either is not finite or overflows the dtype, or if the tensor overlaps itself.
+    NotImplementedError
+        If the dtype is not one of floats or complex numbers.
+
+    Notes
+    -----
+    :func:`initcore.uniform_`.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> w = init.uniform_(torch.empty(3, 5), -1, 1, generator=0)
+    >>> bool(((w >= -1) & (w < 1)).all())
+    True
+    """
+    if has_torch_function_variadic(tensor):
+        return _overridden(uniform_, own.uniform_, tensor, a=a, b=b, generator=generator)
+    return fill(initcore.uniform_, own.uniform_, tensor, (a, b), generator)
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: GeneratorLike = None) -> Tensor:
+    """Fill with the normal distribution, as ``torch.nn.init.normal_`` 2.13.
+
+    Raises
+    ------
+    RuntimeError
+        If `std` is negative or NaN, or the tensor overlaps itself.
+    NotImplementedError
+        If the dtype is not one of floats or complex numbers.
+
+    Notes
+    -----
+    :func:`initcore.normal_`.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> w = init.normal_(torch.empty(1000, 1000), std=0.02, generator=torch.Generator().manual_seed(0))
+    >>> round(w.std().item(), 4)
+    0.02
+    """
+    if has_torch_function_variadic(tensor):
+        return _overridden(normal_, own.normal_, tensor, mean=mean, std=std, generator=generator)
+    return fill(initcore.normal_, own.normal_, tensor, (mean, std), generator)
+
+
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: GeneratorLike = None,
+) -> Tensor:
+    """Fill with the normal distribution truncated to the values [a, b], as ``torch.nn.init.trunc_normal_`` 2.13.
+
+    Raises
+    ------
+    RuntimeError
+        If a > b, or the tensor overlaps itself.
+    ZeroDivisionError
+        If `std` is 0.
+
+    Warns
+    -----
+    UserWarning
+        If the mean is more than two stds outside of [a, b].
+
+    Notes
+    -----
+    :func:`initcore.trunc_normal_`: no value is outside of [a, b]. torch rounds the bounds to the dtype first, so that
+    its bfloat16 and float16 values may be.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> w = init.trunc_normal_(torch.empty(1000, 1000), std=0.02, a=-0.04, b=0.04, generator=0)
+    >>> w.abs().max().item() <= 0.04, round(w.std().item(), 4)
+    (True, 0.0176)
+    """
+    args = (mean, std, a, b)
+    if not std > 0 or tensor.is_meta:
+        return leave_to(own.trunc_normal_, tensor, args, generator)
+    if mean < a - 2 * std or mean > b + 2 * std:
+        if not memory.is_ours(tensor):  # torch warns
+            return leave_to(own.trunc_normal_, tensor, args, generator)
+        warnings.warn(_FAR, stacklevel=2)
+    return fill(initcore.trunc_normal_, own.trunc_normal_, tensor, args, generator)
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """Fill with a value, as ``torch.nn.init.constant_`` 2.13: a tensor of any dtype.
+
+    Raises
+    ------
+    RuntimeError
+        If the value overflows the dtype.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> init.constant_(torch.empty(3), 0.5)
+    tensor([0.5000, 0.5000, 0.5000])
+    """
+    if has_torch_function_variadic(tensor):
+        return _overridden(constant_, own.constant_, tensor, val=val)
+    return _constant(own.constant_, tensor, val)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Fill with ones, as ``torch.nn.init.ones_`` 2.13: a tensor of any dtype.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> init.ones_(torch.empty(3))
+    tensor([1., 1., 1.])
+    """
+    return _constant(own.ones_, tensor)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Fill with zeros, as ``torch.nn.init.zeros_`` 2.13: a tensor of any dtype.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> init.zeros_(torch.empty(3))
+    tensor([0., 0., 0.])
+    """
+    return _constant(own.zeros_, tensor)
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike = None) -> Tensor:
+    r"""Fill with Xavier's uniform distribution, as ``torch.nn.init.xavier_uniform_`` 2.13.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two dimensions.
+    ZeroDivisionError
+        If the first two sizes are 0.
+    RuntimeError
+        If `gain` is negative or not finite, or the tensor overlaps itself.
+
+    Notes
+    -----
+    :math:`U(-b, b)`, :math:`b = gain \sqrt{6 / (fan_{in} + fan_{out})}`: :func:`initcore.xavier_uniform_`.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> w = init.xavier_uniform_(torch.empty(200, 400), generator=0)
+    >>> w.abs().max().item() < 0.1
+    True
+    """
+    return fill(initcore.xavier_uniform_, own.xavier_uniform_, tensor, (gain,), generator)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike = None) -> Tensor:
+    r"""Fill with Xavier's normal distribution, as ``torch.nn.init.xavier_normal_`` 2.13.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two dimensions.
+    ZeroDivisionError
+        If the first two sizes are 0.
+    RuntimeError
+        If `gain` is negative, or the tensor overlaps itself.
+
+    Notes
+    -----
+    :math:`N(0, std^2)`, :math:`std = gain \sqrt{2 / (fan_{in} + fan_{out})}`: :func:`initcore.xavier_normal_`.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> w = init.xavier_normal_(torch.empty(300, 500), generator=0)
+    >>> round(w.std().item(), 3)
+    0.05
+    """
+    return fill(initcore.xavier_normal_, own.xavier_normal_, tensor, (gain,), generator)
+
+
+def kaiming_uniform_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: GeneratorLike = None,
+) -> Tensor:
+    r"""Fill with Kaiming's uniform distribution, as ``torch.nn.init.kaiming_uniform_`` 2.13.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two dimensions, or `mode` or `nonlinearity` is none of torch's.
+    RuntimeError
+        If the tensor overlaps itself.
+
+    Warns
+    -----
+    UserWarning
+        If there are no elements, whatever the other arguments are.
+
+    Notes
+    -----
+    :math:`U(-b, b)`, :math:`b = gain \sqrt{3 / fan}`: :func:`initcore.kaiming_uniform_`.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> w = init.kaiming_uniform_(torch.empty(100, 600), generator=0)
+    >>> w.abs().max().item() < 0.1
+    True
+    """
+    if has_torch_function_variadic(tensor):
+        more: dict[str, Any] = {"mode": mode, "nonlinearity": nonlinearity, "generator": generator}
+        return _overridden(kaiming_uniform_, own.kaiming_uniform_, tensor, a=a, **more)
+    if 0 in tensor.shape:
+        warnings.warn(_NO_ELEMENTS, stacklevel=2)
+        return tensor
+    return _kaiming(initcore.kaiming_uniform_, own.kaiming_uniform_, tensor, (a, mode, nonlinearity), generator)
+
+
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: GeneratorLike = None,
+) -> Tensor:
+    r"""Fill with Kaiming's normal distribution, as ``torch.nn.init.kaiming_normal_`` 2.13.
+
+    Raises and warns as :func:`kaiming_uniform_`.
+
+    Notes
+    -----
+    :math:`N(0, std^2)`, :math:`std = gain / \sqrt{fan}`: :func:`initcore.kaiming_normal_`.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> w = init.kaiming_normal_(torch.empty(100, 800), nonlinearity="relu", generator=0)
+    >>> round(w.std().item(), 3)
+    0.05
+    """
+    if 0 in tensor.shape:
+        warnings.warn(_NO_ELEMENTS, stacklevel=2)
+        return tensor
+    return _kaiming(initcore.kaiming_normal_, own.kaiming_normal_, tensor, (a, mode, nonlinearity), generator)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: GeneratorLike = None) -> Tensor:
+    """Fill with an orthogonal matrix, the first dimension against all others, as ``torch.nn.init.orthogonal_`` 2.13.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two dimensions.
+    RuntimeError
+        If the tensor overlaps itself.
+
+    Notes
+    -----
+    :func:`initcore.orthogonal_`. Beyond torch's: float16 and bfloat16, and any strides. On another device the whole
+    matrix is made on the CPU first.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> w = init.orthogonal_(torch.empty(500, 300), generator=0)
+    >>> torch.allclose(w.T @ w, torch.eye(300), atol=1e-5)
+    True
+    """
+    return fill(initcore.orthogonal_, own.orthogonal_, tensor, (gain,), generator, whole=True)
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: GeneratorLike = None) -> Tensor:
+    """Fill a matrix with normals, and a share of each column with zeros, as ``torch.nn.init.sparse_`` 2.13.
+
+    Raises
+    ------
+    ValueError
+        If there are other than two dimensions.
+    RuntimeError
+        If `std` is negative or NaN, or the tensor overlaps itself.
+
+    Notes
+    -----
+    :func:`initcore.sparse_`. The places of the zeros come from `generator` too; torch's from its default one always.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> w = init.sparse_(torch.empty(10, 4), 0.25, generator=0)
+    >>> (w == 0).sum(0)
+    tensor([3, 3, 3, 3])
+    """
+    return fill(initcore.sparse_, own.sparse_, tensor, (sparsity, std), generator)
+
+
+def _no_grad_uniform_(tensor: Tensor, a: float, b: float, generator: GeneratorLike = None) -> Tensor:
+    return fill(initcore.uniform_, own._no_grad_uniform_, tensor, (a, b), generator)
+
+
+def _no_grad_normal_(tensor: Tensor, mean: float, std: float, generator: GeneratorLike = None) -> Tensor:
+    return fill(initcore.normal_, own._no_grad_normal_, tensor, (mean, std), generator)
+
+
+def _no_grad_fill_(tensor: Tensor, val: float) -> Tensor:
+    return _constant(own._no_grad_fill_, tensor, val)
+
+
+def _no_grad_zero_(tensor: Tensor) -> Tensor:
+    return _constant(own._no_grad_zero_, tensor)
+
+
+_no_grad_trunc_normal_ = trunc_normal_
+
+_NO_ELEMENTS = "Initializing zero-element tensors is a no-op"
+_FAR = "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect."
+_LARGE = 1 << 18  # elements: below, torch sets a constant as fast
+
+
+def _overridden(ours: Callable[..., Tensor], theirs: Callable[..., Tensor], tensor: Tensor, **arguments: Any) -> Tensor:
+    """Ask whoever overrides torch's functions.
+
+    Modes, as that of ``with torch.device(...)``, and subclasses without rules of their own call what they are given:
+    this function again. Others know torch's functions, and are given those.
+    """
+    if not memory.is_plain(type(tensor)):
+        if "generator" in arguments:
+            arguments["generator"] = torch_generator(arguments["generator"], tensor)
+        ours = theirs
+    result: Tensor = handle_torch_function(ours, (tensor,), tensor=tensor, **arguments)
+    return result
+
+
+def _constant(theirs: Callable[..., Tensor], tensor: Tensor, *val: float) -> Tensor:
+    if not (memory.is_ours(tensor) and tensor.is_cpu and tensor.numel() >= _LARGE):
+        return theirs(tensor, *val)
+    value = theirs(tensor.detach().new_empty(()), *val).item()  # converted as torch does, and refused
+
+    def set_all(array: NDArray[Any], rng: None) -> NDArray[Any]:
+        return initcore.constant_(array, value)
+
+    return fill(set_all, lambda tensor, generator: theirs(tensor, *val), tensor, (), None)
+
+
+def _kaiming(
+    ours: Callable[..., Any],
+    theirs: Callable[..., Tensor],
+    tensor: Tensor,
+    args: tuple[float, str, str],
+    generator: GeneratorLike,
+) -> Tensor:
+    a, mode, nonlinearity = args
+    _calculate_correct_fan(tensor, mode)  # type: ignore[arg-type]
+    calculate_gain(nonlinearity, a)  # type: ignore[arg-type]  # which knows fewer than initcore's
+    return fill(ours, theirs, tensor, args, generator)
