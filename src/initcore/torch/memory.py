@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch._C import _dispatch_keys, _len_torch_dispatch_stack
+from torch._C import _len_torch_dispatch_stack
 from torch._C._functorch import peek_interpreter_stack
-from torch.overrides import has_torch_function_variadic
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from initcore import _core
@@ -34,9 +33,6 @@ STAGED = 1 << 22  # elements that are drawn at a time for another device: 16 MiB
 # the tensor's storage, and has no bfloat16. It begins where no tensor is; a buffer at address 0 would be none to NumPy.
 _BEGIN = 4096
 _MEMORY: Any = (ctypes.c_char * (sys.maxsize - _BEGIN)).from_address(_BEGIN)
-
-with torch.inference_mode(False):
-    _DENSE_ON_CPU = _dispatch_keys(torch.empty(1, device="cpu")).raw_repr()
 
 _dtypes: dict[torch.dtype, np.dtype[Any]] = {}
 _default_torch_function = vars(Tensor)["__torch_function__"].__func__
@@ -57,25 +53,12 @@ def is_ours(tensor: Any) -> bool:
     Not ours are those of subclasses with rules of their own (DTensor, FakeTensor), those that a transformation (vmap,
     functionalization) or a dispatch mode looks at, and inference tensors outside of inference mode.
     """
-    if has_torch_function_variadic(tensor) and not is_plain(type(tensor)):  # type: ignore[arg-type,unused-ignore]
-        return False
-    try:
-        keys = _dispatch_keys(tensor).raw_repr()
-    except TypeError:  # no tensor
-        return False
     return (
-        (keys == _DENSE_ON_CPU or _is_another_of_ours(tensor))
-        and (not _len_torch_dispatch_stack() or _only_naming())
-        and peek_interpreter_stack() is None
-    )
-
-
-def _is_another_of_ours(tensor: Tensor) -> bool:
-    """Whether it is ours, though not dense, on the CPU and with a version."""
-    return (
-        is_plain(type(tensor))
+        is_plain(type(tensor))  # type: ignore[arg-type,unused-ignore]  # a type is no Hashable to mypy 2.4
         and not tensor.is_neg()
         and (not tensor.is_inference() or torch.is_inference_mode_enabled())
+        and (not _len_torch_dispatch_stack() or _only_naming())
+        and peek_interpreter_stack() is None
     )
 
 
@@ -99,9 +82,9 @@ def array_of(tensor: Tensor) -> NDArray[Any] | None:
     if not address:
         return None
     if tensor.is_contiguous():
-        return np.ndarray(tensor.shape, dtype, _MEMORY, address - _BEGIN)
+        return np.ndarray(tuple(tensor.shape), dtype, _MEMORY, address - _BEGIN)  # NumPy is slow with a torch.Size
     strides = tuple(stride * dtype.itemsize for stride in tensor.stride())
-    return np.ndarray(tensor.shape, dtype, _MEMORY, address - _BEGIN, strides)
+    return np.ndarray(tuple(tensor.shape), dtype, _MEMORY, address - _BEGIN, strides)
 
 
 def is_elsewhere(tensor: Tensor) -> bool:
