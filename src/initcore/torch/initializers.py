@@ -402,7 +402,7 @@ def _overridden(ours: Callable[..., Tensor], theirs: Callable[..., Tensor], tens
 def _constant(theirs: Callable[..., Tensor], tensor: Tensor, *val: float) -> Tensor:
     if not (memory.is_ours(tensor) and tensor.is_cpu and tensor.numel() >= _LARGE):
         return theirs(tensor, *val)
-    value = theirs(tensor.detach().new_empty(1), *val).item()  # converted as torch does, and refused
+    value = theirs(tensor.detach().new_empty(2), *val)[0].item()  # as torch converts it; of one element it refuses none
 
     def set_all(array: NDArray[Any], rng: None) -> NDArray[Any]:
         return initcore.constant_(array, value)
