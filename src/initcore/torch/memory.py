@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch._C import _len_torch_dispatch_stack
 from torch._C._functorch import peek_interpreter_stack
+from torch.compiler import is_compiling
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from initcore import _core
@@ -51,10 +52,11 @@ def is_ours(tensor: Any) -> bool:
     """Whether nobody else has to know what happens to a tensor.
 
     Not ours are those of subclasses with rules of their own (DTensor, FakeTensor), those that a transformation (vmap,
-    functionalization) or a dispatch mode looks at, and inference tensors outside of inference mode.
+    functionalization, torch.compile) or a dispatch mode looks at, and inference tensors outside of inference mode.
     """
     return (
-        is_plain(type(tensor))  # type: ignore[arg-type,unused-ignore]  # a type is no Hashable to mypy 2.4
+        not is_compiling()
+        and is_plain(type(tensor))  # type: ignore[arg-type,unused-ignore]  # a type is no Hashable to mypy 2.4
         and not tensor.is_neg()
         and (not tensor.is_inference() or torch.is_inference_mode_enabled())
         and (not _len_torch_dispatch_stack() or _only_naming())
