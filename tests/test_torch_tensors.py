@@ -125,7 +125,7 @@ def test_transformations_are_left_to_torch() -> None:
     assert torch.func.grad(lambda x: (init.ones_(torch.empty(3)) * x).sum())(torch.tensor(2.0)) == 3
 
 
-def test_compiled_and_exported_code_draws_by_torchs_function() -> None:
+def test_compiled_code_draws_by_torchs_function() -> None:
     """As one graph."""
 
     def draw(x: Any) -> Any:
@@ -135,13 +135,6 @@ def test_compiled_and_exported_code_draws_by_torchs_function() -> None:
     expected = theirs.normal_(torch.empty(4, 4)) + theirs.xavier_uniform_(torch.empty(4, 4))
     torch.manual_seed(1)
     assert torch.equal(torch.compile(draw, backend="eager", fullgraph=True)(torch.zeros(4, 4)), expected)
-
-    class Drawing(torch.nn.Module):
-        def forward(self, x: Any) -> Any:
-            return draw(x)
-
-    graph = torch.export.export(Drawing(), (torch.zeros(4, 4),)).graph
-    assert {"aten.normal_.default", "aten.uniform_.default"} <= {str(node.target) for node in graph.nodes}
 
 
 def test_other_dispatch_modes_see_what_torch_does() -> None:
