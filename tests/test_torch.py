@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import need
+from conftest import Run, need
 
 import initcore
 from initcore import _core
@@ -388,3 +388,21 @@ def test_meta_tensors_are_left_alone(name: str) -> None:
     tensor = torch.empty((4, 4, 3) if name == "dirac_" else (4, 4), device="meta")
     assert getattr(init, name)(tensor, **ALL[name]) is tensor
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_without_torch_it_says_what_to_install(run_python: Run) -> None:
+    run_python(
+        """
+import sys
+import initcore
+assert "torch" not in sys.modules, "import initcore imports no framework"
+sys.modules["torch"] = None
+try:
+    import initcore.torch
+except ImportError as error:
+    assert error.name == "torch", error.name
+    assert str(error) == "initcore.torch needs torch: pip install 'initcore[torch]'", error
+else:
+    raise AssertionError
+"""
+    )

@@ -122,6 +122,8 @@ def test_transformations_are_left_to_torch() -> None:
     assert same.unique().numel() == 5
     with pytest.raises(RuntimeError, match="vmap: called random operation while in randomness error mode"):
         torch.func.vmap(draw)(torch.zeros(4, 5))
+    with pytest.raises(RuntimeError, match="vmap: called random operation while in randomness error mode"):
+        torch.func.vmap(lambda x: init.normal_(torch.empty(3), generator=3) + x)(torch.zeros(4))
     assert torch.func.grad(lambda x: (init.ones_(torch.empty(3)) * x).sum())(torch.tensor(2.0)) == 3
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
@@ -55,7 +54,8 @@ def initialize(model: M, rng: GeneratorLike = 0, *, keep: Iterable[str] = ()) ->
     Notes
     -----
     Modules are reset children first, by ``reset_parameters``, or ``_reset_parameters`` where there is no other. A
-    parameter of several modules (tied weights) is left to the one that ``named_parameters()`` names it after.
+    parameter of several modules (tied weights) is drawn as the one says that ``named_parameters()`` names it after: it
+    is reset last of them.
 
     Examples
     --------
@@ -72,12 +72,11 @@ def initialize(model: M, rng: GeneratorLike = 0, *, keep: Iterable[str] = ()) ->
     base = base_stream(rng)
     naming = Naming(model, base)
     with patch(), torch.random.fork_rng(devices=[]), naming:
-        for name, module in reversed(list(model.named_modules())):
+        for name, module in reversed(list(model.named_modules())):  # the one that names a tied parameter last
             reset = _reset_of(module)
             if reset is not None:
                 torch.default_generator.manual_seed(_seed(base, name))
-                with _others_kept(module, name, naming, before):
-                    reset()
+                reset()
     left = [
         name
         for name, parameter in model.named_parameters()
@@ -121,21 +120,3 @@ def _reset_of(module: nn.Module) -> Callable[[], Any] | None:
 def _seed(base: Stream, module: str) -> int:
     """Of torch's generator for a module: the words that its name gives, apart from any parameter's."""
     return int(bits_(np.empty(2, np.uint32), rng=base / module / "torch.default_generator").view(np.uint64)[0])
-
-
-@contextmanager
-def _others_kept(module: nn.Module, name: str, naming: Naming, parameters: dict[str, nn.Parameter]) -> Iterator[None]:
-    """Keep the values of parameters that a module has, but another one gave its name to."""
-    prefix = f"{name}." if name else ""
-    tied = [
-        parameter
-        for own_name, parameter in module.named_parameters(recurse=False, remove_duplicate=False)
-        if parameters.get(prefix + own_name) is not parameter
-    ]
-    values = [parameter.detach().clone() for parameter in tied]
-    unwritten = {naming.name_of(parameter) for parameter in tied} - naming.written
-    yield
-    with torch.no_grad():
-        for parameter, value in zip(tied, values, strict=True):
-            parameter.copy_(value)
-    naming.written -= unwritten

@@ -51,10 +51,6 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__exit__(*error)  # type: ignore[no-untyped-call]
         NAMING.reset(self._tokens.pop())
 
-    def name_of(self, parameter: nn.Parameter) -> str:
-        """Return the name under which the model lists a parameter."""
-        return self._by_id[id(parameter)]
-
     def stream_of(self, tensor: Tensor) -> KeyedStream:
         """Return the stream of a parameter's name, or of its name and where a part begins; for others, torch's."""
         name = self._by_id.get(id(tensor))
