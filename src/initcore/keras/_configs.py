@@ -1,0 +1,66 @@
+"""Configurations of objects, as ``keras.saving`` makes and reads them, where there is no Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ["deserialize", "serialize"]
+
+
+def serialize(value: Any) -> Any:
+    """Return what ``keras.saving.serialize_keras_object`` returns of numbers, arrays and objects with a configuration.
+
+    Raises
+    ------
+    TypeError
+        If it is none of them.
+    """
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(serialize, value))
+    if isinstance(value, dict):
+        return {key: serialize(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray) and value.ndim:
+        return {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": value.dtype.name}}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.item()
+    if not hasattr(value, "get_config"):
+        raise TypeError(f"Cannot serialize object {value} of type {type(value)}: it has no `get_config()` method.")
+    kind = type(value)
+    return {
+        "module": getattr(kind, "keras_module", kind.__module__),
+        "class_name": kind.__name__,
+        "config": serialize(value.get_config()),
+        "registered_name": registered_name(kind),
+    }
+
+
+def registered_name(kind: type) -> str | None:
+    """Return the name under which Keras registers a class; its own ones have none."""
+    if hasattr(kind, "keras_module"):
+        return None
+    return f"initcore>{kind.__name__}" if kind.__module__ == "initcore.keras" else kind.__name__
+
+
+def deserialize(config: Any, objects: Mapping[str, Any]) -> Any:
+    """Return what a configuration is of; `objects` are classes and functions by their names.
+
+    A configuration whose name is not among them is answered with the name, as ``keras.initializers.deserialize`` does.
+    """
+    if isinstance(config, (list, tuple)):
+        return [deserialize(item, objects) for item in config]
+    if not isinstance(config, dict):
+        return config
+    if "class_name" not in config or "config" not in config:
+        return {key: deserialize(item, objects) for key, item in config.items()}
+    name, inner = config["class_name"], config["config"]
+    if name in ("__numpy__", "__tensor__"):
+        return np.array(inner["value"], dtype=inner["dtype"])
+    found = objects.get(config.get("registered_name") or name, objects.get(name))
+    if found is None:
+        return name
+    return found.from_config(inner) if hasattr(found, "from_config") else found
