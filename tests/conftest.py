@@ -16,6 +16,8 @@ import pytest
 import initcore
 from initcore import streams
 
+os.environ.setdefault("KERAS_BACKEND", "numpy")  # Keras' own default is TensorFlow, which need not be there
+
 FLOATS = ("float64", "float32", "float16", "bfloat16")
 THREADS = (1, 2, 3, 7)
 
