@@ -1,0 +1,57 @@
+"""``jax.nn.initializers`` by initcore: ``from initcore import jax as initializers``, and nothing else changes.
+
+The names, signatures, defaults, axes, dtypes and errors are those of JAX 0.10.2; ``docs/frameworks.md`` says what each
+draws, what a key is to a stream, and what differs.
+
+>>> import initcore.jax, jax
+>>> init = initcore.jax.he_normal()
+>>> w = init(jax.random.key(0), (1024, 4096), "bfloat16")
+>>> same = jax.jit(init, static_argnums=(1, 2))(jax.random.key(0), (1024, 4096), "bfloat16")
+>>> bool((w == same).all())
+True
+"""
+
+try:
+    import jax as _jax  # noqa: F401
+except ImportError as error:
+    raise ImportError("initcore.jax needs JAX: pip install 'initcore[jax]'", name="jax") from error
+
+from initcore.jax.distributions import constant, normal, ones, truncated_normal, uniform, zeros
+from initcore.jax.factories import Initializer
+from initcore.jax.orthogonal import delta_orthogonal, orthogonal
+from initcore.jax.scaling import (
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    kaiming_normal,
+    kaiming_uniform,
+    lecun_normal,
+    lecun_uniform,
+    variance_scaling,
+    xavier_normal,
+    xavier_uniform,
+)
+
+__all__ = [
+    "Initializer",
+    "constant",
+    "delta_orthogonal",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "truncated_normal",
+    "uniform",
+    "variance_scaling",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]

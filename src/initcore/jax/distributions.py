@@ -1,0 +1,140 @@
+"""Constants, and distributions whose scale is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from initcore.jax import draws
+from initcore.jax.arrays import OutSharding, fixed
+from initcore.jax.draws import Fill
+from initcore.jax.factories import DType, Initializer, Real, initializer, refuse_integers
+
+__all__ = ["constant", "normal", "ones", "truncated_normal", "uniform", "zeros"]
+
+
+def zeros(key: Any, shape: Any, dtype: DType = None, out_sharding: OutSharding = None) -> jax.Array:
+    """Return zeros, of any dtype; itself an initializer, which ignores `key`.
+
+    Examples
+    --------
+    >>> import initcore.jax, jax
+    >>> initcore.jax.zeros(jax.random.key(0), (2, 3))
+    Array([[0., 0., 0.],
+           [0., 0., 0.]], dtype=float32)
+    """
+    return fixed("zeros", 0, shape, dtype, out_sharding)
+
+
+def ones(key: Any, shape: Any, dtype: DType = None, out_sharding: OutSharding = None) -> jax.Array:
+    """Return ones, of any dtype; itself an initializer, which ignores `key`.
+
+    Examples
+    --------
+    >>> import initcore.jax, jax
+    >>> initcore.jax.ones(jax.random.key(0), 3, "int32")
+    Array([1, 1, 1], dtype=int32)
+    """
+    return fixed("ones", 1, shape, dtype, out_sharding)
+
+
+def constant(value: Any, dtype: DType = None) -> Initializer:
+    """Make an initializer of a value, or an array that is broadcast; of any dtype, `key` is ignored.
+
+    Examples
+    --------
+    >>> import initcore.jax, jax
+    >>> initcore.jax.constant(-7)(jax.random.key(0), (3,))
+    Array([-7., -7., -7.], dtype=float32)
+    """
+    preset = dtype
+
+    def init(key: Any, shape: Any, dtype: DType = preset, out_sharding: OutSharding = None) -> jax.Array:
+        return fixed("constant", value, shape, dtype, out_sharding)
+
+    return init
+
+
+def _scaled(factor: float, fill: Fill) -> Fill:
+    """Draw for a factor's magnitude and apply its sign, as JAX, which multiplies."""
+    return draws.negated(fill) if factor < 0 else fill
+
+
+def uniform(scale: Real = 1e-2, dtype: DType = None) -> Initializer:
+    """Make an initializer of the uniform distribution on [0, scale): **not** symmetric.
+
+    Notes
+    -----
+    :func:`initcore.uniform_` with bounds 0 and `scale`. A negative scale gives (scale, 0].
+
+    Examples
+    --------
+    >>> import initcore.jax, jax
+    >>> w = initcore.jax.uniform(0.1)(jax.random.key(0), (100, 100))
+    >>> float(w.min()) >= 0, float(w.max()) < 0.1
+    (True, True)
+    """
+
+    def fill_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Fill:
+        refuse_integers("uniform", dtype)
+        bound = float(scale)
+        return _scaled(bound, draws.uniform(0.0, abs(bound)))
+
+    return initializer("uniform", dtype, fill_of)
+
+
+def normal(stddev: Real = 1e-2, dtype: DType = None) -> Initializer:
+    r"""Make an initializer of the normal distribution :math:`N(0, stddev^2)`, not truncated.
+
+    Notes
+    -----
+    :func:`initcore.normal_`. Complex numbers have :math:`E |z|^2 = stddev^2`: each part half the variance.
+
+    Examples
+    --------
+    >>> import initcore.jax, jax
+    >>> w = initcore.jax.normal(0.02)(jax.random.key(0), (1000, 1000), "bfloat16")
+    >>> round(float(w.astype("float32").std()), 4)
+    0.02
+    """
+
+    def fill_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Fill:
+        refuse_integers("normal", dtype, or_complex=True)
+        std = float(stddev)
+        return _scaled(std, draws.normal(abs(std)))
+
+    return initializer("normal", dtype, fill_of)
+
+
+def truncated_normal(stddev: Real = 1e-2, dtype: DType = None, lower: Real = -2.0, upper: Real = 2.0) -> Initializer:
+    r"""Make an initializer of the normal distribution truncated to [lower stddev, upper stddev].
+
+    Parameters
+    ----------
+    stddev : float
+        **Before** truncation: at two of it to both sides 0.88 of it are left. :func:`variance_scaling` corrects this.
+    dtype : dtype, optional
+        The second by position, before the bounds.
+    lower, upper : float
+        In multiples of `stddev`.
+
+    Notes
+    -----
+    :func:`initcore.trunc_normal_` with ``bounds="sigma"``. Bounds may be drawn, where JAX's interval is open.
+
+    Examples
+    --------
+    >>> import initcore.jax, jax
+    >>> w = initcore.jax.truncated_normal(0.02)(jax.random.key(0), (1000, 1000))
+    >>> float(abs(w).max()) <= 0.04, round(float(w.std()), 4)
+    (True, 0.0176)
+    """
+
+    def fill_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Fill:
+        refuse_integers("truncated_normal", dtype)
+        std = float(stddev)
+        return _scaled(std, draws.truncated(abs(std), float(lower), float(upper)))
+
+    return initializer("truncated_normal", dtype, fill_of)

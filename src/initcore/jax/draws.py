@@ -1,0 +1,166 @@
+"""What is drawn into a NumPy array, or a shard of one, for an array of JAX's.
+
+Each function here returns a :data:`Fill`, and raises nothing but what the fill would: values are checked when it is
+called, on an array without elements too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from initcore.initializers import normal_, trunc_normal_, uniform_
+from initcore.orthogonal import delta_orthogonal_, orthogonal_
+from initcore.shards import Shard
+from initcore.streams import Stream
+
+__all__ = ["Fill", "delta_orthogonal", "disk", "normal", "orthogonal", "truncated", "truncated_modulus", "uniform"]
+
+Array: TypeAlias = NDArray[Any]
+#: Fills an array, or the shard of a larger one that it is, from a stream; the array is contiguous
+Fill: TypeAlias = "Callable[[Array, Stream, Shard | None], object]"
+
+#: Std of the complex standard normal whose modulus is truncated at 2: sqrt(1 - 4 / (e^4 - 1)). JAX 0.10 has
+#: sqrt(1 - 5 / e^4) = 0.953, which leaves out the mass of what is cut off: its weights are 0.9 % too wide.
+STD_WITHIN_MODULUS_TWO = 0.9619618280082136
+
+
+def uniform(low: float, high: float) -> Fill:
+    """Uniform on [low, high)."""
+    return _rounded(lambda out, rng, shard: uniform_(out, low, high, rng=rng, shard=shard), low, high)
+
+
+def normal(std: float) -> Fill:
+    """Normal; of complex numbers, both parts, a Box-Muller pair, with half the variance."""
+
+    def fill(out: Array, rng: Stream, shard: Shard | None) -> None:
+        if out.dtype.kind == "c":
+            normal_(_parts(out), 0.0, std / math.sqrt(2.0), rng=rng, shard=_shard_of_parts(shard))
+        else:
+            normal_(out, 0.0, std, rng=rng, shard=shard)
+
+    return _rounded(fill)
+
+
+def truncated(std: float, lower: float, upper: float) -> Fill:
+    """Normal, truncated to `lower` .. `upper` times its std."""
+    low, high = lower * std, upper * std
+    return _rounded(lambda out, rng, shard: trunc_normal_(out, 0.0, std, low, high, rng=rng, shard=shard), low, high)
+
+
+def negated(fill: Fill) -> Fill:
+    """Minus what `fill` draws."""
+
+    def negate(out: Array, rng: Stream, shard: Shard | None) -> None:
+        fill(out, rng, shard)
+        np.negative(out, out=out)
+
+    return negate
+
+
+def _rounded(fill: Fill, low: float = -math.inf, high: float = math.inf) -> Fill:
+    """Let a fill serve the dtypes of 8 bits: drawn in float32, rounded once, and kept where the bounds are."""
+
+    def round_once(out: Array, rng: Stream, shard: Shard | None) -> None:
+        if out.dtype.itemsize > 1:
+            fill(out, rng, shard)
+            return
+        drawn = np.empty(out.shape, np.float32)
+        fill(drawn, rng, shard)
+        with np.errstate(over="ignore"):
+            out[...] = drawn.astype(out.dtype)
+        held = out.astype(np.float32)
+        if not np.isfinite(held).all():
+            raise ValueError(f"values overflow {out.dtype}")
+        for outside, bound in ((held < low, low), (held >= high, high)):
+            out[outside] = _within(bound, out.dtype, low, high)
+
+    return round_once
+
+
+def _within(bound: float, dtype: np.dtype[Any], low: float, high: float) -> Any:
+    """Return the value nearest to a bound that lies in [low, high); where there is none, the nearest to it."""
+    values = np.arange(256, dtype=np.uint8).view(dtype)
+    numbers = values.astype(np.float64)
+    inside = np.isfinite(numbers) & (numbers >= low) & (numbers < high)
+    if not inside.any():
+        inside = np.isfinite(numbers)
+    return values[inside][np.argmin(np.abs(numbers[inside] - bound))]
+
+
+def _parts(out: Array) -> Array:
+    """Both parts of complex numbers, as a last axis."""
+    return out.reshape(-1).view(out.real.dtype).reshape(*out.shape, 2)
+
+
+def _shard_of_parts(shard: Shard | None) -> Shard | None:
+    return None if shard is None else Shard((*shard.global_shape, 2), shard.index)
+
+
+def _modulus_squared(parts: Array) -> Array:
+    """Of operations that IEEE 754 rounds correctly only, as all here: the same bytes everywhere."""
+    return np.asarray(np.square(parts[..., 0]) + np.square(parts[..., 1]))
+
+
+def disk(std: float) -> Fill:
+    """Complex, uniform on the disk about 0 that has this std: its radius is sqrt(2) std."""
+
+    def fill(out: Array, rng: Stream, shard: Shard | None) -> None:
+        parts = _parts(out)
+        normal_(parts, rng=rng, shard=_shard_of_parts(shard))
+        squared_radius = uniform_(np.empty(out.shape, parts.dtype), rng=rng / "radius", shard=shard)
+        # a normal pair has a modulus of 1e-5 at least
+        parts *= np.sqrt(squared_radius / _modulus_squared(parts))[..., None]
+        parts *= parts.dtype.type(math.sqrt(2.0) * std)
+
+    return fill
+
+
+def truncated_modulus(std: float) -> Fill:
+    """Complex normal, truncated where its modulus is 2, of this std afterwards.
+
+    Its squared modulus is exponential, which has no memory: what goes beyond 4 is, less 4, distributed as what does
+    not. So the remainder of a division by 4 is the truncated distribution, without another draw.
+    """
+
+    def fill(out: Array, rng: Stream, shard: Shard | None) -> None:
+        parts = _parts(out)
+        normal_(parts, 0.0, math.sqrt(0.5), rng=rng, shard=_shard_of_parts(shard))
+        squared = _modulus_squared(parts)
+        beyond = squared >= 4
+        parts[beyond] *= np.sqrt(np.fmod(squared[beyond], 4) / squared[beyond])[..., None]
+        parts *= parts.dtype.type(std / STD_WITHIN_MODULUS_TWO)
+
+    return fill
+
+
+def orthogonal(scale: float, column_axis: int) -> Fill:
+    """An orthogonal matrix whose columns are one axis, whose rows all others."""
+
+    def fill(out: Array, rng: Stream, shard: Shard | None) -> None:
+        axes = list(range(out.ndim))
+        axes.insert(0, axes.pop(column_axis))
+        orthogonal_(out.transpose(axes), scale, rng=rng, shard=_transposed(shard, axes))
+
+    return _rounded(fill)
+
+
+def delta_orthogonal(scale: float, inputs_first: bool) -> Fill:
+    r"""Zeros but for the central tap of a kernel of axes (\*kernel, in, out), which is orthogonal."""
+
+    def fill(out: Array, rng: Stream, shard: Shard | None) -> None:
+        *kernel, fan_in, fan_out = range(out.ndim)
+        axes = [fan_in, fan_out, *kernel] if inputs_first else [fan_out, fan_in, *kernel]
+        delta_orthogonal_(out.transpose(axes), scale, rng=rng, shard=_transposed(shard, axes))
+
+    return _rounded(fill)
+
+
+def _transposed(shard: Shard | None, axes: Sequence[int]) -> Shard | None:
+    if shard is None:
+        return None
+    return Shard([shard.global_shape[axis] for axis in axes], tuple(shard.index[axis] for axis in axes))

@@ -1,0 +1,47 @@
+"""What all factories are made of.
+
+Each returns ``init(key, shape, dtype=dtype, out_sharding=None)``, which raises
+
+TypeError
+    If `key` is not a JAX key, an int >= 0 or a Stream; `shape` no shape; `dtype` no dtype that is drawn;
+    `out_sharding` neither a NamedSharding nor a PartitionSpec.
+ValueError
+    If `key` is an array of keys; `dtype` is an integer's, or complex where only reals are drawn; `shape` does not go
+    with the initializer, or its sizes not with `out_sharding`; a parameter is not finite, or its values overflow the
+    dtype.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import jax
+import numpy as np
+from jax import numpy as jnp
+from jax.nn.initializers import Initializer
+
+from initcore.jax.arrays import FillOf, OutSharding, draw
+from initcore.jax.keys import Key
+
+__all__ = ["DType", "Initializer", "Real", "initializer", "refuse_integers"]
+
+DType: TypeAlias = Any
+Real: TypeAlias = Any  # a float, or an array of JAX's without axes
+
+
+def initializer(name: str, preset: DType, fill_of: FillOf) -> Initializer:
+    """Return an initializer that draws what `fill_of` says."""
+
+    def init(key: Key, shape: Any, dtype: DType = preset, out_sharding: OutSharding = None) -> jax.Array:
+        return draw(name, fill_of, key, shape, dtype, out_sharding)
+
+    return init
+
+
+def refuse_integers(name: str, dtype: np.dtype[Any], or_complex: bool = False) -> None:
+    """Refuse dtypes that are not drawn: as JAX, but for float8_e8m0fnu, whose values are powers of two."""
+    if not jnp.issubdtype(dtype, jnp.inexact if or_complex else jnp.floating):
+        kinds = "float or complex" if or_complex else "float"
+        raise ValueError(f"dtype argument to `{name}` must be a {kinds} dtype, got {dtype}")
+    if jnp.issubdtype(dtype, jnp.floating) and (jnp.finfo(dtype).bits < 8 or dtype.name == "float8_e8m0fnu"):
+        raise TypeError(f"{name} draws floats of 8, 16, 32 or 64 bits that have a sign, not {dtype}")
