@@ -27,11 +27,16 @@ Fill: TypeAlias = "Callable[[Array, Stream, Shard | None], object]"
 #: Std of the complex standard normal whose modulus is truncated at 2: sqrt(1 - 4 / (e^4 - 1)). JAX 0.10 has
 #: sqrt(1 - 5 / e^4) = 0.953, which leaves out the mass of what is cut off: its weights are 0.9 % too wide.
 STD_WITHIN_MODULUS_TWO = 0.9619618280082136
+LARGEST_NORMAL = 6.77  # stds that a float32 normal reaches
 
 
 def uniform(low: float, high: float) -> Fill:
     """Uniform on [low, high)."""
-    return _rounded(lambda out, rng, shard: uniform_(out, low, high, rng=rng, shard=shard), low, high)
+
+    def fill(out: Array, rng: Stream, shard: Shard | None) -> None:
+        uniform_(out, low, high, rng=rng, shard=shard)
+
+    return _rounded(fill, max(-low, high), low, math.nextafter(high, -math.inf))
 
 
 def normal(std: float) -> Fill:
@@ -43,13 +48,17 @@ def normal(std: float) -> Fill:
         else:
             normal_(out, 0.0, std, rng=rng, shard=shard)
 
-    return _rounded(fill)
+    return _rounded(fill, LARGEST_NORMAL * std)
 
 
 def truncated(std: float, lower: float, upper: float) -> Fill:
     """Normal, truncated to `lower` .. `upper` times its std."""
     low, high = lower * std, upper * std
-    return _rounded(lambda out, rng, shard: trunc_normal_(out, 0.0, std, low, high, rng=rng, shard=shard), low, high)
+
+    def fill(out: Array, rng: Stream, shard: Shard | None) -> None:
+        trunc_normal_(out, 0.0, std, low, high, rng=rng, shard=shard)
+
+    return _rounded(fill, min(max(-low, high), LARGEST_NORMAL * std), low, high)
 
 
 def negated(fill: Fill) -> Fill:
@@ -62,34 +71,30 @@ def negated(fill: Fill) -> Fill:
     return negate
 
 
-def _rounded(fill: Fill, low: float = -math.inf, high: float = math.inf) -> Fill:
-    """Let a fill serve the dtypes of 8 bits: drawn in float32, rounded once, and kept where the bounds are."""
+def _rounded(fill: Fill, reach: float, low: float = -math.inf, high: float = math.inf) -> Fill:
+    """Let a fill serve the dtypes of 8 bits: drawn in float32, rounded once, and kept from `low` to `high`.
+
+    Of those dtypes whose values go as far as `reach`, the largest magnitude that is drawn.
+    """
 
     def round_once(out: Array, rng: Stream, shard: Shard | None) -> None:
         if out.dtype.itemsize > 1:
             fill(out, rng, shard)
             return
+        values = np.arange(256, dtype=np.uint8).view(out.dtype)
+        numbers = values.astype(np.float64)
+        if reach > numbers[np.isfinite(numbers)].max():
+            raise ValueError(f"values of up to {reach} overflow {out.dtype}")
         drawn = np.empty(out.shape, np.float32)
         fill(drawn, rng, shard)
-        with np.errstate(over="ignore"):
-            out[...] = drawn.astype(out.dtype)
-        held = out.astype(np.float32)
-        if not np.isfinite(held).all():
-            raise ValueError(f"values overflow {out.dtype}")
-        for outside, bound in ((held < low, low), (held >= high, high)):
-            out[outside] = _within(bound, out.dtype, low, high)
+        out[...] = drawn.astype(out.dtype)
+        inside = (numbers >= low) & (numbers <= high)
+        if inside.any():
+            held = out.astype(np.float32)
+            out[held < low] = values[inside][numbers[inside].argmin()]
+            out[held > high] = values[inside][numbers[inside].argmax()]
 
     return round_once
-
-
-def _within(bound: float, dtype: np.dtype[Any], low: float, high: float) -> Any:
-    """Return the value nearest to a bound that lies in [low, high); where there is none, the nearest to it."""
-    values = np.arange(256, dtype=np.uint8).view(dtype)
-    numbers = values.astype(np.float64)
-    inside = np.isfinite(numbers) & (numbers >= low) & (numbers < high)
-    if not inside.any():
-        inside = np.isfinite(numbers)
-    return values[inside][np.argmin(np.abs(numbers[inside] - bound))]
 
 
 def _parts(out: Array) -> Array:
@@ -146,7 +151,7 @@ def orthogonal(scale: float, column_axis: int) -> Fill:
         axes.insert(0, axes.pop(column_axis))
         orthogonal_(out.transpose(axes), scale, rng=rng, shard=_transposed(shard, axes))
 
-    return _rounded(fill)
+    return _rounded(fill, abs(scale))
 
 
 def delta_orthogonal(scale: float, inputs_first: bool) -> Fill:
@@ -157,7 +162,7 @@ def delta_orthogonal(scale: float, inputs_first: bool) -> Fill:
         axes = [fan_in, fan_out, *kernel] if inputs_first else [fan_out, fan_in, *kernel]
         delta_orthogonal_(out.transpose(axes), scale, rng=rng, shard=_transposed(shard, axes))
 
-    return _rounded(fill)
+    return _rounded(fill, abs(scale))
 
 
 def _transposed(shard: Shard | None, axes: Sequence[int]) -> Shard | None:
