@@ -53,6 +53,7 @@ def test_eight_bits_are_float32_rounded_once_and_within_bounds(name: str, jax: A
         wide, got = (np.asarray(init(0, (50, 50), d), np.float32) for d in (None, dtype))
         assert low <= got.min()
         assert got.max() <= high
+        assert abs(got).max() < 1  # which only the bounds of uniform distributions are, and never drawn
         step = np.spacing(np.abs(wide)) * 2.0 ** (23 - need("ml_dtypes").finfo(dtype).nmant)
         smallest = float(need("ml_dtypes").finfo(dtype).smallest_subnormal)
         assert (abs(got - wide) <= np.maximum(step, smallest)).all()
@@ -87,6 +88,13 @@ def test_complex(kind: str, dtype: str, jax: Any, ours: Any) -> None:
     most = {"normal": math.inf, "uniform": 2.0, "truncated_normal": cut}[kind]
     assert squared.max() <= most * (1 + 1e-6)
     assert not same(w.real, w.imag)
+
+
+def test_radii_of_a_disk_have_words_of_their_own(jax: Any, ours: Any) -> None:
+    """Word 2 j + 1 gives number j its angle; had number 2 j + 1 its radius from it, they would agree."""
+    z = np.asarray(ours.variance_scaling(1.0, "fan_in", "uniform")(0, (1, 20_000), "complex64")).ravel()
+    angle, radius = np.angle(z[:10_000]) % (2 * math.pi), abs(z[1::2]) ** 2
+    assert abs(np.corrcoef(angle, radius)[0, 1]) < 0.04  # four sigmas: fails a right sample once in 16 000
 
 
 def test_complex_normal_is_a_box_muller_pair(jax: Any, ours: Any) -> None:

@@ -90,7 +90,7 @@ def _rounded(fill: Fill, reach: float, low: float = -math.inf, high: float = mat
         out[...] = drawn.astype(out.dtype)
         inside = (numbers >= low) & (numbers <= high)
         if inside.any():
-            held = out.astype(np.float32)
+            held = out.astype(np.float64)
             out[held < low] = values[inside][numbers[inside].argmin()]
             out[held > high] = values[inside][numbers[inside].argmax()]
 
