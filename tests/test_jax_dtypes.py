@@ -71,7 +71,9 @@ def distance(sample: Array, cdf: Callable[[Array], Array]) -> float:
 def test_complex(kind: str, dtype: str, jax: Any, ours: Any) -> None:
     """Squared moduli and angles of 40 000, each by a test that fails a right sample once in 8 000."""
     with jax.enable_x64(dtype == "complex128"):
-        w = np.asarray(ours.variance_scaling(2.0, "fan_in", kind)(jax.random.key(0), (200, 200), dtype))
+        init = ours.variance_scaling(2.0, "fan_in", kind)
+        w = np.asarray(init(jax.random.key(0), (200, 200), dtype))
+        assert same(jax.jit(lambda key: init(key, (200, 200), dtype))(jax.random.key(0)), w)
     assert w.dtype == dtype
     z = w.astype(np.complex128) * 10  # of std 1
     squared = abs(z) ** 2

@@ -41,8 +41,6 @@ def draw(name: str, fill_of: FillOf, key: Key, shape: Any, dtype: Any, out_shard
     probe = jnp.zeros((), dtype)
     dtype = np.dtype(probe.dtype)
     fill, source, sharding = fill_of(shape, dtype), source_of(key, name), sharding_of(out_sharding, name)
-    if sharding is not None:
-        sharding.shard_shape(shape)  # refuses what it does not divide evenly
     if isinstance(probe, jax.core.Tracer) or source.operands:
         _check(fill, shape, dtype)
         return _later(fill, source, jax.ShapeDtypeStruct(shape, dtype), sharding)
