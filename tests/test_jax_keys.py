@@ -69,8 +69,9 @@ def test_keys_made_from_a_key_are_streams_of_their_own(jax: Any, ours: Any) -> N
     assert len(first) == len(keys)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", [*KEYS, "int"])
+@pytest.mark.parametrize(
+    ("name", "kind"), [*((name, "typed") for name in NAMES), *(("he_normal", kind) for kind in [*KEYS, "int"])]
+)
 def test_traced_programs_draw_the_same(name: str, kind: str, jax: Any, ours: Any) -> None:
     """With the key an argument, or a constant of the program."""
     shape, init = right_shape(name), factory(ours, name)()
@@ -81,8 +82,9 @@ def test_traced_programs_draw_the_same(name: str, kind: str, jax: Any, ours: Any
         assert same(jax.jit(init, static_argnums=(1, 2))(key, shape, "bfloat16"), expected)
 
 
-@pytest.mark.parametrize("name", ["normal", "he_normal", "orthogonal", "delta_orthogonal", "zeros"])
-@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize(
+    ("name", "raw"), [("normal", False), ("he_normal", True), ("orthogonal", False), ("delta_orthogonal", False)]
+)
 @pytest.mark.parametrize("jit", [False, True])
 def test_vmap_gives_each_key_its_own(name: str, raw: bool, jit: bool, jax: Any, ours: Any) -> None:
     shape, init = right_shape(name), factory(ours, name)()
