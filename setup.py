@@ -104,7 +104,7 @@ def extension(name: str, **options: Any) -> Extension:
 
 core = extension(
     "_core",
-    depends=[*glob("csrc/**/*.[ch]", recursive=True), "src/initcore/_core.pxd", "src/initcore/_machine.pxi"],
+    depends=[*glob("csrc/**/*.[ch]", recursive=True), *glob("src/initcore/*.px[di]")],
     libraries=[] if os.name == "nt" else ["m", "pthread"],
 )
 bitgen = extension("_bitgen", depends=["csrc/initcore.h", "src/initcore/_core.pxd"])

@@ -51,7 +51,7 @@ def test_torch() -> None:
 
 
 def test_without_keras() -> None:
-    assert again("without", *EVERYWHERE, "test_docs.py::test_examples[initcore.keras]") > 300
+    assert again("without", *EVERYWHERE, "test_docs.py::test_examples[initcore.keras]") > 250
 
 
 def test_the_package_does_not_import_keras(run_python: Run) -> None:

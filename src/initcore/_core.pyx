@@ -154,32 +154,44 @@ cdef class Draw:
         return other
 
 
-def take(rng):
-    """Return the draw that a fill with `rng` would take, taking it."""
+cdef int take_draw(object rng, ic_stream *stream) except -1:
+    """Write the draw that a fill with `rng` takes, taking it."""
     global _resolve
-    cdef Draw draw = Draw()
     cdef KeyedStream keyed
-    if isinstance(rng, Draw):
-        return rng
+    if type(rng) is Draw:
+        stream[0] = (<Draw>rng).stream
+        return 0
     if not isinstance(rng, (KeyedStream, DrawCounter)):
         if _resolve is None:
             from initcore.streams import resolve
             _resolve = resolve
         rng = _resolve(rng)
+    stream.plane = 0
+    stream.draw = 0
     if isinstance(rng, KeyedStream):
         keyed = rng
         keyed.find_key()
     else:
         keyed = (<DrawCounter>rng).stream
         keyed.find_key()
-        draw.stream.draw = <uint32_t>(<DrawCounter>rng).take()
-    draw.stream.key[0] = keyed.k0
-    draw.stream.key[1] = keyed.k1
+        stream.draw = <uint32_t>(<DrawCounter>rng).take()
+    stream.key[0] = keyed.k0
+    stream.key[1] = keyed.k1
+    return 0
+
+
+def take(rng):
+    """Return the draw that a fill with `rng` would take, taking it."""
+    cdef Draw draw = Draw()
+    take_draw(rng, &draw.stream)
     return draw
 
 
 cdef void fill_buffer(const ic_stream *stream, uint64_t block, uint32_t *words) noexcept nogil:
     ic_fill_buffer(stream, block, words)
+
+
+include "_memory.pxi"
 
 
 # Arrays
@@ -242,6 +254,8 @@ cdef int check(object out, object shard) except -1:
 
 def check_target(out, shard=None):
     """Refuse what cannot be written to, element by element; return the global shape."""
+    if type(out) is Memory:
+        return out.shape
     check(out, shard)
     return (<object>out).shape if shard is None else shard.global_shape
 
@@ -291,31 +305,37 @@ def fill(out, int dist, tuple params, rng, shard=None):
     cdef ic_status status
     cdef double values[MOST_PARAMS]
     cdef int i, dtype
-    check(out, shard)
-    dtype = dtype_of(out)
-    if dtype < 0 or not ic_dist_fills(dist, <ic_dtype>dtype):
-        known = "uint32" if ic_dist_fills(dist, IC_U32) else "float64, float32, float16 or bfloat16"
-        raise TypeError(f"{_dist_names[dist]} fills {known} arrays, not {out.dtype}")
-    array.dtype = <ic_dtype>dtype
-    describe(out, shard, &array)
+    cdef int64_t size
+    if type(out) is Memory:
+        size = describe_memory(<Memory>out, &array)
+    else:
+        check(out, shard)
+        dtype = dtype_of(out)
+        if dtype < 0 or not ic_dist_fills(dist, <ic_dtype>dtype):
+            known = "uint32" if ic_dist_fills(dist, IC_U32) else "float64, float32, float16 or bfloat16"
+            raise TypeError(f"{_dist_names[dist]} fills {known} arrays, not {out.dtype}")
+        array.dtype = <ic_dtype>dtype
+        describe(out, shard, &array)
+        size = cnp.PyArray_SIZE(out)
     for i in range(len(params)):
         values[i] = params[i]
     cdef ic_problem problem = ic_check(dist, values, array.dtype)
     if problem.rule != NULL:
         name = DISTS[_dist_names[dist]][1][problem.param]
         raise ValueError(f"{name} {problem.rule.decode()} ({out.dtype}): {name}={params[problem.param]!r}")
-    cdef Draw draw = take(rng)
-    raised = []
+    cdef ic_stream stream
+    take_draw(rng, &stream)
     run.threads = max_threads
     run.streaming_bytes = streaming_bytes
-    run.poll = poll
-    run.context = <void *>raised
-    if cnp.PyArray_SIZE(out) < HOLD_GIL_BELOW:
+    if size < HOLD_GIL_BELOW:
         run.poll = NULL
-        status = ic_fill(&array, dist, values, &draw.stream, &run)
+        status = ic_fill(&array, dist, values, &stream, &run)
     else:
+        raised = []
+        run.poll = poll
+        run.context = <void *>raised
         with nogil:
-            status = ic_fill(&array, dist, values, &draw.stream, &run)
+            status = ic_fill(&array, dist, values, &stream, &run)
     if status == IC_NO_MEMORY:
         raise MemoryError("no memory to work in; out is untouched")
     if status == IC_INTERRUPTED:
@@ -373,14 +393,15 @@ def orthogonal(cnp.ndarray out, tuple shape, tuple offset, double gain, rng, pro
     matrices.first_matrix = offset[0]
     matrices.first_row = offset[1]
     matrices.gain = gain
-    cdef Draw draw = take(rng)
+    cdef ic_stream stream
+    take_draw(rng, &stream)
     watch.progress = progress
     run.threads = max_threads
     run.streaming_bytes = streaming_bytes
     run.poll = report
     run.context = <void *>watch
     with nogil:
-        status = ic_orthogonal(&array, &matrices, &draw.stream, &run, &watch.done)
+        status = ic_orthogonal(&array, &matrices, &stream, &run, &watch.done)
     if status == IC_NO_MEMORY:
         raise MemoryError("no memory to work in; out is untouched")
     if status == IC_INTERRUPTED:

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.autograd.graph import increment_version
+from torch._C import _increment_version  # torch.autograd.graph's takes twice as long
 
 from initcore import _core
 from initcore.torch import memory
-from initcore.torch.generators import GeneratorLike, stream_from, torch_generator
-from initcore.torch.memory import array_of, fill_by_parts, is_elsewhere
+from initcore.torch.generators import GeneratorLike, keys_of, stream_from, torch_generator
+from initcore.torch.memory import array_of, fill_by_parts, is_elsewhere, memory_of
 from initcore.torch.naming import NAMING
 
 __all__ = ["fill", "leave_to", "own"]
@@ -29,36 +30,44 @@ _OVERLAP = (
 
 
 def fill(
-    ours: Callable[..., Any],
+    ours: Callable[..., Any] | int,
     theirs: Callable[..., Tensor],
     tensor: Tensor,
     args: tuple[Any, ...],
     generator: GeneratorLike,
+    *,
+    by_array: bool = False,
     whole: bool = False,
 ) -> Tensor:
-    """Fill a tensor in place by one of initcore's initializers, and return it.
+    """Fill a tensor in place by one of initcore's initializers, or by a distribution of the core, and return it.
 
     What initcore does not fill, or refuses, torch's own function is called for: it fills, or raises its own error.
-    `whole` is whether a tensor on another device is to be drawn in one part.
+    `by_array` is whether `ours` needs an array, `whole` whether a tensor on another device is to be drawn in one part.
     """
-    array = array_of(tensor)
-    if array is None and not is_elsewhere(tensor):
+    target = array_of(tensor) if by_array else memory_of(tensor)
+    if target is None and not is_elsewhere(tensor):
         return leave_to(theirs, tensor, args, generator)
     naming = NAMING.get()
-    rng = stream_from(generator) if naming is None or generator is not None else naming.stream_of(tensor)
+    rng: Any
+    if generator is not None:
+        rng = stream_from(generator)
+    else:
+        rng = keys_of(None) if naming is None else naming.stream_of(tensor)
     try:
-        if array is not None:
-            ours(array, *args, rng=rng)
-        else:
+        if target is None:
             fill_by_parts(ours, tensor, args, rng, tensor.numel() if whole else memory.STAGED)
+        elif isinstance(ours, int):
+            _core.fill(target, ours, args, rng)
+        else:
+            ours(target, *args, rng=rng)
     except (TypeError, ValueError):
-        if array is not None:
-            _refuse_overlap(array)
+        if isinstance(target, np.ndarray):
+            _refuse_overlap(target)
         return leave_to(theirs, tensor, args, generator)
     except BaseException:  # interrupted, and partly written
-        increment_version(tensor)
+        _increment_version([tensor])
         raise
-    increment_version(tensor)
+    _increment_version([tensor])
     if naming is not None:
         naming.note(tensor)
     return tensor

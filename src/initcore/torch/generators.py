@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +13,7 @@ from initcore import _core
 from initcore.initializers import bits_
 from initcore.streams import Generator, RngLike, Stream, resolve
 
-__all__ = ["GeneratorLike", "TorchStream", "base_stream", "stream_from", "torch_generator"]
+__all__ = ["GeneratorLike", "base_stream", "keys_of", "stream_from", "torch_generator"]
 
 GeneratorLike: TypeAlias = "torch.Generator | RngLike"
 
@@ -23,41 +24,33 @@ class _Word(threading.local):
     def __init__(self) -> None:
         with torch.inference_mode(False), torch._C.DisableTorchFunction():
             self.tensor = torch.empty((), dtype=torch.int64, device="cpu")
-        self.halves = self.tensor.numpy().reshape(1).view(np.uint32)
+        self.address = self.tensor.data_ptr()
+        self.of_default = _core.DrawnKeys(self.tensor.random_, self.address)
+
+    def draw_elsewhere(self, generator: torch.Generator) -> None:
+        """Let a generator of another device write."""
+        self.tensor.copy_(torch.empty((), dtype=torch.int64, device=generator.device).random_(generator=generator))
 
 
 _word = _Word()
 
 
-def next_word(generator: torch.Generator | None) -> list[int]:
-    """Take 63 bits, in two words, from a torch.Generator or torch's default one on the CPU, and advance it."""
+def keys_of(generator: torch.Generator | None) -> _core.DrawnKeys:
+    """Return the source whose keys are the next words of a torch.Generator, or of torch's default one on the CPU.
+
+    A word is taken, and the generator advanced, when a fill has found nothing to refuse.
+    """
     word = _word
-    if generator is None or generator.device.type == "cpu":
-        word.tensor.random_(generator=generator)
-    else:
-        on_device = torch.empty((), dtype=torch.int64, device=generator.device)
-        word.tensor.copy_(on_device.random_(generator=generator))
-    words: list[int] = word.halves.tolist()
-    return words
-
-
-class TorchStream(_core.KeyedStream):
-    """The stream whose key is the next word of a torch.Generator, taken when a fill has found nothing to refuse."""
-
-    __slots__ = ("generator",)
-
-    def __init__(self, generator: torch.Generator | None) -> None:
-        self.generator = generator
-
-    def _derive_key(self) -> tuple[int, int]:
-        first, second = next_word(self.generator)
-        return first, second
+    if generator is None:
+        return word.of_default
+    draw: Any = word.draw_elsewhere if generator.device.type != "cpu" else word.tensor.random_
+    return _core.DrawnKeys(partial(draw, generator=generator), word.address)
 
 
 def stream_from(generator: GeneratorLike) -> Any:
     """Return what initcore's ``rng=`` takes for torch's ``generator=``."""
     if generator is None or isinstance(generator, torch.Generator):
-        return TorchStream(generator)
+        return keys_of(generator)
     return generator
 
 
@@ -79,7 +72,7 @@ def torch_generator(generator: GeneratorLike, tensor: Any) -> torch.Generator | 
 def base_stream(rng: GeneratorLike) -> Stream:
     """Return the stream that the names of a model's parameters continue."""
     if rng is None or isinstance(rng, torch.Generator):
-        first, second = next_word(rng)
+        first, second = keys_of(rng).key
         return Stream(first | second << 32)
     source = resolve(rng)
     if isinstance(source, Generator):

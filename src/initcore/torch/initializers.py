@@ -23,6 +23,7 @@ from torch.nn.init import _calculate_correct_fan, _calculate_fan_in_and_fan_out,
 from torch.overrides import handle_torch_function, has_torch_function_variadic
 
 import initcore
+from initcore import _core
 from initcore.torch import memory
 from initcore.torch.filling import fill, leave_to, own
 from initcore.torch.generators import GeneratorLike, torch_generator
@@ -52,6 +53,8 @@ __all__ = [
     "zeros_",
 ]
 
+_UNIFORM, _NORMAL, _TRUNC_NORMAL = (_core.DISTS[name][0] for name in ("uniform", "normal", "trunc_normal"))
+
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: GeneratorLike = None) -> Tensor:
     """Fill with the uniform distribution on [a, b), as ``torch.nn.init.uniform_`` 2.13.
@@ -76,7 +79,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     """
     if has_torch_function_variadic(tensor):
         return _overridden(uniform_, own.uniform_, tensor, a=a, b=b, generator=generator)
-    return fill(initcore.uniform_, own.uniform_, tensor, (a, b), generator)
+    return fill(_UNIFORM, own.uniform_, tensor, (a, b), generator)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: GeneratorLike = None) -> Tensor:
@@ -102,7 +105,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     """
     if has_torch_function_variadic(tensor):
         return _overridden(normal_, own.normal_, tensor, mean=mean, std=std, generator=generator)
-    return fill(initcore.normal_, own.normal_, tensor, (mean, std), generator)
+    return fill(_NORMAL, own.normal_, tensor, (mean, std), generator)
 
 
 def trunc_normal_(
@@ -146,7 +149,7 @@ def trunc_normal_(
         if not memory.is_ours(tensor):  # torch warns
             return leave_to(own.trunc_normal_, tensor, args, generator)
         warnings.warn(_FAR, stacklevel=2)
-    return fill(initcore.trunc_normal_, own.trunc_normal_, tensor, args, generator)
+    return fill(_TRUNC_NORMAL, own.trunc_normal_, tensor, args, generator)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -335,7 +338,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: GeneratorLike = None
     >>> torch.allclose(w.T @ w, torch.eye(300), atol=1e-5)
     True
     """
-    return fill(initcore.orthogonal_, own.orthogonal_, tensor, (gain,), generator, whole=True)
+    return fill(initcore.orthogonal_, own.orthogonal_, tensor, (gain,), generator, by_array=True, whole=True)
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: GeneratorLike = None) -> Tensor:
@@ -359,15 +362,15 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     >>> (w == 0).sum(0)
     tensor([3, 3, 3, 3])
     """
-    return fill(initcore.sparse_, own.sparse_, tensor, (sparsity, std), generator)
+    return fill(initcore.sparse_, own.sparse_, tensor, (sparsity, std), generator, by_array=True)
 
 
 def _no_grad_uniform_(tensor: Tensor, a: float, b: float, generator: GeneratorLike = None) -> Tensor:
-    return fill(initcore.uniform_, own._no_grad_uniform_, tensor, (a, b), generator)
+    return fill(_UNIFORM, own._no_grad_uniform_, tensor, (a, b), generator)
 
 
 def _no_grad_normal_(tensor: Tensor, mean: float, std: float, generator: GeneratorLike = None) -> Tensor:
-    return fill(initcore.normal_, own._no_grad_normal_, tensor, (mean, std), generator)
+    return fill(_NORMAL, own._no_grad_normal_, tensor, (mean, std), generator)
 
 
 def _no_grad_fill_(tensor: Tensor, val: float) -> Tensor:
@@ -407,7 +410,7 @@ def _constant(theirs: Callable[..., Tensor], tensor: Tensor, *val: float) -> Ten
     def set_all(array: NDArray[Any], rng: None) -> NDArray[Any]:
         return initcore.constant_(array, value)
 
-    return fill(set_all, lambda tensor, generator: theirs(tensor, *val), tensor, (), None)
+    return fill(set_all, lambda tensor, generator: theirs(tensor, *val), tensor, (), None, by_array=True)
 
 
 def _kaiming(

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch._C import _len_torch_dispatch_stack
 from torch._C._functorch import peek_interpreter_stack
 from torch.compiler import is_compiling
+from torch.nn import Parameter
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from initcore import _core
@@ -24,7 +25,17 @@ from initcore.new import as_dtype
 from initcore.shards import Shard
 from initcore.torch.naming import Naming
 
-__all__ = ["FLOATS", "STAGED", "array_of", "blocks", "fill_by_parts", "is_elsewhere", "is_ours", "is_plain"]
+__all__ = [
+    "FLOATS",
+    "STAGED",
+    "array_of",
+    "blocks",
+    "fill_by_parts",
+    "is_elsewhere",
+    "is_ours",
+    "is_plain",
+    "memory_of",
+]
 
 #: The dtypes that initcore draws
 FLOATS = {torch.float32: "float32", torch.float64: "float64", torch.float16: "float16", torch.bfloat16: "bfloat16"}
@@ -36,6 +47,7 @@ _BEGIN = 4096
 _MEMORY: Any = (ctypes.c_char * (sys.maxsize - _BEGIN)).from_address(_BEGIN)
 
 _dtypes: dict[torch.dtype, np.dtype[Any]] = {}
+_kinds = {dtype: _core.MEMORY_KINDS[name] for dtype, name in FLOATS.items()}
 _default_torch_function = vars(Tensor)["__torch_function__"].__func__
 
 
@@ -56,7 +68,7 @@ def is_ours(tensor: Any) -> bool:
     """
     return (
         not is_compiling()
-        and is_plain(type(tensor))  # type: ignore[arg-type,unused-ignore]  # a type is no Hashable to mypy 2.4
+        and (type(tensor) is Parameter or type(tensor) is Tensor or is_plain(type(tensor)))  # type: ignore[arg-type,unused-ignore]  # a type is no Hashable to mypy 2.4
         and not tensor.is_neg()
         and (not tensor.is_inference() or torch.is_inference_mode_enabled())
         and (not _len_torch_dispatch_stack() or _only_naming())
@@ -66,6 +78,19 @@ def is_ours(tensor: Any) -> bool:
 
 def _only_naming() -> bool:
     return all(isinstance(mode, Naming) for mode in _get_current_dispatch_mode_stack())
+
+
+def memory_of(tensor: Tensor) -> _core.Memory | NDArray[Any] | None:
+    """Return what a fill takes for a tensor: its memory, or an array of it where it is not in C order; or None."""
+    if not is_ours(tensor) or not tensor.is_cpu or (kind := _kinds.get(tensor.dtype)) is None:
+        return None
+    try:
+        if not tensor.is_contiguous():
+            return array_of(tensor)
+        address = tensor.data_ptr()
+    except RuntimeError:  # sparse, and whatever else keeps no elements
+        return None
+    return _core.Memory(address, tensor.shape, kind) if address else None
 
 
 def array_of(tensor: Tensor) -> NDArray[Any] | None:
@@ -83,10 +108,8 @@ def array_of(tensor: Tensor) -> NDArray[Any] | None:
         return None
     if not address:
         return None
-    if tensor.is_contiguous():
-        return np.ndarray(tuple(tensor.shape), dtype, _MEMORY, address - _BEGIN)  # NumPy is slow with a torch.Size
     strides = tuple(stride * dtype.itemsize for stride in tensor.stride())
-    return np.ndarray(tuple(tensor.shape), dtype, _MEMORY, address - _BEGIN, strides)
+    return np.ndarray(tuple(tensor.shape), dtype, _MEMORY, address - _BEGIN, strides)  # slow with a torch.Size
 
 
 def is_elsewhere(tensor: Tensor) -> bool:
@@ -112,7 +135,7 @@ def blocks(shape: tuple[int, ...], most: int) -> Iterator[tuple[slice, ...]]:
             yield (*(slice(i, i + 1) for i in outer), slice(start, min(start + step, shape[axis])))
 
 
-def fill_by_parts(ours: Callable[..., Any], tensor: Tensor, args: tuple[Any, ...], rng: Any, most: int) -> None:
+def fill_by_parts(ours: Callable[..., Any] | int, tensor: Tensor, args: tuple[Any, ...], rng: Any, most: int) -> None:
     """Fill a tensor that the CPU does not reach: so many elements are drawn here, copied there, and so on.
 
     They are those that the whole would have.
@@ -124,5 +147,9 @@ def fill_by_parts(ours: Callable[..., Any], tensor: Tensor, args: tuple[Any, ...
         for index in blocks(tuple(tensor.shape), most):
             shard = Shard(tuple(tensor.shape), index)
             part = stage[: math.prod(shard.shape)].view(shard.shape)
-            ours(array_of(part), *args, rng=draw, shard=shard)
+            array: Any = array_of(part)
+            if isinstance(ours, int):
+                _core.fill(array, ours, args, draw, shard)
+            else:
+                ours(array, *args, rng=draw, shard=shard)
             tensor[index].copy_(part)

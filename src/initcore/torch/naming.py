@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from initcore._core import KeyedStream
 from initcore.streams import Stream
-from initcore.torch.generators import TorchStream
+from initcore.torch.generators import keys_of
 
 __all__ = ["NAMING", "Naming"]
 
@@ -62,7 +62,7 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return self.base / name
             if first <= begin and end <= last:
                 return self.base / name / ((begin - first) // tensor.element_size())
-        return TorchStream(None)
+        return keys_of(None)
 
     def note(self, tensor: Tensor) -> None:
         """Take down that a tensor was written to."""
