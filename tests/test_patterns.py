@@ -127,6 +127,7 @@ def test_sparse_is_normal_but_for_so_many_zeros_in_each_column(rows: int, column
 
 def test_sparse_has_as_many_zeros_as_torchs() -> None:
     torch = need("torch")
+    torch.manual_seed(0)  # one of 2**24 of torch's normals is 0 itself
     for rows, columns, sparsity in SPARSE:
         theirs = torch.nn.init.sparse_(torch.empty(rows, columns), sparsity).numpy()
         ours = initcore.sparse((rows, columns), sparsity, rng=3)
