@@ -254,7 +254,7 @@ cdef int check(object out, object shard) except -1:
 
 def check_target(out, shard=None):
     """Refuse what cannot be written to, element by element; return the global shape."""
-    if type(out) is Memory:
+    if type(out) is Memory and shard is None:
         return out.shape
     check(out, shard)
     return (<object>out).shape if shard is None else shard.global_shape
@@ -307,6 +307,8 @@ def fill(out, int dist, tuple params, rng, shard=None):
     cdef int i, dtype
     cdef int64_t size
     if type(out) is Memory:
+        if shard is not None:
+            raise TypeError("a Memory is no shard")
         size = describe_memory(<Memory>out, &array)
     else:
         check(out, shard)
@@ -411,45 +413,5 @@ def orthogonal(cnp.ndarray out, tuple shape, tuple offset, double gain, rng, pro
     return out
 
 
-def sparse_mask(int64_t rows, int64_t zeros, uint32_t left_base, uint32_t right_base, int64_t first_row,
-                int64_t row_count, int half_rounds, cnp.ndarray words):
-    """Which elements of some rows are zero; the last axis of `words` has the columns. See csrc/sparse.c."""
-    cdef int64_t columns = cnp.PyArray_DIM(words, cnp.PyArray_NDIM(words) - 1)
-    cdef cnp.ndarray mask = np.empty((row_count, columns), np.bool_)
-    cdef uint8_t *data = <uint8_t *>cnp.PyArray_DATA(mask)
-    cdef ic_sparse sparse = ic_sparse(
-        rows=rows, zeros=zeros, left_base=left_base, right_base=right_base, first_row=first_row, row_count=row_count,
-        column_count=columns, half_rounds=half_rounds, words=<const uint32_t *>cnp.PyArray_DATA(words),
-    )
-    with nogil:
-        ic_sparse_mask(&sparse, data)
-    return mask
-
-
-def truncated_std(double mean, double std, double a, double b):
-    """Return the std of a normal distribution truncated to [a, b]; std > 0 and a < b."""
-    cdef ic_window window = ic_window_of(mean, std, a, b)
-    return ic_window_std(&window)
-
-
-def truncated_mass(double mean, double std, double a, double b):
-    """Return the share of a normal distribution that lies in [a, b]; std > 0 and a < b."""
-    cdef ic_window window = ic_window_of(mean, std, a, b)
-    return ic_window_mass(&window)
-
-
-def truncated_quantile(double mean, double std, double a, double b, double u):
-    """Return the value of a normal distribution truncated to [a, b] that a share `u` of it lies nearer the mean than.
-
-    Where the mean lies between the bounds, the share lies below.
-    """
-    cdef ic_window window = ic_window_of(mean, std, a, b)
-    return ic_window_quantile(&window, u)
-
-
-def limit_attempts(int most=256):
-    """Let truncated normals refuse no more than so many proposals: a door for tests of what comes after."""
-    ic_limit_attempts(most)
-
-
+include "_doors.pxi"
 include "_machine.pxi"
