@@ -2,9 +2,9 @@
 
 from initcore._core import STREAM_VERSION, get_num_threads, isa, isas, philox4x32, set_num_threads, use_isa
 from initcore._version import __version__
+from initcore.distributions import bits_, normal_, trunc_normal_, uniform_
 from initcore.fans import calculate_fans, calculate_gain
 from initcore.initializers import (
-    bits_,
     glorot_normal_,
     glorot_uniform_,
     he_normal_,
@@ -13,9 +13,6 @@ from initcore.initializers import (
     kaiming_uniform_,
     lecun_normal_,
     lecun_uniform_,
-    normal_,
-    trunc_normal_,
-    uniform_,
     variance_scaling_,
     xavier_normal_,
     xavier_uniform_,

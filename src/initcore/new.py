@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from initcore import initializers, patterns
+from initcore import distributions, initializers, patterns
 from initcore.initializers import Fans
 from initcore.orthogonal import Progress, delta_orthogonal_, orthogonal_
 from initcore.shards import ShapeLike, Shard, as_shape
@@ -97,29 +97,29 @@ def _new_of(fill: Callable[..., Any]) -> Callable[[F], F]:
     return complete
 
 
-@_new_of(initializers.bits_)
+@_new_of(distributions.bits_)
 def bits(shape: Where, *, dtype: DTypeLike = np.uint32, rng: RngLike = None) -> Array:
     out, shard = allocate(shape, dtype)
-    return initializers.bits_(out, rng=rng, shard=shard)
+    return distributions.bits_(out, rng=rng, shard=shard)
 
 
-@_new_of(initializers.uniform_)
+@_new_of(distributions.uniform_)
 def uniform(
     shape: Where, a: float = 0.0, b: float = 1.0, *, dtype: DTypeLike = np.float32, rng: RngLike = None
 ) -> Array:
     out, shard = allocate(shape, dtype)
-    return initializers.uniform_(out, a, b, rng=rng, shard=shard)
+    return distributions.uniform_(out, a, b, rng=rng, shard=shard)
 
 
-@_new_of(initializers.normal_)
+@_new_of(distributions.normal_)
 def normal(
     shape: Where, mean: float = 0.0, std: float = 1.0, *, dtype: DTypeLike = np.float32, rng: RngLike = None
 ) -> Array:
     out, shard = allocate(shape, dtype)
-    return initializers.normal_(out, mean, std, rng=rng, shard=shard)
+    return distributions.normal_(out, mean, std, rng=rng, shard=shard)
 
 
-@_new_of(initializers.trunc_normal_)
+@_new_of(distributions.trunc_normal_)
 def trunc_normal(
     shape: Where,
     mean: float = 0.0,
@@ -133,7 +133,7 @@ def trunc_normal(
     rng: RngLike = None,
 ) -> Array:
     out, shard = allocate(shape, dtype)
-    return initializers.trunc_normal_(
+    return distributions.trunc_normal_(
         out, mean, std, a, b, bounds=bounds, correct_std=correct_std, rng=rng, shard=shard
     )
 

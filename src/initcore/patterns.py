@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from initcore import _core
-from initcore.initializers import bits_, normal_
+from initcore.distributions import bits_, normal_
 from initcore.shards import Shard
 from initcore.streams import RngLike
 

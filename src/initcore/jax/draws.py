@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from initcore.initializers import normal_, trunc_normal_, uniform_
+from initcore.distributions import normal_, trunc_normal_, uniform_
 from initcore.orthogonal import delta_orthogonal_, orthogonal_
 from initcore.shards import Shard
 from initcore.streams import Stream

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from initcore import _core
-from initcore.initializers import bits_
+from initcore.distributions import bits_
 from initcore.streams import Generator, RngLike, Stream, resolve
 
 __all__ = ["GeneratorLike", "base_stream", "keys_of", "stream_from", "torch_generator"]

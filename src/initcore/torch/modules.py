@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from initcore.initializers import bits_
+from initcore.distributions import bits_
 from initcore.streams import Stream
 from initcore.torch.generators import GeneratorLike, base_stream
 from initcore.torch.naming import Naming
