@@ -11,8 +11,10 @@ draws, what a key is to a stream, and what differs.
 True
 """
 
+from importlib import import_module
+
 try:
-    import jax as _jax  # noqa: F401
+    import_module("jax")
 except ImportError as error:
     raise ImportError("initcore.jax needs JAX: pip install 'initcore[jax]'", name="jax") from error
 

@@ -5,8 +5,10 @@ under :func:`patch`; :func:`initialize` draws the parameters of a model anew, ea
 each function draws, what ``generator=`` takes and what is left to torch is in ``docs/frameworks.md``.
 """
 
+from importlib import import_module
+
 try:
-    import torch as _torch  # noqa: F401
+    import_module("torch")
 except ImportError as error:
     raise ImportError("initcore.torch needs torch: pip install 'initcore[torch]'", name="torch") from error
 

@@ -417,10 +417,11 @@ def _kaiming(
     ours: Callable[..., Any],
     theirs: Callable[..., Tensor],
     tensor: Tensor,
-    args: tuple[float, str, str],
+    args: tuple[float, Any, Any],
     generator: GeneratorLike,
 ) -> Tensor:
     a, mode, nonlinearity = args
-    _calculate_correct_fan(tensor, mode)  # type: ignore[arg-type]
-    calculate_gain(nonlinearity, a)  # type: ignore[arg-type]  # which knows fewer than initcore's
+    # torch's own checks: it knows fewer nonlinearities than initcore, and types both as the literals it knows
+    _calculate_correct_fan(tensor, mode)
+    calculate_gain(nonlinearity, a)
     return fill(ours, theirs, tensor, args, generator)

@@ -66,9 +66,10 @@ def is_ours(tensor: Any) -> bool:
     Not ours are those of subclasses with rules of their own (DTensor, FakeTensor), those that a transformation (vmap,
     functionalization, torch.compile) or a dispatch mode looks at, and inference tensors outside of inference mode.
     """
+    kind: Any = type(tensor)
     return (
         not is_compiling()
-        and (type(tensor) is Parameter or type(tensor) is Tensor or is_plain(type(tensor)))  # type: ignore[arg-type,unused-ignore]  # a type is no Hashable to mypy 2.4
+        and (kind is Parameter or kind is Tensor or is_plain(kind))
         and not tensor.is_neg()
         and (not tensor.is_inference() or torch.is_inference_mode_enabled())
         and (not _len_torch_dispatch_stack() or _only_naming())

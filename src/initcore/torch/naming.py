@@ -19,6 +19,7 @@ NAMING: ContextVar[Naming | None] = ContextVar("NAMING", default=None)
 Place = tuple[torch.device, int]
 
 
+# torch's modes have no types
 class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While it is active, the tensors of a model take the streams of their names, and writes to them are noted.
 
