@@ -20,9 +20,10 @@ from conftest import need
 import initcore
 from initcore import Stream
 from initcore.cli import fill, main
+from initcore.cli.arguments import read_part
 from initcore.cli.cases import case_of
 from initcore.cli.catalog import catalog
-from initcore.cli.fill import contiguous_blocks, read_part
+from initcore.cli.fill import contiguous_blocks
 
 NAMES = sorted(catalog())
 

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 
 from initcore import __version__
-from initcore.cli import bench, fill, info
+from initcore.cli import bench, bits, fill, info
 from initcore.cli.arguments import Parser, UsageError
 
 __all__ = ["main"]
 
-COMMANDS = (bench, fill, info)
+COMMANDS = (bench, bits, fill, info)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import initcore
+from initcore.streams import Stream
 
 if TYPE_CHECKING:
     Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
@@ -41,6 +42,39 @@ def positive(text: str) -> int:
     if not re.fullmatch(r"\d[\d_]*", text) or int(text) == 0:
         raise argparse.ArgumentTypeError(f"must be an integer above 0, not {text!r}")
     return int(text)
+
+
+def natural(text: str) -> int:
+    """Read an integer, 0 or more, in decimal or after 0x."""
+    if not re.fullmatch(r"0[xX][0-9a-fA-F_]+|\d[\d_]*", text):
+        raise argparse.ArgumentTypeError(f"must be an integer, 0 or more, not {text!r}")
+    return int(text, 0) if text[:2].lower() == "0x" else int(text)
+
+
+def read_part(text: str) -> str | int:
+    """Return a part of a path: an int if it is written as Python writes one, or else a string."""
+    if text.startswith("s:"):
+        return text[2:]
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and str(int(text)) == text else text
+
+
+def add_stream_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `stream_of` takes."""
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the stream, 0 if not given")
+    parser.add_argument(
+        "--path",
+        action="append",
+        default=[],
+        metavar="PART",
+        help="a part of the stream's path; given again, the next one. A part in decimal digits is an int, any other a "
+        "string, slashes and all; s:TEXT is the string TEXT whatever it looks like",
+    )
+
+
+def stream_of(args: argparse.Namespace) -> Stream:
+    """Return the stream that was asked for."""
+    return Stream(args.seed, *map(read_part, args.path))
 
 
 def add_machine_options(parser: argparse.ArgumentParser) -> None:

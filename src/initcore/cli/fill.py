@@ -21,12 +21,11 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from initcore.cli.arguments import UsageError, add_machine_options, machine, shape
+from initcore.cli.arguments import UsageError, add_machine_options, add_stream_options, machine, shape, stream_of
 from initcore.cli.catalog import Initializer, catalog, find
 from initcore.cli.terminal import make_progress
 from initcore.new import as_dtype
 from initcore.shards import Shard
-from initcore.streams import Stream
 
 if TYPE_CHECKING:
     from initcore.cli.arguments import Commands, Parser
@@ -56,15 +55,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the .npy file")
     parser.add_argument("--force", action="store_true", help="replace the file if there is one")
     parser.add_argument("--dtype", help="float32 (the default; uint32 for bits), float64, float16, bfloat16, ...")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the stream, 0 if not given")
-    parser.add_argument(
-        "--path",
-        action="append",
-        default=[],
-        metavar="PART",
-        help="a part of the stream's path; given again, the next one. A part in decimal digits is an int, any other a "
-        "string, slashes and all; s:TEXT is the string TEXT whatever it looks like",
-    )
+    add_stream_options(parser)
     add_machine_options(parser)
     _add_settings(parser, known)
     parser.set_defaults(run=run)
@@ -78,14 +69,6 @@ def _add_settings(parser: Parser, known: dict[str, Initializer]) -> None:
             takers.setdefault(name, []).append(initializer.name)
     for name, of in takers.items():
         group.add_argument(f"--{name}", dest=f"setting {name}", metavar="VALUE", help=f"of {', '.join(of)}")
-
-
-def read_part(text: str) -> str | int:
-    """Return a part of a path: an int if it is written as Python writes one, or else a string."""
-    if text.startswith("s:"):
-        return text[2:]
-    digits = text.removeprefix("-")
-    return int(text) if digits.isascii() and digits.isdigit() and str(int(text)) == text else text
 
 
 @dataclass(frozen=True)
@@ -144,7 +127,7 @@ def _request(args: argparse.Namespace) -> Request:
         dtype = as_dtype(args.dtype or initializer.dtype)
         if dtype.hasobject or dtype.itemsize == 0:
             raise UsageError(f"a file of {dtype.name} cannot be filled")
-        stream = Stream(args.seed, *map(read_part, args.path))
+        stream = stream_of(args)
         if initializer.draws:
             settings["rng"] = stream
         request = Request(initializer, settings, args.shape, dtype)
