@@ -41,6 +41,9 @@ const char *ic_dist_params(int dist) { return dists[dist].params; }
 int ic_dist_param_count(int dist) { return dists[dist].param_count; }
 int ic_dist_fills(int dist, ic_dtype dtype) { return ic_kernels_current()->fill[dist][dtype] != NULL; }
 
+uint64_t ic_spin_for(ic_spin kind, uint64_t rounds, double *end) {
+  return ic_kernels_current()->spin(kind, rounds, end);
+}
 void ic_philox4x32(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out) {
   ic_kernels_current()->philox4x32(counters, keys, rounds, n, out);
 }

@@ -108,6 +108,12 @@ void ic_isa_use(int isa);
 /* Elements below which a thread more does not pay: spawning and joining one costs what filling these does */
 #define IC_ELEMENTS_PER_THREAD (1 << 17)
 
+/* What this processor can start at most with the instruction set in use, on one thread: does so many rounds of one kind
+ * of operation and nothing else, and returns how many operations on one number each that were. `end` is what they made.
+ */
+typedef enum { IC_SPIN_FMA_F32, IC_SPIN_FMA_F64, IC_SPIN_INTEGER } ic_spin;
+uint64_t ic_spin_for(ic_spin kind, uint64_t rounds, double *end);
+
 /* Doors for tests: Philox with any counter, key and number of rounds; normals from given words. */
 void ic_philox4x32(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out);
 void ic_normal_from_words_f32(const uint32_t *words, size_t pairs, float *out);

@@ -23,6 +23,7 @@ static const ic_problem ic_no_problem = {0, NULL};
 static ic_problem ic_problem_with(int param, const char *rule) { return (ic_problem){param, rule}; }
 
 #include "kern/doors.h"
+#include "kern/limits.h"
 
 #define IC_DIST_BODIES
 #include "dist_table.h"
@@ -83,4 +84,5 @@ const ic_kernels IC_PASTE(ic_kernels_, IC_ISA) = {
     .philox4x32 = philox4x32_door,
     .normal_from_words_f32 = normal_from_words_f32,
     .normal_from_words_f64 = normal_from_words_f64,
+    .spin = spin,
 };

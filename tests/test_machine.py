@@ -6,6 +6,7 @@ import os
 import pathlib
 import platform
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -217,3 +218,16 @@ def test_no_control_groups_at_all(tmp_path: pathlib.Path) -> None:
 def test_versions() -> None:
     assert initcore.STREAM_VERSION == 1
     assert initcore.__version__.count(".") >= 2
+
+
+@pytest.mark.parametrize("kind", ["fma_f32", "fma_f64", "integer"])
+@pytest.mark.parametrize("isa", initcore.isas())
+def test_spinning_takes_time_for_each_operation(kind: str, isa: str) -> None:
+    """A loop that the compiler had seen through would take none; no processor starts 10^12 a second on one thread."""
+    initcore.use_isa(isa)
+    start = time.process_time()
+    operations = _core.spin(kind, 1_000_000)
+    assert operations / (time.process_time() - start) < 1e12
+    assert operations == 10 * _core.spin(kind, 100_000)
+    with pytest.raises(KeyError, match="fma_f16"):
+        _core.spin("fma_f16", 1)

@@ -63,6 +63,9 @@ cdef extern from "initcore.h" nogil:
     const char *ic_isa_name(int isa)
     int ic_isa_current()
     void ic_isa_use(int isa)
+    ctypedef enum ic_spin:
+        IC_SPIN_FMA_F32, IC_SPIN_FMA_F64, IC_SPIN_INTEGER
+    uint64_t ic_spin_for(ic_spin kind, uint64_t rounds, double *end)
     void ic_philox4x32(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out)
     void ic_normal_from_words_f32(const uint32_t *words, size_t pairs, float *out)
     void ic_normal_from_words_f64(const uint64_t *words, size_t pairs, double *out)

@@ -137,3 +137,19 @@ def set_pattern(cnp.ndarray out, uint64_t pattern, streaming=None):
 def set_bytes(out, int value, bint streaming):
     """Set every byte of a contiguous array: what memory can take from the threads in use."""
     set_pattern(out, value * 0x0101010101010101, streaming)
+
+
+cdef dict _spins = {"fma_f32": IC_SPIN_FMA_F32, "fma_f64": IC_SPIN_FMA_F64, "integer": IC_SPIN_INTEGER}
+
+
+def spin(kind, uint64_t rounds):
+    """Do nothing but fused multiply-adds or Philox's operations on one thread; return how many they were.
+
+    Each counts once for every number of a vector, a fused multiply-add twice. A tenth of a second has some 10^7 rounds.
+    """
+    cdef double end = 0
+    cdef ic_spin of = _spins[kind]
+    cdef uint64_t operations
+    with nogil:
+        operations = ic_spin_for(of, rounds, &end)
+    return int(operations)
