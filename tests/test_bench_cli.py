@@ -264,15 +264,23 @@ def peer_result(peer: Any, name: str, dtype: Any, shape: tuple[int, ...] = (200,
     return out if out.dtype == np.uint32 else out.astype(np.float64)
 
 
+def assert_drawn_like_ours(filled: Any, name: str) -> None:
+    expected = getattr(initcore, name)(filled.shape, dtype="float64", rng=0)
+    assert filled.std() == pytest.approx(expected.std(), rel=0.02)
+    assert abs(filled.mean() - expected.mean()) < 0.02 * expected.std()
+    assert abs(filled).max() < 1.5 * abs(expected).max()
+    assert len(np.unique(filled)) > 100
+
+
 @pytest.mark.parametrize("name", ["normal", "xavier_normal", "kaiming_normal", *UNIFORMS])
 def test_numpy_draws(name: str, dtype: Any) -> None:
-    filled = peer_result(numpy_peer, name, dtype)
-    scaled = name not in ("normal", "uniform")
-    std = {(0, 0): 1, (0, 1): 0.01, (1, 0): 12**-0.5, (1, 1): 0.02 * 12**-0.5}[name in UNIFORMS, scaled]
-    mean = 0.5 if name == "uniform" else 0
-    assert filled.std() == pytest.approx(std, rel=0.02)
-    assert abs(filled.mean() - mean) < 0.02 * std
-    assert len(np.unique(filled)) > 100
+    assert_drawn_like_ours(peer_result(numpy_peer, name, dtype), name)
+
+
+@pytest.mark.parametrize("name", ["lecun_normal", "lecun_uniform", "he_normal", "glorot_uniform", "variance_scaling"])
+def test_torch_draws_what_it_has_no_name_for(name: str, dtype: Any) -> None:
+    need("torch")
+    assert_drawn_like_ours(peer_result(torch_peer, name, dtype), name)
 
 
 def test_numpy_patterns(dtype: Any) -> None:
