@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from initcore.cli.info import environment
 
 LEVEL = 0.001
 COLUMNS = ("of", "check", "value", "p")
+WIDE = 160  # columns of a file or a log
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Report:
     title: str
     figures: list[Figure] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    environment: dict[str, Any] = field(default_factory=environment)
 
     @property
     def judged(self) -> list[Figure]:
@@ -110,11 +112,10 @@ class Report:
         """Return all of it."""
         return {
             "title": self.title,
-            "environment": environment(),
+            "environment": self.environment,
             "passed": self.passed,
             "limit": self.limit,
             "missing": self.missing,
-            "notes": self.notes,
             "figures": [figure.as_json() for figure in self.figures],
         }
 
@@ -127,6 +128,21 @@ def _p(figure: Figure) -> str:
     if figure.p is None:
         return "-"
     return f"{figure.p:.2g}" if figure.judged else f"({figure.p:.2g})"
+
+
+def read_reports(paths: Sequence[Path]) -> Report:
+    """Return what runs of one check have written as JSON, as one report."""
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    report = Report(runs[0]["title"], environment=runs[0]["environment"])
+    for run in runs:
+        report.missing.update(run["missing"])
+        report.figures += [_figure(known) for known in run["figures"]]
+    return report
+
+
+def _figure(known: dict[str, Any]) -> Figure:
+    own = {name: known.pop(name) for name in ("of", "check", "value", "p", "kind", "judged")}
+    return Figure(**own, more=known)
 
 
 def two_sided(z: float) -> float:
@@ -194,6 +210,7 @@ def parser_of(doc: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="few values, seconds; for CI")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--results", type=Path, nargs="+", metavar="FILE", help="show what runs wrote, measure nothing")
     parser.add_argument("--docs", type=Path, metavar="PAGE", help="replace the tables between this check's markers")
     return parser
 
@@ -206,17 +223,17 @@ def finish(report: Report, args: argparse.Namespace, marker: str, *tables: tuple
     tables : (columns, rows) pairs
         To show instead of the plain table of all figures.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
     shown = [(columns, list(rows)) for columns, rows in tables] or [(COLUMNS, report.rows())]
     for columns, rows in shown:
         console.print(rich_table(columns, rows))
     missing = [f"Missing here: {who} ({why})." for who, why in report.missing.items()]
-    for line in (*report.notes, *missing, report.verdict()):
+    for line in (*missing, report.verdict()):
         console.print(line, markup=False)
     if args.json:
         args.json.write_text(json.dumps(report.as_json(), indent=1) + "\n")
     if args.docs:
-        blocks = [*(markdown_table(*table) for table in shown), *report.notes, *missing, report.verdict() + "."]
+        blocks = [*(markdown_table(*table) for table in shown), *missing, report.verdict() + "."]
         page = args.docs.read_text(encoding="utf-8")
         args.docs.write_text(replace_between(page, marker, "\n\n".join(blocks)), encoding="utf-8")
     return 0 if report.passed else 1
