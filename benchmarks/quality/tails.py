@@ -135,13 +135,17 @@ def count_rows(report: Report) -> Iterator[tuple[str, ...]]:
         yield (
             below.of,
             f"{below.more['beyond']:g}",
-            f"{expected:.5g}",
+            _number(expected),
             str(below.more["seen"]),
             str(above.more["seen"]),
             f"{below.value:+.1f}, {above.value:+.1f}",
             f"{share:.1%} ± {1 / math.sqrt(2 * expected):.1%}" if 2 * expected >= FEW else "-",
-            "-" if grid[0] is None else ", ".join(f"{allowed:.5g}" for allowed in dict.fromkeys(grid)),
+            "-" if grid[0] is None else ", ".join(map(_number, dict.fromkeys(grid))),
         )
+
+
+def _number(expected: float) -> str:
+    return f"{expected:.0f}" if expected >= 1000 else f"{expected:.3g}"
 
 
 def reach_rows(report: Report) -> Iterator[tuple[str, ...]]:
