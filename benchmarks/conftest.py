@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SETTING] = Setting(scale, threads, most, processors, seconds, quick)
     if not config.option.benchmark_columns:
         config.option.benchmark_columns = ["median", "iqr", "rounds"]  # the rest does not fit on a screen
-    config.addinivalue_line("filterwarnings", "default")  # what peers warn of is shown, and stops nothing
+    # What peers warn of is shown, and stops nothing: in tests, and in what is around them
+    config.addinivalue_line("filterwarnings", "default")
+    warnings.simplefilter("default")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

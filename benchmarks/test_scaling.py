@@ -40,7 +40,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     setting = metafunc.config.stash[SETTING]
     if "size" in metafunc.fixturenames:
         cases = sizes(setting.scale.count(SIZES[-1]))
-        metafunc.parametrize(("size", "who"), cases, ids=[f"2^{size.bit_length() - 1}-{who}" for size, who in cases])
+        metafunc.parametrize(("size", "who"), cases, ids=[f"{size}-{who}" for size, who in cases])
     if "count" in metafunc.fixturenames:
         metafunc.parametrize("count", thread_counts(setting.threads))
 
