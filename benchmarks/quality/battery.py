@@ -156,7 +156,7 @@ class Verdict:
 RULE = (
     f"Random numbers fail one run in {1 / SIGNIFICANCE:g}: a run fails if the smallest of its N p-values is below "
     f"{SIGNIFICANCE / 2:g} / N (Bonferroni), or if the p-value of the KS distance of all N from uniformity is below "
-    f"{SIGNIFICANCE / 2:g}. All p-values are two-sided."
+    f"{SIGNIFICANCE / 2:g}. p-values are two-sided, but for misfit in few cells."
 )
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import ortho_group
 from spectra import extremes_figures, haar_figures, spectrum_figures
 from tail_sources import SOURCES, box_muller_grid
-from verdict import Figure, Report, finish, of_least, parser_of, replace_between, z_figure
+from verdict import Figure, Report, finish, of_least, parser_of, z_figure
 
 Array = NDArray[Any]
 Change = Callable[[Array], Array]
@@ -283,8 +283,6 @@ def test_verdict() -> None:
     assert Report("", [z_figure("", "", z) for z in (3.45, 1)]).passed  # allowed 5e-4
     assert of_least(1e-3, 1000) == pytest.approx(1 - math.exp(-1), rel=1e-3)
     assert finish(Report("", [z_figure("", "", 9)]), parser_of("").parse_args([]), "") == 1
-    with pytest.raises(ValueError, match="once each"):
-        replace_between("<!-- a --><!-- /a --><!-- a -->", "a", "")
 
 
 @pytest.mark.parametrize(

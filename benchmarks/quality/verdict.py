@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from marked import fill
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -190,21 +191,6 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]], text: 
     return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)
 
 
-def replace_between(text: str, name: str, content: str) -> str:
-    """Return a page with what is between ``<!-- name -->`` and ``<!-- /name -->`` replaced.
-
-    Raises
-    ------
-    ValueError
-        If the page does not have both markers once.
-    """
-    opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
-    if text.count(opening) != 1 or text.count(closing) != 1 or text.index(opening) > text.index(closing):
-        raise ValueError(f"the page needs {opening} and, after it, {closing}, once each")
-    before, _, rest = text.partition(opening)
-    return f"{before}{opening}\n{content.strip()}\n{closing}{rest.partition(closing)[2]}"
-
-
 def parser_of(doc: str | None) -> argparse.ArgumentParser:
     """Return the command line that all checks have."""
     parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
@@ -234,6 +220,5 @@ def finish(report: Report, args: argparse.Namespace, marker: str, *tables: tuple
         args.json.write_text(json.dumps(report.as_json(), indent=1) + "\n")
     if args.docs:
         blocks = [*(markdown_table(*table) for table in shown), *missing, report.verdict() + "."]
-        page = args.docs.read_text(encoding="utf-8")
-        args.docs.write_text(replace_between(page, marker, "\n\n".join(blocks)), encoding="utf-8")
+        fill(args.docs, marker, "\n\n".join(blocks))
     return 0 if report.passed else 1
