@@ -37,7 +37,7 @@ static ic_problem ic_problem_with(int param, const char *rule) { return (ic_prob
 #define IC_STRING2(a) #a
 #define IC_STRING(a) IC_STRING2(a)
 
-#define STEPS(n) {[IC_F64] = IC_COUNTERS * IC_FLIGHT64, [IC_F32] = (n), [IC_F16] = (n), [IC_BF16] = (n), [IC_U32] = (n)}
+#define STEPS(n, wide) {[IC_F64] = (wide), [IC_F32] = (n), [IC_F16] = (n), [IC_BF16] = (n), [IC_U32] = (n)}
 #define PANEL_OPS(real)     \
   {.gather = real##_gather, \
    .turn = real##_turn,     \
@@ -56,7 +56,7 @@ static ic_problem ic_problem_with(int param, const char *rule) { return (ic_prob
 #include "dist_table.h"
 
 _Static_assert(IC_MAX_STEP_BLOCKS >= IC_COUNTERS * IC_FLIGHT && IC_MAX_STEP_BLOCKS >= IC_COUNTERS * IC_FLIGHT_LIGHT &&
-                   IC_MAX_STEP_BYTES >= IC_COUNTERS * IC_FLIGHT64 * 32,
+                   IC_MAX_STEP_BYTES >= IC_COUNTERS * IC_FLIGHT64_LIGHT * 32 && IC_FLIGHT64_LIGHT >= IC_FLIGHT64,
                "steps");
 _Static_assert(IC_BUFFER_BLOCKS % (bits_GROUPS * IC_COUNTERS) == 0, "a buffer is whole steps");
 
@@ -65,7 +65,8 @@ const ic_kernels IC_PASTE(ic_kernels_, IC_ISA) = {
     .features = IC_FEATURES,
     .step_blocks =
         {
-#define IC_DIST_ROW(id, name, fills, count, params) [id] = STEPS(name##_GROUPS * IC_COUNTERS),
+#define IC_DIST_ROW(id, name, fills, count, params) \
+  [id] = STEPS(name##_GROUPS * IC_COUNTERS, name##_GROUPS64 * IC_COUNTERS),
 #include "dist_table.h"
         },
     .prepare =

@@ -225,7 +225,7 @@ ALL_ATTEMPTS(trunc_tail)
     else                                                                                                          \
       draw_until_inside(kind == TRUNC_WIDE ? &wide : &tail, params, stream, blocks, steps, out, streaming);       \
   }
-enum { trunc_normal_GROUPS = trunc_wide_GROUPS };
+enum { trunc_normal_GROUPS = trunc_wide_GROUPS, trunc_normal_GROUPS64 = trunc_wide_GROUPS64 };
 TRUNC_KERNEL(f32, f32, IC_F32, IC_FLIGHT)
 TRUNC_KERNEL(f16, f32, IC_F16, IC_FLIGHT)
 TRUNC_KERNEL(bf16, f32, IC_BF16, IC_FLIGHT)

@@ -16,8 +16,10 @@
 #endif
 #ifdef IC_LIGHT
 #define IC_GROUPS IC_FLIGHT_LIGHT
+#define IC_GROUPS64 IC_FLIGHT64_LIGHT
 #else
 #define IC_GROUPS IC_FLIGHT
+#define IC_GROUPS64 IC_FLIGHT64
 #endif
 #ifndef IC_NAME
 #define IC_NAME3(dist, what) dist##_##what
@@ -25,7 +27,7 @@
 #define IC_NAME(what) IC_NAME2(IC_DIST, what)
 #endif
 
-enum { IC_NAME(GROUPS) = IC_GROUPS };
+enum { IC_NAME(GROUPS) = IC_GROUPS, IC_NAME(GROUPS64) = IC_GROUPS64 };
 
 IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
                                uint8_t *out, offset_list *outside, uint8_t *drain, ic_dtype dtype, int listed,
@@ -58,10 +60,7 @@ IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream,
 
   TEN(BITS)
   for (size_t left = steps; left > 0; left--) {
-    EACH {
-      pairs[g] = (IC_NAME(f32)){.word = {next[g][0]}};
-      for (int i = 1; i < 2 * IC_PLANES; i++) pairs[g].word[i] = next[g][i];
-    }
+    EACH for (int i = 0; i < 2 * IC_PLANES; i++) pairs[g].word[i] = next[g][i];
     if (left > 1) philox_cursor_advance(&cursor, STEP_BLOCKS, listed);
     FIVE(BITS_AND_VALUES)
 #ifdef IC_BOUNDED
@@ -88,16 +87,16 @@ IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream,
 #ifndef IC_WORDS_ONLY
 IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
                                uint8_t *out, offset_list *outside, uint8_t *drain, int listed, int streaming) {
-  enum { STEP_BLOCKS = IC_COUNTERS * IC_FLIGHT64, GROUP_BYTES = 4 * IC_COUNTERS * 8 };
+  enum { STEP_BLOCKS = IC_COUNTERS * IC_GROUPS64, GROUP_BYTES = 4 * IC_COUNTERS * 8 };
   const IC_NAME(params) p = *(const IC_NAME(params) *)(const void *)params;
   const philox_keys keys = philox_schedule(stream);
   philox_cursor cursor = philox_cursor_at(&keys, blocks, stream->plane, IC_PLANES, 1);
-  philox_group half[IC_FLIGHT64][2 * IC_PLANES]; /* high and low ones by turns */
-  IC_NAME(f64) pairs[IC_FLIGHT64][2];
-  vu64 next[IC_FLIGHT64][IC_PLANES][4];
+  philox_group half[IC_GROUPS64][2 * IC_PLANES]; /* high and low ones by turns */
+  IC_NAME(f64) pairs[IC_GROUPS64][2];
+  vu64 next[IC_GROUPS64][IC_PLANES][4];
   offset_list offsets = outside ? *outside : (offset_list){NULL, 0};
 
-#define EACH for (int g = 0; g < IC_FLIGHT64; g++)
+#define EACH for (int g = 0; g < IC_GROUPS64; g++)
 #define EACH_HALF EACH for (int h = 0; h < 2 * IC_PLANES; h++)
 #define BITS(r)                                                                 \
   if (r == 1) EACH_HALF half[g][h] = philox_open(&cursor, &keys, g, h, listed); \
@@ -108,13 +107,11 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
 
   TEN(BITS)
   for (size_t left = steps; left > 0; left--) {
-    EACH for (int i = 0; i < 2; i++) {
-      pairs[g][i] = (IC_NAME(f64)){.word = {next[g][0][2 * i]}};
-      for (int w = 0; w < 2 * IC_PLANES; w++) pairs[g][i].word[w] = next[g][w / 2][2 * i + w % 2];
-    }
+    EACH for (int i = 0; i < 2; i++) for (int w = 0; w < 2 * IC_PLANES; w++) pairs[g][i].word[w] =
+        next[g][w / 2][2 * i + w % 2];
     if (left > 1) philox_cursor_advance(&cursor, STEP_BLOCKS, listed);
     TEN(BITS_AND_VALUES)
-    if (drain) stream_lines(drain, out, IC_FLIGHT64 * GROUP_BYTES), drain += IC_FLIGHT64 * GROUP_BYTES;
+    if (drain) stream_lines(drain, out, IC_GROUPS64 * GROUP_BYTES), drain += IC_GROUPS64 * GROUP_BYTES;
     EACH {
       const vf64 quad[4] = {pairs[g][0].value[0], pairs[g][0].value[1], pairs[g][1].value[0], pairs[g][1].value[1]};
       f64_store_quads(out + g * GROUP_BYTES, quad, streaming);
@@ -123,7 +120,7 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
       list_outside(&offsets, &inside, 1);
 #endif
     }
-    out += IC_FLIGHT64 * GROUP_BYTES;
+    out += IC_GROUPS64 * GROUP_BYTES;
   }
 #undef EACH
 #undef EACH_HALF
@@ -233,6 +230,7 @@ IC_KERNEL(fill_f64, fill64, )
 
 #undef TEN
 #undef IC_GROUPS
+#undef IC_GROUPS64
 #undef IC_PLANES
 #undef IC_DIST
 #undef IC_LIGHT
