@@ -88,6 +88,7 @@ class Discrete:
 
 
 TRUNCATED_AT = 2.0
+ZERO = 2.0**-31  # of a normal, beside what is rounded to 0: two of 2^32 angles have no sine, two no cosine
 JUST = 2.0**-40  # so that the upper bound itself, which is allowed, is in the last cell
 LAWS = {
     "normal": Continuous(0.0, norm(), -NORMAL_RANGE, NORMAL_RANGE),
@@ -127,8 +128,10 @@ def half_law(name: str, dtype: np.dtype[Any]) -> Discrete:
         top = int(np.searchsorted(law.values, 1.0))
         chances[top - 1] += chances[top:].sum()
         chances[top:] = 0
-    elif name == "trunc_normal":  # normals that are rounded into the window
-        chances[np.abs(law.values) > TRUNCATED_AT] = 0
+    else:
+        chances[law.values == 0] += ZERO
+        if name == "trunc_normal":  # normals that are rounded into the window
+            chances[np.abs(law.values) > TRUNCATED_AT] = 0
         chances /= chances.sum()
     return Discrete(law.values, chances)
 
