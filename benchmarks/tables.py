@@ -18,7 +18,7 @@ FAMILIES = {
     "numba": "numba",
 }
 IN_README = ("numpy", "torch", "jax", "mkl")  # the others share a column
-NONE = "–"  # noqa: RUF001, an en dash
+NONE = "\N{EN DASH}"
 
 #: Suite, operation, dtype, and a matrix side or a number of elements where there are several
 MAIN: tuple[tuple[str, str, str, int | None], ...] = (
