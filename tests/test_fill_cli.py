@@ -23,7 +23,7 @@ from initcore.cli import fill, main
 from initcore.cli.arguments import read_part
 from initcore.cli.cases import case_of
 from initcore.cli.catalog import catalog
-from initcore.cli.fill import contiguous_blocks
+from initcore.shards import contiguous_blocks
 
 NAMES = sorted(catalog())
 
@@ -154,6 +154,7 @@ def test_blocks_follow_one_another_in_the_file(shape: tuple[int, ...], most: int
 
 def test_blocks_are_large() -> None:
     assert len(list(contiguous_blocks((1000, 10), 100))) == 100
+    assert [block.shape for block in contiguous_blocks((), 100)] == [()]
     assert len(list(contiguous_blocks((4, 1000), 300))) == 16
 
 

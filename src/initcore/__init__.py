@@ -1,5 +1,7 @@
 """Fill very large matrices with random numbers of the right scale: fast, in place, the same bytes everywhere."""
 
+from typing import TYPE_CHECKING, Any
+
 from initcore._core import STREAM_VERSION, get_num_threads, isa, isas, philox4x32, set_num_threads, use_isa
 from initcore._version import __version__
 from initcore.distributions import bits_, normal_, trunc_normal_, uniform_
@@ -48,9 +50,14 @@ from initcore.patterns import constant_, dirac_, eye_, ones_, sparse_, zeros_
 from initcore.shards import Shard
 from initcore.streams import Generator, Stream, manual_seed
 
+if TYPE_CHECKING:
+    from initcore.models import Plan, Rule
+
 __all__ = [
     "STREAM_VERSION",
     "Generator",
+    "Plan",
+    "Rule",
     "Shard",
     "Stream",
     "__version__",
@@ -113,3 +120,12 @@ __all__ = [
 
 configure()
 del configure
+
+
+def __getattr__(name: str) -> Any:
+    """Load the plans when they are asked for: they take as long as all the rest."""
+    if name in ("Plan", "Rule"):
+        from initcore import models
+
+        return getattr(models, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

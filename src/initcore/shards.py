@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from operator import index
 from types import EllipsisType
 from typing import Any, SupportsIndex, TypeAlias
 
-__all__ = ["Index", "ShapeLike", "Shard", "as_shape"]
+import numpy as np
+
+__all__ = ["Index", "ShapeLike", "Shard", "as_shape", "contiguous_blocks"]
 
 ShapeLike: TypeAlias = "SupportsIndex | Iterable[SupportsIndex]"
 Index: TypeAlias = "slice | EllipsisType | tuple[slice | EllipsisType, ...]"
@@ -134,3 +136,19 @@ def _bounds(part: slice, size: int, whole: tuple[int, ...], all_parts: Any) -> t
 
     start, stop = absolute(part.start, 0), absolute(part.stop, size)
     return start, max(start, stop)
+
+
+def contiguous_blocks(shape: tuple[int, ...], most: int) -> Iterator[Shard]:
+    """Cut an array in C order into contiguous blocks of at most so many elements."""
+    if not shape:
+        yield Shard(shape)
+        return
+    axis, row = len(shape) - 1, 1
+    while axis > 0 and row * shape[axis] <= most:
+        row *= shape[axis]
+        axis -= 1
+    step = max(1, most // max(1, row))
+    for leading in np.ndindex(shape[:axis]):
+        for start in range(0, shape[axis], step):
+            block = slice(start, min(start + step, shape[axis]))
+            yield Shard(shape, (*(slice(i, i + 1) for i in leading), block))

@@ -1,20 +1,16 @@
-"""The initializers there are, and the parameters they take: read from their signatures."""
+"""The initializers as the command line names them, and how their parameters are written there."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import initcore
+from initcore import catalog as initializers
+from initcore.catalog import describe, names
 from initcore.cli.arguments import UsageError
 
 __all__ = ["Initializer", "catalog", "find"]
-
-NOT_SETTINGS = {"out", "progress", "rng", "shard"}
-# A block of rows costs an orthogonal fill the whole matrix, and a sparse one the permutations of all its columns.
-DEAR_BY_ROWS = {"delta_orthogonal", "orthogonal", "sparse"}
 
 
 def _number(text: str) -> complex:
@@ -48,20 +44,8 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
 
 
 @dataclass(frozen=True)
-class Initializer:
-    """One initializer: `name` is that of the function that returns a new array."""
-
-    name: str
-    fill: Callable[..., Any]
-    settings: Mapping[str, inspect.Parameter]
-    draws: bool
-    reports: bool  # while it fills
-    dtype: Any
-
-    @property
-    def cheap_by_rows(self) -> bool:
-        """Whether a block of rows costs its share of the whole."""
-        return self.name not in DEAR_BY_ROWS
+class Initializer(initializers.Initializer):
+    """One initializer, which can be asked for on the command line."""
 
     def read(self, texts: Mapping[str, str]) -> dict[str, Any]:
         """Return settings from how they were written on the command line."""
@@ -82,18 +66,9 @@ class Initializer:
             raise UsageError(f"--{name} must be {what}, got {text!r}") from None
 
 
-def _initializer(name: str) -> Initializer:
-    fill = getattr(initcore, name + "_")
-    parameters = inspect.signature(fill).parameters
-    settings = {name: parameter for name, parameter in parameters.items() if name not in NOT_SETTINGS}
-    dtype = inspect.signature(getattr(initcore, name)).parameters["dtype"].default
-    return Initializer(name, fill, settings, "rng" in parameters, "progress" in parameters, dtype)
-
-
 def catalog() -> dict[str, Initializer]:
     """Return all initializers: the names with an in-place function, which ends in _, and one for new arrays."""
-    public = set(initcore.__all__)
-    return {name: _initializer(name) for name in sorted(public) if f"{name}_" in public}
+    return {name: Initializer(**describe(name)) for name in names()}
 
 
 def find(name: str) -> Initializer:

@@ -25,7 +25,7 @@ from initcore.cli.arguments import UsageError, add_machine_options, add_stream_o
 from initcore.cli.catalog import Initializer, catalog, find
 from initcore.cli.terminal import make_progress
 from initcore.new import as_dtype
-from initcore.shards import Shard
+from initcore.shards import Shard, contiguous_blocks
 
 if TYPE_CHECKING:
     from initcore.cli.arguments import Commands, Parser
@@ -103,19 +103,6 @@ class Request:
         """Cut the array into blocks that are contiguous in the file."""
         most = BLOCK_BYTES // self.dtype.itemsize if self.initializer.cheap_by_rows else self.nbytes
         return contiguous_blocks(self.shape, max(1, most))
-
-
-def contiguous_blocks(shape: tuple[int, ...], most: int) -> Iterator[Shard]:
-    """Cut an array in C order into contiguous blocks of at most so many elements."""
-    axis, row = len(shape) - 1, 1
-    while axis > 0 and row * shape[axis] <= most:
-        row *= shape[axis]
-        axis -= 1
-    step = max(1, most // max(1, row))
-    for leading in np.ndindex(shape[:axis]):
-        for start in range(0, shape[axis], step):
-            block = slice(start, min(start + step, shape[axis]))
-            yield Shard(shape, (*(slice(i, i + 1) for i in leading), block))
 
 
 def _request(args: argparse.Namespace) -> Request:

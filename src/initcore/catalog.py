@@ -1,0 +1,68 @@
+"""The initializers there are, and the parameters they take: read from their signatures."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import initcore
+
+__all__ = ["Initializer", "catalog", "describe", "names"]
+
+NOT_SETTINGS = {"out", "progress", "rng", "shard"}
+# A block of rows costs an orthogonal fill the whole matrix, and a sparse one the permutations of all its columns.
+DEAR_BY_ROWS = {"delta_orthogonal", "orthogonal", "sparse"}
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """One initializer: `name` is that of the function that returns a new array."""
+
+    name: str
+    fill: Callable[..., Any]
+    settings: Mapping[str, inspect.Parameter]
+    draws: bool
+    reports: bool  # while it fills
+    dtype: Any
+
+    @property
+    def cheap_by_rows(self) -> bool:
+        """Whether a block of rows costs its share of the whole."""
+        return self.name not in DEAR_BY_ROWS
+
+    @property
+    def scaled(self) -> bool:
+        """Whether its scale comes from the fans."""
+        return "fans" in self.settings
+
+    @property
+    def needed(self) -> list[str]:
+        """The parameters that have no default."""
+        return [name for name, parameter in self.settings.items() if parameter.default is parameter.empty]
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Return the fields of an Initializer of a name that exists."""
+    fill = getattr(initcore, name + "_")
+    parameters = inspect.signature(fill).parameters
+    return {
+        "name": name,
+        "fill": fill,
+        "settings": {name: parameter for name, parameter in parameters.items() if name not in NOT_SETTINGS},
+        "draws": "rng" in parameters,
+        "reports": "progress" in parameters,
+        "dtype": inspect.signature(getattr(initcore, name)).parameters["dtype"].default,
+    }
+
+
+def names() -> list[str]:
+    """Return all initializers: the names with an in-place function, which ends in _, and one for new arrays."""
+    public = set(initcore.__all__)
+    return sorted(name for name in public if f"{name}_" in public)
+
+
+def catalog() -> dict[str, Initializer]:
+    """Return all initializers by name."""
+    return {name: Initializer(**describe(name)) for name in names()}

@@ -1,0 +1,52 @@
+"""A plan's parameters as a table."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from initcore.models.parameter import Parameter
+
+__all__ = ["Description", "render"]
+
+WIDE = 400  # columns, for text that no terminal limits: nothing is cut
+
+
+def render(table: Table) -> str:
+    """Return a table as plain text, as wide as it is."""
+    console = Console(file=io.StringIO(), width=WIDE, color_system=None, highlight=False)
+    console.print(table)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+class Description:
+    """What a plan does to each parameter: a table for ``rich.print``, and for ``print``."""
+
+    def __init__(self, parameters: Iterable[Parameter]) -> None:
+        self.parameters = tuple(parameters)
+
+    def __rich__(self) -> Table:
+        table = Table("name", "shape", "dtype", "rule", "init", "fans", "std", "bound", "bytes", box=None)
+        for column in table.columns[5:]:
+            column.justify = "right"
+        for it in self.parameters:
+            fans = "" if it.fans is None else " ".join(f"{fan:g}" for fan in it.fans)
+            bound = "" if it.bound is None else f"{it.bound:.6g}"
+            shape = " x ".join(map(str, it.shape)) or "scalar"
+            table.add_row(
+                *(it.name, shape, it.dtype.name, it.rule.pattern, it.call, fans, f"{it.std:.6g}", bound),
+                f"{it.nbytes:,}",
+            )
+        total = sum(it.nbytes for it in self.parameters)
+        table.add_section()
+        table.add_row(f"{len(self.parameters)} parameters", *[""] * 7, f"{total:,}")
+        return table
+
+    def __str__(self) -> str:
+        return render(self.__rich__())

@@ -1,0 +1,90 @@
+"""A parameter of a model, and what its plan fills it with."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from initcore.models.laws import Law
+from initcore.models.rule import Rule, initializers
+from initcore.shards import Shard
+from initcore.streams import Stream
+
+__all__ = ["Parameter"]
+
+A = TypeVar("A", bound=NDArray[Any])
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a model, resolved: its values depend on nothing that is not here.
+
+    ``init`` is the initializer's name without the underscore, ``settings`` what it is called with, ``fans`` what a
+    scaled one takes its scale from; ``std`` and ``bound`` are those of ``law``, the distribution of its values.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    rule: Rule
+    init: str
+    settings: dict[str, Any]
+    fans: tuple[float, float] | None
+    stream: Stream
+    law: Law
+
+    @property
+    def std(self) -> float:
+        """Of its values, after truncation."""
+        return self.law.std
+
+    @property
+    def bound(self) -> float | None:
+        """The largest absolute value that there can be; None if there is no such, as of normals."""
+        return self.law.bound
+
+    @property
+    def nbytes(self) -> int:
+        """Of the whole."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def draws(self) -> bool:
+        """Whether its values are random."""
+        return initializers()[self.init].draws
+
+    @property
+    def cheap_by_rows(self) -> bool:
+        """Whether a block of rows costs its share of the whole, as it does but for orthogonal and sparse ones."""
+        return initializers()[self.init].cheap_by_rows
+
+    @property
+    def call(self) -> str:
+        """The initializer and its settings, as one would write them."""
+        return f"{self.init}({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
+
+    def fill(self, out: A, shard: Shard | None = None) -> A:
+        """Fill an array of the parameter's shape, or the shard of it that `out` is, and return it.
+
+        Parameters
+        ----------
+        out : ndarray
+            Of any dtype that the initializer takes, of any strides.
+        shard : Shard, optional
+            Of the parameter's shape.
+
+        Raises
+        ------
+        ValueError
+            If the shapes are not those of the parameter.
+        """
+        whole = out.shape if shard is None else shard.global_shape
+        if whole != self.shape:
+            raise ValueError(f"{self.name} has the shape {self.shape}, not {whole}")
+        given = {"rng": self.stream} if self.draws else {}
+        initializers()[self.init].fill(out, shard=shard, **given, **self.settings)
+        return out

@@ -1,0 +1,55 @@
+"""Names and shapes of a model's parameters, however they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from initcore.new import as_dtype
+from initcore.shards import as_shape
+
+__all__ = ["Entry", "ShapesLike", "read_shapes"]
+
+ShapesLike: TypeAlias = "Mapping[str, Any] | Iterable[tuple[Any, ...]]"
+Entry: TypeAlias = "tuple[str, tuple[int, ...], np.dtype[Any]]"
+
+
+def _dtype(value: Any) -> np.dtype[Any]:
+    """Return a dtype, also of ``torch.float32`` and the like."""
+    return as_dtype(str(value).removeprefix("torch.") if type(value).__module__ == "torch" else value)
+
+
+def _entry(name: Any, value: Any, default: np.dtype[Any]) -> Entry:
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a parameter must be a str, not {name!r}")
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return name, as_shape(value.shape), _dtype(value.dtype)
+    if isinstance(value, Sequence) and len(value) == 2 and isinstance(value[0], Sequence):
+        return name, as_shape(value[0]), default if value[1] is None else _dtype(value[1])
+    return name, as_shape(value), default
+
+
+def read_shapes(shapes: ShapesLike, default: np.dtype[Any], problems: list[str]) -> Iterator[Entry]:
+    """Yield name, shape and dtype of each parameter, adding what is wrong to `problems`.
+
+    `shapes` maps names to a shape, to (shape, dtype) or to what has a shape and a dtype, or is made of (name, shape)
+    and (name, shape, dtype).
+    """
+    if isinstance(shapes, Mapping):
+        pairs: Iterable[tuple[Any, Any]] = shapes.items()
+    else:
+        pairs = ((name, rest[0] if len(rest) == 1 else tuple(rest)) for name, *rest in shapes)
+    seen: set[str] = set()
+    for name, value in pairs:
+        try:
+            entry = _entry(name, value, default)
+        except (ImportError, TypeError, ValueError) as error:
+            problems.append(f"{name}: {error}")
+            continue
+        if name in seen:
+            problems.append(f"{name}: the name is given twice")
+            continue
+        seen.add(name)
+        yield entry
