@@ -68,6 +68,8 @@ NAMED: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("delta_orthogonal_", (20, 17, 3, 4), {}),
     ("eye_", (7, 5), {}),
     ("dirac_", (6, 2, 3, 4), {"groups": 3}),
+    ("hadamard_", (7, 5), {"gain": 3.0}),
+    ("hadamard_", (6, 2, 3, 4), {}),
     ("constant_", (3, 4), {"val": 0.3}),
 ]
 
@@ -106,7 +108,7 @@ def filled(case: Case) -> NDArray[Any]:
     if isinstance(case.params, tuple):
         return _core.fill(out, _core.DISTS[case.name][0], case.params, rng)
     fill = getattr(initcore, case.name)
-    fill(out, **case.params, **({} if case.name in ("eye_", "dirac_", "constant_") else {"rng": rng}))
+    fill(out, **case.params, **({} if case.name in ("eye_", "dirac_", "hadamard_", "constant_") else {"rng": rng}))
     return out
 
 

@@ -34,7 +34,14 @@ SCALED = [
     if name not in ("uniform_", "normal_", "trunc_normal_", "sparse_", "orthogonal_", "delta_orthogonal_")
 ]
 #: Those that draw nothing
-FIXED: dict[str, dict[str, Any]] = {"constant_": {"val": 1}, "zeros_": {}, "ones_": {}, "eye_": {}, "dirac_": {}}
+FIXED: dict[str, dict[str, Any]] = {
+    "constant_": {"val": 1},
+    "zeros_": {},
+    "ones_": {},
+    "eye_": {},
+    "dirac_": {},
+    "hadamard_": {},
+}
 ALL = {**RANDOM, **FIXED, "bits_": {}}
 
 SENTINEL = 7

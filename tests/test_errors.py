@@ -153,6 +153,11 @@ PARAMETERS: list[Any] = [
     ("sparse_", {"sparsity": 1.1}, "float32", "1.1"),
     ("sparse_", {"sparsity": NAN}, "float32", "nan"),
     ("sparse_", {"sparsity": 0.5, "std": -2.0}, "float32", "-2.0"),
+    ("hadamard_", {"gain": NAN}, "float32", "nan"),
+    ("hadamard_", {"gain": -INF}, "float32", "-inf"),
+    ("hadamard_", {"gain": 1e39}, "float32", r"5e\+38"),
+    ("hadamard_", {"gain": 1.0}, "int32", "0.5"),
+    ("hadamard_", {"gain": 2.0}, "uint8", "-1.0"),
     ("constant_", {"val": 1e39}, "float32", r"1e\+39"),
     ("constant_", {"val": 65520.0}, "float16", "65520"),
     ("constant_", {"val": 1.5}, "int32", "1.5"),
@@ -212,6 +217,12 @@ def test_wrong_number_of_dimensions(name: str, shape: tuple[int, ...], words: st
     torch = need("torch")
     with pytest.raises(ValueError, match=words):
         getattr(torch.nn.init, name)(torch.zeros(shape), **ALL[name])
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (1,) * 6], ids=str)
+def test_hadamard_wants_two_to_five_dimensions(shape: tuple[int, ...]) -> None:
+    words = f"Only tensors with 2 to 5 dimensions.*{re.escape(str(shape))}"
+    refuses(ValueError, words, np.full(shape, SENTINEL, np.float32), initcore.hadamard_)
 
 
 @pytest.mark.parametrize("groups", [2, 3, 5, 0, -1, True])

@@ -44,6 +44,30 @@ def test_eye_is_torchs() -> None:
         np.testing.assert_array_equal(initcore.eye(shape), torch.nn.init.eye_(torch.empty(shape)).numpy(), strict=True)
 
 
+HADAMARDS: list[tuple[int, ...]] = [(8, 8), (7, 3), (3, 7), (1, 1), (5, 12, 3), (6, 2, 3, 4), (2, 2, 1, 2, 3), (33, 2)]
+
+
+@pytest.mark.parametrize("shape", HADAMARDS, ids=str)
+@pytest.mark.parametrize("name", ["float64", "bfloat16"])
+def test_hadamard_is_scipys_cut_to_the_shape(shape: tuple[int, ...], name: str) -> None:
+    """Of the least power of two, over its root; of a convolution the tap in the middle."""
+    dtype = dtype_of(name)
+    size = 2 ** math.ceil(math.log2(max(shape[:2])))
+    expected = np.zeros(shape, dtype)
+    tap = tuple(length // 2 for length in shape[2:])
+    expected[(..., *tap)] = 3 * need("scipy").linalg.hadamard(size)[: shape[0], : shape[1]] / math.sqrt(size)
+    np.testing.assert_array_equal(initcore.hadamard(shape, 3.0, dtype=dtype), expected, strict=True)
+    out = np.full(shape, 7, dtype, order="F")[::-1]
+    np.testing.assert_array_equal(initcore.hadamard_(out, 3.0), expected)
+    for index in [np.s_[1:], np.s_[:, -1:], np.s_[..., :1], np.s_[1:1]]:
+        np.testing.assert_array_equal(initcore.hadamard(Shard(shape, index), 3.0, dtype=dtype), expected[index])
+
+
+def test_hadamard_has_orthogonal_rows() -> None:
+    whole = initcore.hadamard((4096, 4096), 2.0)
+    np.testing.assert_array_equal(whole[::512] @ whole[::512].T, 4 * np.eye(8))
+
+
 @pytest.mark.parametrize(("shape", "groups"), DIRACS)
 def test_dirac_is_torchs(shape: tuple[int, ...], groups: int) -> None:
     torch = need("torch")

@@ -28,6 +28,7 @@ from initcore.new import (
     eye,
     glorot_normal,
     glorot_uniform,
+    hadamard,
     he_normal,
     he_uniform,
     kaiming_normal,
@@ -46,7 +47,7 @@ from initcore.new import (
     zeros,
 )
 from initcore.orthogonal import delta_orthogonal_, orthogonal_
-from initcore.patterns import constant_, dirac_, eye_, ones_, sparse_, zeros_
+from initcore.patterns import constant_, dirac_, eye_, hadamard_, ones_, sparse_, zeros_
 from initcore.shards import Shard
 from initcore.streams import Generator, Stream, manual_seed
 
@@ -78,6 +79,8 @@ __all__ = [
     "glorot_normal_",
     "glorot_uniform",
     "glorot_uniform_",
+    "hadamard",
+    "hadamard_",
     "he_normal",
     "he_normal_",
     "he_uniform",

@@ -26,6 +26,7 @@ __all__ = [
     "eye",
     "glorot_normal",
     "glorot_uniform",
+    "hadamard",
     "he_normal",
     "he_uniform",
     "kaiming_normal",
@@ -166,6 +167,12 @@ def eye(shape: Where, *, dtype: DTypeLike = np.float32) -> Array:
 def dirac(shape: Where, groups: int = 1, *, dtype: DTypeLike = np.float32) -> Array:
     out, shard = allocate(shape, dtype)
     return patterns.dirac_(out, groups, shard=shard)
+
+
+@_new_of(patterns.hadamard_)
+def hadamard(shape: Where, gain: float = 1.0, *, dtype: DTypeLike = np.float32) -> Array:
+    out, shard = allocate(shape, dtype)
+    return patterns.hadamard_(out, gain, shard=shard)
 
 
 @_new_of(patterns.sparse_)

@@ -18,7 +18,7 @@ from initcore.distributions import bits_, normal_
 from initcore.shards import Shard
 from initcore.streams import RngLike
 
-__all__ = ["constant_", "dirac_", "eye_", "ones_", "sparse_", "zeros_"]
+__all__ = ["constant_", "dirac_", "eye_", "hadamard_", "ones_", "sparse_", "zeros_"]
 
 A = TypeVar("A", bound=NDArray[Any])
 
@@ -43,21 +43,27 @@ def constant_(out: A, val: complex, *, shard: Shard | None = None) -> A:
     array([0.5, 0.5, 0.5])
     """
     _core.check_target(out, shard)
-    if isinstance(val, (complex, np.complexfloating)) and out.dtype.kind != "c":
-        raise ValueError(f"val={val!r} is no value of {out.dtype}")
-    with np.errstate(all="ignore"):
-        try:
-            value = np.asarray(val).astype(out.dtype)
-        except (OverflowError, TypeError, ValueError) as error:
-            raise ValueError(f"val={val!r} is no value of {out.dtype}: {error}") from None
-    held, wanted = complex(value), complex(val)
-    if (value.dtype.kind in "iub" and held != wanted) or (_is_finite(wanted) and not _is_finite(held)):
-        raise ValueError(f"val={val!r} is no value of {out.dtype}")
+    value = _value("val", val, out.dtype)
     if out.flags.forc and not out.dtype.hasobject and out.itemsize in (1, 2, 4, 8):
         _core.set_pattern(out, int(np.full(8 // out.itemsize, value, out.dtype).view(np.uint64)[0]))
     else:
         out[...] = value
     return out
+
+
+def _value(name: str, val: complex, dtype: np.dtype[Any]) -> Any:
+    """Return a value as a dtype holds it, if it does."""
+    if isinstance(val, (complex, np.complexfloating)) and dtype.kind != "c":
+        raise ValueError(f"{name}={val!r} is no value of {dtype}")
+    with np.errstate(all="ignore"):
+        try:
+            value = np.asarray(val).astype(dtype)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise ValueError(f"{name}={val!r} is no value of {dtype}: {error}") from None
+    held, wanted = complex(value), complex(val)
+    if (value.dtype.kind in "iub" and held != wanted) or (_is_finite(wanted) and not _is_finite(held)):
+        raise ValueError(f"{name}={val!r} is no value of {dtype}")
+    return value
 
 
 def _is_finite(value: complex) -> bool:
@@ -159,6 +165,67 @@ def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
         here = np.logical_and.reduce([(p >= 0) & (p < size) for p, size in zip(local, out.shape, strict=True)])
         out[tuple(p[here] for p in local)] = 1
     return out
+
+
+def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None) -> A:
+    r"""Fill with a Hadamard matrix, cut to the shape, whose whole rows have the length `gain`; or a convolution's tap.
+
+    Parameters
+    ----------
+    out : ndarray, shape (out, in, \*kernel)
+        Of two to five dimensions. Beyond two, all but the tap at ``size // 2`` of each axis is zero.
+    gain : float
+        What the matrix is multiplied with; any finite number.
+
+    Raises
+    ------
+    ValueError
+        If there are other than two to five dimensions, or `gain` is not finite or overflows the dtype.
+
+    Notes
+    -----
+    Sylvester's: :math:`H_{ij} = gain (-1)^{|i \& j|} / \sqrt{p}`, :math:`|i \& j|` the number of ones that the binary
+    digits of i and j have in common, p the least power of two that neither size of the matrix exceeds. It is what
+    J. Zhao, F. Schaefer, A. Anandkumar, "ZerO initialization: initializing neural networks with only zeros and ones",
+    TMLR 2022, expand a layer with.
+
+    Examples
+    --------
+    >>> import initcore, numpy as np
+    >>> initcore.hadamard_(np.empty((4, 3)))
+    array([[ 0.5,  0.5,  0.5],
+           [ 0.5, -0.5,  0.5],
+           [ 0.5,  0.5, -0.5],
+           [ 0.5, -0.5, -0.5]])
+    """
+    shape = _core.check_target(out, shard)
+    if not 2 <= len(shape) <= 5:
+        raise ValueError(f"Only tensors with 2 to 5 dimensions are supported, got shape {shape}")
+    size = 1 << (max(shape[0], shape[1], 1) - 1).bit_length()
+    if not math.isfinite(gain):
+        raise ValueError(f"gain must be finite, got {gain!r}")
+    scaled = gain / math.sqrt(size)
+    plus, minus = (_value("gain / sqrt(p)", value, out.dtype) for value in (scaled, -scaled))
+    offset = _offset(out, shard)
+    places = [size // 2 - start for size, start in zip(shape[2:], offset[2:], strict=True)]
+    if places:
+        zeros_(out, shard=shard)
+    if out.size and all(0 <= place < size for place, size in zip(places, out.shape[2:], strict=True)):
+        tap = out[(slice(None), slice(None), *places)]
+        columns = np.arange(offset[1], offset[1] + out.shape[1], dtype=np.uint64)
+        step = max(1, _MASK // out.shape[1])
+        for start in range(0, out.shape[0], step):
+            block = tap[start : start + step]
+            rows = np.arange(offset[0] + start, offset[0] + start + block.shape[0], dtype=np.uint64)
+            block[...] = np.where(_parity(rows[:, None] & columns), minus, plus)
+    return out
+
+
+def _parity(words: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Whether the number of ones is odd."""
+    for shift in (32, 16, 8, 4, 2, 1):
+        words = words ^ (words >> np.uint64(shift))
+    return (words & np.uint64(1)).astype(np.bool_)
 
 
 def sparse_(out: A, sparsity: float, std: float = 0.01, *, rng: RngLike = None, shard: Shard | None = None) -> A:

@@ -88,6 +88,7 @@ CASES = {
     "delta_orthogonal": Case(shape_of=_expanding_convolution, bound="products"),
     "dirac": Case(shape_of=_convolution, bound="memory"),
     "eye": Case(shape_of=_matrix, bound="memory"),
+    "hadamard": Case(bound="memory"),
     "ones": Case(bound="memory"),
     "orthogonal": Case(shape_of=_matrix, bound="products"),
     "sparse": Case({"sparsity": 0.9}, shape_of=_matrix),

@@ -72,6 +72,11 @@ CONDITIONS: dict[str, Condition] = {
         lambda value: _is_list(value) and all(map(_is_int, value)),
         lambda it, value, _: _fits(it.shape, value),
     ),
+    "tall": Condition(
+        "true or false: whether axis 0 is longer than axis 1",
+        lambda value: isinstance(value, bool),
+        lambda it, value, _: len(it.shape) > 1 and (it.shape[0] > it.shape[1]) == value,
+    ),
     "kind": Condition(
         "a name's last part, or a list of them",
         _one_or_list(_is_str),

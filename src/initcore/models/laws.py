@@ -138,6 +138,13 @@ def _dirac(shape: Shape, groups: int = 1) -> Law:
     return _pattern(groups * min(shape[0] // groups, shape[1]), shape)
 
 
+def _hadamard(shape: Shape, gain: float = 1.0) -> Law:
+    """Of one tap: the signs do not quite cancel, and are compared one by one, so the mean does not matter."""
+    size = 1 << (max(shape[0], shape[1], 1) - 1).bit_length()
+    most = abs(gain) / math.sqrt(size)
+    return Law("pattern", 0.0, most / math.sqrt(max(1, math.prod(shape[2:]))), -most, most)
+
+
 _SCALINGS = {"lecun": (1.0, "fan_in"), "glorot": (1.0, "fan_avg"), "he": (2.0, "fan_in")}
 _BY_FANS: dict[str, Callable[..., Law]] = {
     "xavier_uniform": lambda fans, **given: _uniform_of(_xavier_std(fans, **given)),
@@ -152,6 +159,7 @@ _BY_SHAPE: dict[str, Callable[..., Law]] = {
     "sparse": _sparse,
     "eye": lambda shape: _pattern(min(shape), shape),
     "dirac": _dirac,
+    "hadamard": _hadamard,
 }
 _ALONE: dict[str, Callable[..., Law]] = {
     "uniform": lambda a=0.0, b=1.0: _uniform(a, b),
