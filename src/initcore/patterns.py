@@ -211,13 +211,14 @@ def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None) -> A:
     if places:
         zeros_(out, shard=shard)
     if out.size and all(0 <= place < size for place, size in zip(places, out.shape[2:], strict=True)):
-        tap = out[(slice(None), slice(None), *places)]
+        middle: Any = (slice(None), slice(None), *places)
+        tap = out[middle]
         columns = np.arange(offset[1], offset[1] + out.shape[1], dtype=np.uint64)
         step = max(1, _MASK // out.shape[1])
         for start in range(0, out.shape[0], step):
             block = tap[start : start + step]
             rows = np.arange(offset[0] + start, offset[0] + start + block.shape[0], dtype=np.uint64)
-            block[...] = np.where(_parity(rows[:, None] & columns), minus, plus)
+            block[...] = np.where(_parity(np.bitwise_and(rows[:, None], columns)), minus, plus)
     return out
 
 

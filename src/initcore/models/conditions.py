@@ -90,6 +90,11 @@ CONDITIONS: dict[str, Condition] = {
         lambda value: isinstance(value, Mapping) and _is_str(value.get("kind")) and not list(problems_of(value)),
         _sibling_holds,
     ),
+    "no_sibling": Condition(
+        "a sibling's kind, one name, that there is not",
+        _is_str,
+        lambda it, value, all_of_them: sibling_of(it.name, value) not in all_of_them,
+    ),
 }
 
 

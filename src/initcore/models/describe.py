@@ -11,8 +11,9 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from initcore.models.parameter import Parameter
+    from initcore.models.verify import Verification
 
-__all__ = ["Description", "render"]
+__all__ = ["Description", "render", "verification_table"]
 
 WIDE = 400  # columns, for text that no terminal limits: nothing is cut
 
@@ -50,3 +51,18 @@ class Description:
 
     def __str__(self) -> str:
         return render(self.__rich__())
+
+
+def verification_table(verification: Verification) -> Table:
+    """Return what was measured, and what is wrong with it."""
+    table = Table("name", "elements", "mean", "std", "expected", "smallest", "largest", "p", "verdict", box=None)
+    for column in table.columns[1:8]:
+        column.justify = "right"
+    for row in verification.rows:
+        measured = [f"{value:.6g}" for value in (row.mean, row.std, row.expected_std, row.low, row.high)]
+        p = "" if row.p is None else f"{row.p:.2g}"
+        table.add_row(row.name, f"{row.elements:,}", *measured, p, "; ".join(row.problems) or "ok")
+    wrong = sum(not row.ok for row in verification.rows)
+    verdict = f"{wrong} of {len(verification.rows)} wrong" if wrong else "all right"
+    table.caption = f"{verdict}; a right model is refused with a probability of {verification.significance:g}"
+    return table

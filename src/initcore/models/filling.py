@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["fill", "resolve_arrays"]
 
+#: Of the search for an element that two arrays share, before it is given up
+MOST_WORK = 1000
+
 Arrays = Mapping[str, NDArray[Any]]
 Shards = Mapping[str, Shard]
 
@@ -87,6 +90,6 @@ def _extent(array: NDArray[Any]) -> tuple[int, int]:
 
 def _overlap(array: NDArray[Any], other: NDArray[Any]) -> bool:
     try:
-        return np.shares_memory(array, other, max_work=1000)
+        return np.shares_memory(array, other, max_work=MOST_WORK)  # type: ignore[arg-type]  # which says 0 and -1 only
     except np.exceptions.TooHardError:  # interleaved, in a way that takes long to tell apart
         return False

@@ -9,6 +9,7 @@ from typing import Any
 
 from initcore import _core
 from initcore.fans import calculate_gain, fan_of
+from initcore.models.moments import truncated_moments
 from initcore.truncation import STD_WITHIN_TWO_SIGMA, std_before_truncation
 
 __all__ = ["Law", "law_of"]
@@ -22,8 +23,9 @@ class Law:
     """A distribution of single elements.
 
     ``kind`` is one of ``constant``, ``uniform``, ``normal``, ``trunc_normal``, ``orthogonal``, ``sparse`` and
-    ``pattern``; ``mean`` and ``std`` are those of its values, ``low`` and ``high`` enclose them. ``proposal`` is the
-    std of a normal distribution before truncation, ``zeros`` the number of elements that are exactly zero.
+    ``pattern``; ``mean`` and ``std`` are those of its values, ``low`` and ``high`` enclose them. ``centre`` and
+    ``spread`` are mean and std of a normal distribution before it is truncated or thinned out, ``zeros`` is the number
+    of elements that are exactly zero.
     """
 
     kind: str
@@ -31,7 +33,8 @@ class Law:
     std: float
     low: float = -math.inf
     high: float = math.inf
-    proposal: float = 0.0
+    centre: float = 0.0
+    spread: float = 0.0
     zeros: int = 0
 
     @property
@@ -55,22 +58,14 @@ def _uniform_of(std: float) -> Law:
 
 
 def _normal(mean: float, std: float) -> Law:
-    return _constant(mean) if std == 0 else Law("normal", mean, std)
+    return _constant(mean) if std == 0 else Law("normal", mean, std, centre=mean, spread=std)
 
 
 def _truncated(mean: float, std: float, a: float, b: float) -> Law:
     if a == b or std == 0:
         return _constant(a if a == b else mean)
-    return Law("trunc_normal", _truncated_mean(mean, std, a, b), _core.truncated_std(mean, std, a, b), a, b, std)
-
-
-def _truncated_mean(mean: float, std: float, a: float, b: float) -> float:
-    """By integrating quantiles would lose the tails: the density's difference over the mass, or the middle."""
-    alpha, beta = (a - mean) / std, (b - mean) / std
-    if alpha == -beta:
-        return mean
-    mass = _core.truncated_mass(mean, std, a, b)
-    return mean + std * (math.exp(-alpha * alpha / 2) - math.exp(-beta * beta / 2)) / math.sqrt(2 * math.pi) / mass
+    inside = mean if a - mean == mean - b else mean + std * truncated_moments((a - mean) / std, (b - mean) / std)[0]
+    return Law("trunc_normal", inside, _core.truncated_std(mean, std, a, b), a, b, mean, std)
 
 
 def _trunc_normal(
@@ -126,7 +121,7 @@ def _delta_orthogonal(shape: Shape, gain: float = 1.0) -> Law:
 def _sparse(shape: Shape, sparsity: float, std: float = 0.01) -> Law:
     zeros = math.ceil(sparsity * shape[0]) * shape[1]
     share = 1 - zeros / max(1, math.prod(shape))
-    return Law("sparse", 0.0, std * math.sqrt(share), proposal=std, zeros=zeros) if std and share else _constant(0.0)
+    return Law("sparse", 0.0, std * math.sqrt(share), spread=std, zeros=zeros) if std and share else _constant(0.0)
 
 
 def _pattern(ones: int, shape: Shape) -> Law:

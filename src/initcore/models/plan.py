@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from initcore.streams import Stream
 
 if TYPE_CHECKING:
     from initcore.models.describe import Description
+    from initcore.models.verify import Verification
 
 __all__ = ["Plan"]
 
@@ -176,3 +177,58 @@ class Plan:
             Nothing is then written.
         """
         fill(self, arrays, shards or {}, shapes)
+
+    def verify(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        shards: Mapping[str, Shard] | None = None,
+        *,
+        shapes: ShapesLike | None = None,
+        significance: float = 1e-6,
+        progress: Callable[[int], object] | None = None,
+    ) -> Verification:
+        """Measure a model's arrays, whoever filled them, against what the plan says.
+
+        Parameters
+        ----------
+        arrays, shards, shapes
+            As :meth:`fill` takes them; nothing is written, and arrays larger than memory may be mapped from files.
+        significance : float
+            The probability that a model whose values are right is refused by chance, all tests together.
+        progress : callable, optional
+            Called now and then with the number of bytes that were measured since.
+
+        Returns
+        -------
+        Verification
+            With a row for each array; ``ok`` is whether nothing is wrong.
+
+        Raises
+        ------
+        PlanError
+            As :meth:`resolve`, or if an array is not of its shape.
+        ValueError
+            If `significance` is not between 0 and 1.
+
+        Notes
+        -----
+        NaN and infinities, constants, fixed patterns, bounds, the lengths and products of orthogonal vectors and the
+        zeros of sparse matrices are compared. Of what is drawn the mean, the std, the largest and the smallest element
+        are tested, each at `significance` / (4 x arrays that are drawn); and no two parameters may have the same
+        values, in whatever order, nor may values along an axis begin again. ``docs/models.md`` has the tests.
+
+        Examples
+        --------
+        >>> import initcore, numpy as np
+        >>> plan = initcore.Plan([initcore.Rule("normal", match="*", settings={"std": 0.02})])
+        >>> model = {name: np.empty((256, 256), np.float32) for name in "ab"}
+        >>> plan.fill(model)
+        >>> plan.verify(model).ok
+        True
+        >>> model["b"][...] = model["a"]
+        >>> plan.verify(model).problems
+        ('b: the same values as a',)
+        """
+        from initcore.models.verify import verify
+
+        return verify(self, arrays, shards or {}, shapes, significance, progress or (lambda _: None))

@@ -88,9 +88,9 @@ class Rule:
     regex : str, optional
         A regular expression that the whole name matches.
     where : mapping
-        Conditions that hold as well: ``rank``, ``min_rank``, ``max_rank``, ``shape`` (-1 for any size), ``tall`` (whether
-        axis 0 is longer than axis 1), ``kind`` (the name's last part), ``dtype``, and ``sibling``, conditions on the
-        parameter whose name ends otherwise.
+        Conditions that hold as well: ``rank``, ``min_rank``, ``max_rank``, ``shape`` (-1 for any size), ``tall``
+        (whether axis 0 is longer than axis 1), ``kind`` (the name's last part), ``dtype``; ``sibling``, conditions on
+        the parameter whose name ends in another kind; ``no_sibling``, the kind of such a one that there is not.
     settings : mapping
         The initializer's parameters by name. For those that have a scale of the fans also ``in_axis``, ``out_axis``
         and ``batch_axis``, each an int or a list, or ``fans``: two numbers, or the last part of the name of the

@@ -1,0 +1,71 @@
+"""How likely what was measured is under what the plan says: p-values, and the normal deviates they belong to."""
+
+from __future__ import annotations
+
+import math
+
+from initcore import _core
+from initcore.models.laws import Law
+from initcore.models.moments import standardised
+
+__all__ = ["extreme_p", "mean_z", "std_z", "two_sided"]
+
+#: A float32 normal of initcore's reaches 6.76: a largest value that high is not too small, however many there are
+FAR = 6.7
+
+
+def two_sided(z: float) -> float:
+    """Return the probability of a normal deviate so large, to either side."""
+    return math.erfc(abs(z) / math.sqrt(2))
+
+
+def _normal_deviate(t: float, skewness: float) -> float:
+    """Return the normal deviate of a standardised sum of so much skewness: Wilson and Hilferty's cube root (1931)."""
+    if abs(skewness) < 1e-6:
+        return t
+    return 6 / skewness * (math.pow(max(0.0, 1 + skewness * t / 2), 1 / 3) - 1) + skewness / 6
+
+
+def _moments(law: Law) -> tuple[float, float, float]:
+    alpha, beta = ((bound - law.centre) / law.spread if law.spread else 0.0 for bound in (law.low, law.high))
+    return standardised(law.kind, alpha, beta)
+
+
+def mean_z(law: Law, std: float, count: int, deviation: float) -> float:
+    """Return the normal deviate of a mean that is so far from the law's, of so many elements of a std."""
+    third, _, _ = _moments(law)
+    return _normal_deviate(deviation / std * math.sqrt(count), third / math.sqrt(count))
+
+
+def std_z(law: Law, count: int, ratio: float) -> float:
+    """Return the normal deviate of a mean square about the law's mean that is `ratio` times its variance."""
+    _, fourth, sixth = _moments(law)
+    variance = fourth - 1
+    third = sixth - 3 * fourth + 2  # of the squares, about their mean
+    return _normal_deviate((ratio - 1) * math.sqrt(count / variance), third / math.sqrt(variance**3 * count))
+
+
+def _beyond(law: Law, value: float) -> float:
+    """Return the probability of an element above a value."""
+    if law.kind == "uniform":
+        return min(max((law.high - value) / (law.high - law.low), 0.0), 1.0)
+    if value >= law.high:
+        return 0.0
+    if law.kind == "trunc_normal":
+        whole = _core.truncated_mass(law.centre, law.spread, law.low, law.high)
+        return _core.truncated_mass(law.centre, law.spread, max(value, law.low), law.high) / whole
+    return math.erfc((value - law.centre) / law.spread / math.sqrt(2)) / 2
+
+
+def extreme_p(law: Law, count: int, largest: float, slack: float) -> float:
+    """Return the probability of a largest element so far from where it should be, to the nearer side, twice.
+
+    `slack` is what rounding may have moved it by.
+    """
+    above, below = _beyond(law, largest - slack), _beyond(law, largest + slack)
+    too_large = 1.0 if above >= 1 else -math.expm1(count * math.log1p(-above))
+    if law.kind != "uniform" and largest >= law.centre + FAR * law.spread:
+        too_small = 1.0
+    else:
+        too_small = 0.0 if below >= 1 else math.exp(count * math.log1p(-below))
+    return min(1.0, 2 * min(too_large, too_small))
