@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import pathlib
 import pkgutil
+import re
+import sys
 from types import ModuleType
 
 import pytest
@@ -36,8 +39,28 @@ def test_examples_are_found() -> None:
     """In the compiled module too; a module whose examples are no longer found would pass all of them."""
     found = {
         name: sum(len(t.examples) for t in doctest.DocTestFinder().find(module_of(f"initcore.{name}")))
-        for name in ("_core", "streams", "shards", "fans", "distributions", "initializers", "patterns")
+        for name in ("_core", "streams", "shards", "fans", "distributions", "initializers", "patterns", "models.plan")
     }
     assert all(found.values()), found
     functions = {test.name.rpartition(".")[2] for test in doctest.DocTestFinder().find(initcore._core) if test.examples}
     assert {"philox4x32", "set_num_threads", "use_isa"} <= functions
+
+
+def test_the_page_on_models_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    need("ml_dtypes")
+    if sys.version_info < (3, 11):
+        need("tomli")
+    page = pathlib.Path(__file__).parents[1].joinpath("docs", "models.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "docs/models.md", "exec"), {})
+    assert "0.00408248" in capsys.readouterr().out
+
+
+def test_the_page_on_models_has_all_presets_and_conditions() -> None:
+    from initcore.models import conditions, presets
+
+    page = pathlib.Path(__file__).parents[1].joinpath("docs", "models.md").read_text(encoding="utf-8")
+    assert {name for name in presets.__all__ if f"| `{name}(" not in page} == set()
+    assert {name for name in conditions.CONDITIONS if not re.search(rf"`{name}[` ]", page)} == set()

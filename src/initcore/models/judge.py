@@ -16,7 +16,7 @@ from initcore.models.parameter import Parameter
 from initcore.models.significance import extreme_p, mean_z, std_z, two_sided
 from initcore.shards import Shard, contiguous_blocks
 
-__all__ = ["TESTS", "judge", "repeats"]
+__all__ = ["PREFIX", "TESTS", "is_too_narrow", "judge", "repeats"]
 
 #: Of each parameter that is drawn: mean, std, largest and smallest element
 TESTS = 4
@@ -26,7 +26,7 @@ SPACINGS |= {"float16": (2.0**-10, 2.0**-24), "bfloat16": (2.0**-7, 2.0**-133)}
 #: Of an orthogonal matrix by its working precision: docs/orthogonal.md has 3e-7 of lengths and products
 PRECISION = {"float64": 1e-12, "float32": 1e-5, "float16": 4e-3, "bfloat16": 3e-2}
 BLOCK = 1 << 20
-PREFIX = 16  # elements: of bfloat16 normals they have more than 100 bits
+PREFIX = 32  # elements: of the narrowest law that is tested they have about 100 bits
 
 Finding = tuple[str, float | None]
 
@@ -37,8 +37,20 @@ def _spacing(value: float, dtype: str) -> float:
     return max(relative * 2.0 ** math.floor(math.log2(abs(value))), least) if value else least
 
 
+def _ulp(law: Law, dtype: str) -> float:
+    return _spacing(abs(law.mean) + 2 * law.std, dtype)
+
+
+def is_too_narrow(law: Law, dtype: str) -> bool:
+    """Whether rounding to the dtype decides what is left of a distribution."""
+    return law.std < 2 * _ulp(law, dtype)
+
+
 def judge(parameter: Parameter, array: NDArray[Any], shard: Shard | None, it: Measured) -> Iterator[Finding]:
     """Yield p-values, and what is wrong for certain; both with words for it."""
+    if not math.isfinite(parameter.law.mean):
+        yield from _not_finite(parameter.law, array)
+        return
     if it.nans or it.infinities:
         yield f"{it.nans} NaN and {it.infinities} infinite elements", 0.0
     if it.finite == 0:
@@ -50,6 +62,15 @@ def judge(parameter: Parameter, array: NDArray[Any], shard: Shard | None, it: Me
         yield from _pattern(parameter, array, shard)
     else:
         yield from _drawn(parameter, array, shard, it)
+
+
+def _not_finite(law: Law, array: NDArray[Any]) -> Iterator[Finding]:
+    """A constant that is NaN or infinite, as a mask may have."""
+    for block in contiguous_blocks(array.shape, BLOCK):
+        values = array[block.index].astype(np.float64)
+        if not np.array_equal(values, np.full(values.shape, law.mean), equal_nan=True):
+            yield f"not the constant {law.mean}", 0.0
+            return
 
 
 def _constant(law: Law, it: Measured, dtype: np.dtype[Any]) -> Iterator[Finding]:
@@ -81,10 +102,9 @@ def _drawn(parameter: Parameter, array: NDArray[Any], shard: Shard | None, it: M
         if shard is None and not law.zeros <= it.zeros <= law.zeros + 2:  # of normals themselves 2^-33 are zero
             yield f"{it.zeros} zeros, not {law.zeros}", 0.0
         count, law = it.finite - it.zeros, replace(law, std=law.spread)
-    ulp = _spacing(abs(law.mean) + 2 * law.std, name)
-    if count == 0 or law.std < 2 * ulp:  # too narrow for the dtype: rounding decides
+    if count == 0 or is_too_narrow(law, name):
         return
-    yield from _moments(law, it, count, ulp)
+    yield from _moments(law, it, count, _ulp(law, name))
     if law.kind != "sparse":
         yield from _extremes(law, it, count, name)
 
@@ -103,9 +123,11 @@ def _moments(law: Law, it: Measured, count: int, ulp: float) -> Iterator[Finding
     left = math.copysign(max(0.0, abs(deviation) - ulp * ulp / (2 * law.std)), deviation)
     z = mean_z(law, law.std, count, left)
     yield f"the mean {law.mean + deviation:.6g} is not {law.mean:.6g}", two_sided(z)
-    ratio, most = it.second / count / law.std**2, 1 + (ulp / law.std) ** 2 / 12
-    z = std_z(law, count, ratio / most if ratio > most else min(ratio, 1.0))
-    yield f"the std {law.std * math.sqrt(ratio):.6g} is not {law.std:.6g}", two_sided(z)
+    if count > 1:
+        ratio = max(0.0, it.second - deviation * it.first) / (count - 1) / law.std**2
+        most = 1 + (ulp / law.std) ** 2 / 12
+        z = std_z(law, count, ratio / most if ratio > most else min(ratio, 1.0))
+        yield f"the std {law.std * math.sqrt(ratio):.6g} is not {law.std:.6g}", two_sided(z)
 
 
 def _extremes(law: Law, it: Measured, count: int, dtype: str) -> Iterator[Finding]:

@@ -67,13 +67,13 @@ def _of(block: NDArray[Any], origin: float) -> Measured:
         return Measured()
     values = block.astype(np.float64).ravel()
     nans = infinities = 0
-    low, high = values.min(), values.max()
-    if not np.isfinite(low + high):
+    low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
         nans, infinities = int(np.isnan(values).sum()), int(np.isinf(values).sum())
         values = values[np.isfinite(values)]
-        low, high = values.min(initial=math.inf), values.max(initial=-math.inf)
+        low, high = float(values.min(initial=math.inf)), float(values.max(initial=-math.inf))
     zeros = values.size - int(np.count_nonzero(values))
     if origin:
         values -= origin
     first, second = float(values.sum()), float(values @ values)
-    return Measured(values.size, first, second, float(low), float(high), zeros, nans, infinities)
+    return Measured(values.size, first, second, low, high, zeros, nans, infinities)

@@ -54,11 +54,11 @@ def resolve(
     PlanError
         If anything is wrong.
     """
-    problems: list[str] = []
-    entries = list(read_shapes(shapes, dtype, problems))
+    entries, unreadable, repeated = read_shapes(shapes, dtype)
+    problems = unreadable + repeated
     subjects = {name: Subject(name, shape, dtype.name) for name, shape, dtype in entries}
     taken = {name: _first(rules, subject, subjects) for name, subject in subjects.items()}
-    problems += _idle(rules, labels, subjects, taken)
+    problems += [] if unreadable else _idle(rules, labels, subjects, taken)
     parameters: dict[str, Parameter] = {}
     for entry in entries:
         name, at = entry[0], taken[entry[0]]

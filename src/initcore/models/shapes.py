@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,7 +18,8 @@ Entry: TypeAlias = "tuple[str, tuple[int, ...], np.dtype[Any]]"
 
 def _dtype(value: Any) -> np.dtype[Any]:
     """Return a dtype, also of ``torch.float32`` and the like."""
-    return as_dtype(str(value).removeprefix("torch.") if type(value).__module__ == "torch" else value)
+    name = str(value)
+    return as_dtype(name.removeprefix("torch.") if name.startswith("torch.") else value)
 
 
 def _entry(name: Any, value: Any, default: np.dtype[Any]) -> Entry:
@@ -26,13 +27,13 @@ def _entry(name: Any, value: Any, default: np.dtype[Any]) -> Entry:
         raise TypeError(f"the name of a parameter must be a str, not {name!r}")
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return name, as_shape(value.shape), _dtype(value.dtype)
-    if isinstance(value, Sequence) and len(value) == 2 and isinstance(value[0], Sequence):
+    if isinstance(value, (tuple, list)) and len(value) == 2 and isinstance(value[0], (tuple, list)):
         return name, as_shape(value[0]), default if value[1] is None else _dtype(value[1])
     return name, as_shape(value), default
 
 
-def read_shapes(shapes: ShapesLike, default: np.dtype[Any], problems: list[str]) -> Iterator[Entry]:
-    """Yield name, shape and dtype of each parameter, adding what is wrong to `problems`.
+def read_shapes(shapes: ShapesLike, default: np.dtype[Any]) -> tuple[list[Entry], list[str], list[str]]:
+    """Return name, shape and dtype of each parameter, what cannot be read, and which names are given twice.
 
     `shapes` maps names to a shape, to (shape, dtype) or to what has a shape and a dtype, or is made of (name, shape)
     and (name, shape, dtype).
@@ -41,15 +42,16 @@ def read_shapes(shapes: ShapesLike, default: np.dtype[Any], problems: list[str])
         pairs: Iterable[tuple[Any, Any]] = shapes.items()
     else:
         pairs = ((name, rest[0] if len(rest) == 1 else tuple(rest)) for name, *rest in shapes)
-    seen: set[str] = set()
+    entries: dict[str, Entry] = {}
+    unreadable, repeated = [], []
     for name, value in pairs:
         try:
             entry = _entry(name, value, default)
         except (ImportError, TypeError, ValueError) as error:
-            problems.append(f"{name}: {error}")
+            unreadable.append(f"{name}: {error}")
             continue
-        if name in seen:
-            problems.append(f"{name}: the name is given twice")
-            continue
-        seen.add(name)
-        yield entry
+        if name in entries:
+            repeated.append(f"{name}: the name is given twice")
+        else:
+            entries[name] = entry
+    return list(entries.values()), unreadable, repeated

@@ -12,6 +12,8 @@ __all__ = ["extreme_p", "mean_z", "std_z", "two_sided"]
 
 #: A float32 normal of initcore's reaches 6.76: a largest value that high is not too small, however many there are
 FAR = 6.7
+#: Fourth moment from which a single element may move a mean square by many stds, and from how many on it hardly can
+HEAVY, MANY = 3.01, 4096
 
 
 def two_sided(z: float) -> float:
@@ -38,11 +40,18 @@ def mean_z(law: Law, std: float, count: int, deviation: float) -> float:
 
 
 def std_z(law: Law, count: int, ratio: float) -> float:
-    """Return the normal deviate of a mean square about the law's mean that is `ratio` times its variance."""
+    """Return the normal deviate of a variance, of n - 1 degrees of freedom, that is `ratio` times the law's.
+
+    0 of few elements with tails beyond a normal's, whose squares no cube root makes nearly normal.
+    """
     _, fourth, sixth = _moments(law)
+    if fourth > HEAVY and count < MANY:
+        return 0.0
     variance = fourth - 1
     third = sixth - 3 * fourth + 2  # of the squares, about their mean
-    return _normal_deviate((ratio - 1) * math.sqrt(count / variance), third / math.sqrt(variance**3 * count))
+    return _normal_deviate(
+        (ratio - 1) * math.sqrt((count - 1) / variance), third / math.sqrt(variance**3 * (count - 1))
+    )
 
 
 def _beyond(law: Law, value: float) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 
 from initcore.models.errors import PlanError
 from initcore.models.rule import Rule
+from initcore.new import as_dtype
 from initcore.streams import Stream
 
 __all__ = ["parse", "read", "write"]
@@ -98,6 +99,11 @@ def _head(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             head[key] = table[key]
             if not isinstance(table[key], str):
                 problems.append(f"{key} must be a string, not {table[key]!r}")
+    if isinstance(head.get("dtype"), str):
+        try:
+            as_dtype(head["dtype"])
+        except (ImportError, TypeError) as error:
+            problems.append(f"dtype: {error}")
     return head, problems
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from initcore import _core
 from initcore.models.filling import resolve_arrays
-from initcore.models.judge import PREFIX, TESTS, judge, repeats
+from initcore.models.judge import PREFIX, TESTS, is_too_narrow, judge, repeats
 from initcore.models.measure import Measured, measure
 from initcore.models.parameter import Parameter
 from initcore.models.shapes import ShapesLike
@@ -99,8 +99,13 @@ def verify(
     drawn = sum(model[name].law.kind != "constant" for name in arrays)
     least = significance / max(1, TESTS * drawn)
     with ThreadPoolExecutor(_core.get_num_threads()) as executor:
-        measured = {name: measure(array, model[name].law.mean, executor, advance) for name, array in arrays.items()}
-    same = _same_values({name: it for name, it in measured.items() if _is_continuous(model[name])})
+        try:
+            measured = {name: measure(array, _origin(model[name]), executor, advance) for name, array in arrays.items()}
+        except BaseException:  # interrupted: what is not begun is left
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+    continuous = {name for name in arrays if _is_continuous(model[name], arrays[name])}
+    same = _same_values({name: it for name, it in measured.items() if name in continuous})
     rows = tuple(
         _row(model[name], array, shards.get(name), measured[name], least, same.get(name))
         for name, array in arrays.items()
@@ -108,8 +113,13 @@ def verify(
     return Verification(rows, significance)
 
 
-def _is_continuous(parameter: Parameter) -> bool:
-    return parameter.law.kind in CONTINUOUS
+def _origin(parameter: Parameter) -> float:
+    return parameter.law.mean if math.isfinite(parameter.law.mean) else 0.0
+
+
+def _is_continuous(parameter: Parameter, array: NDArray[Any]) -> bool:
+    law = parameter.law
+    return law.kind in CONTINUOUS and not law.zeros and not is_too_narrow(law, array.dtype.name)
 
 
 def _row(
@@ -121,19 +131,19 @@ def _row(
     same_as: str | None,
 ) -> Row:
     findings = list(judge(parameter, array, shard, it))
-    if _is_continuous(parameter) and it.finite and not (it.nans or it.infinities):
+    if _is_continuous(parameter, array) and it.finite == array.size:
         findings += repeats(array)
     problems = [f"{words}: p = {p:.2g}" if p else words for words, p in findings if p is not None and p < least]
     if same_as is not None:
         problems.append(f"the same values as {same_as}")
     ps = [p for _, p in findings if p is not None]
     mean = it.first / it.finite if it.finite else math.nan
-    std = math.sqrt(max(0.0, it.second / it.finite - mean * mean)) if it.finite else math.nan
+    std = math.sqrt(max(0.0, it.second / it.finite - mean * mean)) if it.finite and it.low < it.high else 0.0
     law = parameter.law
     return Row(
         parameter.name,
         array.size,
-        law.mean + mean,
+        _origin(parameter) + mean,
         law.mean,
         std,
         law.std,

@@ -37,8 +37,8 @@ def mup(plan: Plan, shapes: ShapesLike, base_shapes: ShapesLike) -> Plan:
     Raises
     ------
     PlanError
-        If the names are not the same, a parameter has other than so many axes, more than two infinite ones, or, with
-        two, is drawn by what muP says nothing of.
+        If the names are not the same, a parameter has another number of axes, more than two infinite ones, or some and
+        is drawn by what muP says nothing of.
 
     Notes
     -----
