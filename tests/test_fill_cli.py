@@ -18,7 +18,7 @@ import pytest
 from conftest import need
 
 import initcore
-from initcore import Stream
+from initcore import Stream, writing
 from initcore.cli import fill, main
 from initcore.cli.arguments import read_part
 from initcore.cli.cases import case_of
@@ -42,7 +42,8 @@ def target(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fill, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(writing, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(writing, "WINDOW_BYTES", 10_000)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -316,7 +317,7 @@ def test_a_disk_that_fills_up_is_an_error_not_a_crash(
 
 
 def test_a_bug_is_no_wrong_argument(monkeypatch: pytest.MonkeyPatch, target: Path) -> None:
-    monkeypatch.setattr(fill, "_write", lambda *of: raising(TypeError("a bug"))())
+    monkeypatch.setattr(fill, "reserve", lambda *of: raising(TypeError("a bug"))())
     with pytest.raises(TypeError, match="a bug"):
         main(["fill", "normal", "4x4", "-o", str(target)])
     assert os.listdir(target.parent) == []

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import math
-import os
-import secrets
-import shutil
-import signal
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.format import open_memmap
-from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from initcore.cli.arguments import UsageError, add_machine_options, add_stream_options, machine, shape, stream_of
 from initcore.cli.catalog import Initializer, catalog, find
-from initcore.cli.terminal import make_progress
+from initcore.cli.terminal import make_transfer, terminable
 from initcore.new import as_dtype
-from initcore.shards import Shard, contiguous_blocks
+from initcore.shards import Shard
+from initcore.writing import Windows, Writeback, appearing, blocks_of, npy_head, require_space, reserve
 
 if TYPE_CHECKING:
     from initcore.cli.arguments import Commands, Parser
 
 __all__ = ["add_to", "run"]
-
-BLOCK_BYTES = 1 << 26
 
 DESCRIPTION = """
 Fill one parameter and write it straight into an .npy file. The bytes are those of
@@ -99,11 +89,6 @@ class Request:
         self.initializer.fill(out, shard=shard, **self.settings, **reports)
         advance(out.nbytes - told)
 
-    def blocks(self) -> Iterator[Shard]:
-        """Cut the array into blocks that are contiguous in the file."""
-        most = BLOCK_BYTES // self.dtype.itemsize if self.initializer.cheap_by_rows else self.nbytes
-        return contiguous_blocks(self.shape, max(1, most))
-
 
 def _request(args: argparse.Namespace) -> Request:
     """Return what to fill, having checked all of it on no elements: nothing is written for a wrong argument."""
@@ -133,59 +118,26 @@ def _target(args: argparse.Namespace) -> Path:
     return target
 
 
-def _reserve(path: Path) -> None:
-    """Have the file system promise the whole file: to write where a full disk has no place kills the process."""
-    if hasattr(os, "posix_fallocate"):
-        with open(path, "r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
-
-
-def _write(path: Path, request: Request, advance: Callable[[int], None]) -> None:
-    out = open_memmap(path, "w+", request.dtype, request.shape)
-    _reserve(path)
-    for block in request.blocks():
-        request.fill(out[block.index], block, advance)
-    out.flush()
-
-
 def write_file(target: Path, request: Request, advance: Callable[[int], None]) -> None:
     """Write a file that has its name only when it is complete."""
-    free = shutil.disk_usage(target.parent).free
-    if request.nbytes > free:
-        raise OSError(errno.ENOSPC, f"{request.nbytes} bytes do not fit on the disk, of which {free} are free")
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        _write(temporary, request, advance)
-        os.replace(temporary, target)
-    except BaseException as error:
-        traceback.clear_frames(error.__traceback__)  # which hold the mapping: Windows removes no file that is mapped
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Have SIGTERM, which batch systems send, unwind the fill as Ctrl-C does: it too leaves no partial file."""
-
-    def stop(number: int, _: object) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    head = npy_head(request.dtype, request.shape)
+    size, at = len(head) + request.nbytes, len(head)
+    require_space(target.parent, size)
+    with appearing(target) as path, open(path, "x+b") as file, Writeback() as writeback:
+        reserve(file.fileno(), size)
+        file.write(head)
+        file.flush()
+        windows = Windows(file.fileno(), size, writeback)
+        for block in blocks_of(request.shape, request.dtype, cheap_by_rows=request.initializer.cheap_by_rows):
+            request.fill(windows.array(at, block.shape, request.dtype), block, advance)
+            at += math.prod(block.shape) * request.dtype.itemsize
+        windows.finish()
 
 
 def run(args: argparse.Namespace) -> int:
     """Fill the file."""
     request, target = _request(args), _target(args)
-    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with (
-        machine(args.threads, args.isa),
-        _terminable(),
-        make_progress(*columns) as bar,
-    ):
+    with machine(args.threads, args.isa), terminable(), make_transfer() as bar:
         known = request.initializer.cheap_by_rows or request.initializer.reports
         total = request.nbytes if known else None
         task = bar.add_task(args.name, total=total)

@@ -1,11 +1,16 @@
-"""Consoles and progress bars."""
+"""Consoles, progress bars, and what ends a command from without."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.progress import Progress, ProgressColumn
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
 
-__all__ = ["make_console", "make_progress"]
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TimeRemainingColumn, TransferSpeedColumn
+
+__all__ = ["make_console", "make_progress", "make_transfer", "terminable"]
 
 WIDE = 160  # columns, where no terminal limits them: no table is cut
 
@@ -22,3 +27,24 @@ def make_progress(*columns: ProgressColumn | str) -> Progress:
     """Return a progress bar on standard error, silent where that is no terminal."""
     console = make_console(stderr=True)
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def make_transfer() -> Progress:
+    """Return a progress bar for bytes that are written, with their speed."""
+    return make_progress(
+        "{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+    )
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Have SIGTERM, which batch systems send, unwind what is done as Ctrl-C does."""
+
+    def stop(number: int, _: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
