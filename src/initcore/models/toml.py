@@ -15,7 +15,7 @@ from initcore.models.rule import Rule
 from initcore.new import as_dtype
 from initcore.streams import Stream
 
-__all__ = ["parse", "read", "write"]
+__all__ = ["loads", "parse", "read", "write"]
 
 #: Keys of a rule that are not parameters of its initializer
 RULE_KEYS = ("init", "match", "regex", "where", "optional", "note")
@@ -35,7 +35,7 @@ def read(path: Path) -> tuple[list[Rule], list[str], dict[str, Any]]:
 
 def parse(text: str, place: str = "") -> tuple[list[Rule], list[str], dict[str, Any]]:
     """Read a text; `place` is said before what is wrong in it."""
-    table = _loads(text, place)
+    table = loads(text, place)
     problems = [f"unknown key {key!r}; known are {', '.join(TOP_KEYS)}" for key in table if key not in TOP_KEYS]
     entries = table.pop("rule", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
@@ -55,7 +55,7 @@ def parse(text: str, place: str = "") -> tuple[list[Rule], list[str], dict[str, 
     return rules, labels, head
 
 
-def _loads(text: str, place: str) -> dict[str, Any]:
+def loads(text: str, place: str) -> dict[str, Any]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:

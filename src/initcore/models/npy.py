@@ -1,0 +1,80 @@
+"""Folders of .npy files, and their list, ``index.json``, which is there when all of them are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from initcore.models.jsons import read_json
+from initcore.models.safetensors import CheckpointError
+from initcore.new import as_dtype
+
+__all__ = ["INDEX", "file_names", "open_folder"]
+
+INDEX = "index.json"
+MOST_NAME_BYTES = 200  # of a file, of the 255 that file systems take: a temporary name is longer
+
+
+def file_names(names: Iterable[str]) -> dict[str, str]:
+    """Return a file's name for each parameter's: what may not be in one is written as in URLs.
+
+    Raises
+    ------
+    CheckpointError
+        If a name is too long, or two differ in upper and lower case only.
+    """
+    files: dict[str, str] = {}
+    folded: dict[str, str] = {}
+    for name in names:
+        text = quote(name, safe=" !#$&'()+,;=@[]^`{}~")
+        file = ("%2E" + text[1:] if text.startswith(".") else text) + ".npy"
+        if len(file) > MOST_NAME_BYTES:
+            raise CheckpointError(f"{name!r}: a file cannot have so long a name")
+        other = folded.setdefault(file.casefold(), name)
+        if other != name:
+            raise CheckpointError(f"{name!r} and {other!r} would be one file where upper and lower case are the same")
+        files[name] = file
+    return files
+
+
+def open_folder(folder: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a folder, mapped to be read: those of its list, or of all .npy files if it has none.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the file, if one is not what it should be.
+    """
+    index = folder / INDEX
+    if not index.exists():
+        return {unquote(path.stem): _open(path) for path in sorted(folder.glob("*.npy"))}
+    arrays = {}
+    entries = read_json(index).get("arrays")
+    if not isinstance(entries, dict):
+        raise CheckpointError(f"{index}: no table of arrays")
+    for name, entry in entries.items():
+        file = entry.get("file") if isinstance(entry, dict) else None
+        if not isinstance(file, str) or file != os.path.basename(file) or not file.endswith(".npy"):
+            raise CheckpointError(f"{index}: array {name!r}: no file of this folder: {file!r}")
+        array = _open(folder / file)
+        try:
+            arrays[name] = array.view(as_dtype(entry.get("dtype")))  # bfloat16 is V2 in the file
+        except (ImportError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{index}: array {name!r}: {error}") from None
+        if list(array.shape) != entry.get("shape"):
+            raise CheckpointError(f"{index}: array {name!r} has the shape {entry.get('shape')}, {file} {array.shape}")
+    return arrays
+
+
+def _open(path: Path) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, MemoryError, OverflowError) as error:
+        raise CheckpointError(f"{path}: no array: {error}") from None
+    return array
