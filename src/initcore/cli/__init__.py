@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 
 from initcore import __version__
-from initcore.cli import bench, bits, fill, info
-from initcore.cli.arguments import Parser, UsageError
+from initcore.cli import bench, bits, fill, info, init, verify
+from initcore.cli.arguments import Parser, ProblemsError, UsageError
 
 __all__ = ["main"]
 
-COMMANDS = (bench, bits, fill, info)
+COMMANDS = (bench, bits, fill, info, init, verify)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser.parse_args(argv)
         status: int = args.run(args)
         return status
+    except ProblemsError as error:
+        return max(_complain(problem, 2) for problem in error.problems)
     except UsageError as error:
         return _complain(error, 2)
     except (MemoryError, OSError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
 class UsageError(Exception):
     """What the user asked for cannot be: one line says why."""
+
+
+class ProblemsError(UsageError):
+    """Several things that cannot be: a line each, and one for those beyond twenty."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        more = [f"and {len(problems) - 20} more"] if len(problems) > 20 else []
+        self.problems = (*problems[:20], *more)
 
 
 class Parser(argparse.ArgumentParser):

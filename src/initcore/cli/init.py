@@ -1,0 +1,127 @@
+"""``initcore init``: a checkpoint of a whole model, straight into its files."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from initcore.cli.arguments import UsageError, add_machine_options, machine
+from initcore.cli.plans import PLAN_HELP, SHAPES_HELP, add_seed_option, read_plan, refusing
+from initcore.cli.terminal import make_console, make_transfer, terminable
+from initcore.models.checkpoint import Written, write_checkpoint
+from initcore.models.describe import Description
+from initcore.models.saving import layout_for, put_config
+from initcore.models.sources import shapes_like
+
+if TYPE_CHECKING:
+    from initcore.cli.arguments import Commands
+
+__all__ = ["add_to", "run"]
+
+DESCRIPTION = """
+Initialise a model that need not fit in memory: its parameters are filled as a plan says, straight into the files of a
+checkpoint. A file has its name when it is complete; an index is there when all files are. After a kill or an
+interruption --resume continues; the bytes are the same.
+"""
+EPILOG = """
+Files in OUT that are not complete are called .NAME.partial. Several machines write one checkpoint each with its own
+--part, into one folder or into folders that are put together; the last writes the index, or, of folders put together,
+--resume without --part.
+"""
+_UNITS: dict[str, int] = {"": 1}
+_UNITS |= {f"{prefix}B": 1000**power for power, prefix in enumerate("KMGT", 1)}
+_UNITS |= {f"{prefix}IB": 1024**power for power, prefix in enumerate("KMGT", 1)}
+
+
+def size(text: str) -> int:
+    """Read a number of bytes, as 5GB, 512MiB or 1000000."""
+    found = re.fullmatch(r"(\d+)\s*([A-Za-z]*)", text)
+    if not found or found[2].upper() not in _UNITS or int(found[1]) == 0:
+        raise argparse.ArgumentTypeError(f"a size is written 5GB, 512MiB or 1000000, not {text!r}")
+    return int(found[1]) * _UNITS[found[2].upper()]
+
+
+def part(text: str) -> tuple[int, int]:
+    """Read a part of some, as 0/3, 1/3 and 2/3."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not int(found[1]) < int(found[2]):
+        raise argparse.ArgumentTypeError(f"the parts of three are written 0/3, 1/3 and 2/3, not {text!r}")
+    return int(found[1]), int(found[2])
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("init", help="initialise a whole model", description=DESCRIPTION, epilog=EPILOG)
+    parser.add_argument("plan", metavar="PLAN", help=PLAN_HELP)
+    parser.add_argument(
+        "--like",
+        metavar="SHAPES",
+        required=True,
+        help=f"where names and shapes are: {SHAPES_HELP}",
+    )
+    parser.add_argument("--dtype", help="of all parameters: if not given, what SHAPES says, or else the plan")
+    add_seed_option(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        required=True,
+        help="a folder, or, if it ends in .safetensors, one file",
+    )
+    parser.add_argument("--format", choices=("safetensors", "npy"), default="safetensors", help="safetensors, or .npy")
+    parser.add_argument(
+        "--shard-size", type=size, metavar="SIZE", help="of a safetensors file in a folder at most, 5GB if not given"
+    )
+    parser.add_argument("--part", type=part, metavar="I/N", default=(0, 1), help="write one of N parts, from 0/N on")
+    parser.add_argument("--resume", action="store_true", help="continue what was interrupted")
+    parser.add_argument("--force", action="store_true", help="replace what is there")
+    parser.add_argument("--describe", action="store_true", help="show what would be written, and write nothing")
+    add_machine_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the checkpoint, or a part of it."""
+    if args.resume and args.force:
+        raise UsageError("--resume continues and --force begins again: not both")
+    with refusing():
+        source = shapes_like(args.like)
+        model = source.resolve(read_plan(args.plan, args.seed, source), args.dtype)
+        layout, folder = layout_for(model, Path(args.output), args.format, args.shard_size)
+    if args.describe:
+        make_console().print(Description(model.values()))
+        return 0
+    with refusing(), machine(args.threads, args.isa), terminable(), make_transfer() as bar:
+        task = bar.add_task(Path(args.output).name, total=None)
+        start = time.perf_counter()
+        try:
+            written = write_checkpoint(
+                layout,
+                folder,
+                part=args.part,
+                resume=args.resume,
+                force=args.force,
+                total=lambda nbytes: bar.update(task, total=nbytes),
+                advance=lambda nbytes: bar.advance(task, nbytes),
+            )
+        except (KeyboardInterrupt, SystemExit):
+            print(f"initcore: {args.output} is not complete; --resume continues", file=sys.stderr)
+            raise
+        seconds = time.perf_counter() - start
+    put_config(source, layout, folder, args.dtype, force=args.force)
+    _report(args, written, seconds)
+    return 0
+
+
+def _report(args: argparse.Namespace, written: Written, seconds: float) -> None:
+    if written.files:
+        what = f"{len(written.files)} files, {written.nbytes / 1e9:.3g} GB in {seconds:.3g} s"
+        print(f"{args.output}: {what}, {written.nbytes / 1e9 / seconds:.3g} GB/s")
+    else:
+        print(f"{args.output}: nothing was left to write")
+    if written.missing:
+        print(f"{len(written.missing)} files are still missing, {written.missing[0]} first: other parts write them")

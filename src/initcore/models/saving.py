@@ -1,0 +1,130 @@
+"""From a plan and a model to a checkpoint on the disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from initcore.models.checkpoint import Written, write_checkpoint
+from initcore.models.headers import CheckpointError
+from initcore.models.layout import SHARD_BYTES, Layout, npy_folder, safetensors_file, safetensors_folder
+from initcore.models.resolve import Resolved
+from initcore.models.sources import ModelShapes, shapes_like
+from initcore.writing import appearing
+
+if TYPE_CHECKING:
+    from initcore.models.plan import Plan
+
+__all__ = ["layout_for", "put_config", "save_checkpoint"]
+
+Format = Literal["safetensors", "npy"]
+
+
+def save_checkpoint(
+    plan: Plan,
+    like: Any,
+    out: str | os.PathLike[str],
+    *,
+    dtype: str | None = None,
+    format: Format = "safetensors",
+    shard_bytes: int | None = None,
+    part: tuple[int, int] = (0, 1),
+    resume: bool = False,
+    force: bool = False,
+) -> Written:
+    r"""Initialise a model, which need not fit in memory, straight into the files of a checkpoint.
+
+    Parameters
+    ----------
+    plan : Plan
+        What the parameters are filled with.
+    like : path or torch.nn.Module
+        Where names and shapes are: a safetensors file, the index of several, a ``config.json`` of Hugging Face, TOML, a
+        folder with one of these, or a module, which may be on the meta device.
+    out : path
+        A folder, or, if it ends in ``.safetensors``, one file. A folder has ``model.safetensors``, or files of about
+        a size and their index, as transformers loads them, and the ``config.json`` if `like` is one; or .npy files and
+        their list ``index.json``.
+    dtype : str, optional
+        Of all parameters; if not given, what `like` says, or else the plan.
+    format : {"safetensors", "npy"}
+        Of the files in a folder.
+    shard_bytes : int, optional
+        Of a safetensors file in a folder at most, but for a parameter that is larger: 5e9 if not given.
+    part : tuple of int
+        ``(i, n)``: write the i-th of n parts, counted from 0. The last that is written completes the checkpoint.
+    resume : bool
+        Whether to continue what was interrupted.
+    force : bool
+        Whether to replace what is there.
+
+    Returns
+    -------
+    Written
+        With the names of ``files`` that were written, their ``nbytes``, and the names of those still ``missing``.
+
+    Raises
+    ------
+    PlanError
+        If plan and model do not fit each other.
+    CheckpointError
+        If `like` is not what it should be, if something is there and neither `resume` nor `force`, or if it is of
+        another plan, seed or model.
+    OSError
+        If the disk is full: what was written is removed.
+
+    Examples
+    --------
+    >>> import initcore, pathlib, tempfile
+    >>> from initcore.models import save_checkpoint
+    >>> plan = initcore.Plan([initcore.Rule("normal", match="*", settings={"std": 0.02})])
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     folder = pathlib.Path(name)
+    ...     _ = (folder / "shapes.toml").write_text('[shapes]\n"mlp.weight" = [64, 32]\n')
+    ...     save_checkpoint(plan, folder / "shapes.toml", folder / "model.safetensors").files
+    ('model.safetensors',)
+    """
+    source = shapes_like(like)
+    layout, folder = layout_for(source.resolve(plan, dtype), Path(out), format, shard_bytes)
+    written = write_checkpoint(layout, folder, part=part, resume=resume, force=force)
+    put_config(source, layout, folder, dtype, force=force)
+    return written
+
+
+def layout_for(model: Resolved, out: Path, format: Format, shard_bytes: int | None) -> tuple[Layout, Path]:
+    """Return the files of a checkpoint, and the folder they go into.
+
+    Raises
+    ------
+    CheckpointError
+        If there cannot be such a checkpoint there.
+    """
+    path = out.resolve()
+    one_file = path.suffix == ".safetensors"
+    if format not in ("safetensors", "npy"):
+        raise CheckpointError(f"a format is safetensors or npy, not {format!r}")
+    if shard_bytes is not None and (one_file or format == "npy"):
+        raise CheckpointError("a size is of the safetensors files in a folder")
+    if one_file and format == "npy":
+        raise CheckpointError(f"{out} is a safetensors file: .npy files need a folder")
+    if path.exists() and path.is_dir() is one_file:
+        raise CheckpointError(f"{out} exists and is {'a' if one_file else 'no'} folder")
+    if not path.parent.is_dir():
+        raise CheckpointError(f"{path.parent} is no directory")
+    if one_file:
+        return safetensors_file(model, path.name), path.parent
+    return npy_folder(model) if format == "npy" else safetensors_folder(model, shard_bytes or SHARD_BYTES), path
+
+
+def put_config(source: ModelShapes, layout: Layout, folder: Path, dtype: str | None, *, force: bool) -> None:
+    """Have the model's configuration beside the parameters of a folder that transformers loads."""
+    target = folder / "config.json"
+    if not source.config or not layout.names or source.config == target or (target.exists() and not force):
+        return
+    text = source.config.read_text(encoding="utf-8")
+    if dtype:
+        text = json.dumps({**json.loads(text), "dtype": dtype, "torch_dtype": dtype}, indent=2) + "\n"
+    with appearing(target) as path:
+        path.write_text(text, encoding="utf-8")
