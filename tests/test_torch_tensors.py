@@ -220,19 +220,20 @@ def test_another_device_gets_the_same_values_by_parts(name: str, dtype: Any, mon
     sizes: list[int] = []
     by_parts = memory.fill_by_parts
 
-    def recorded(ours: Any, tensor: Any, args: Any, rng: Any, most: int) -> None:
+    def recorded(ours: Any, local: Any, args: Any, rng: Any, most: int) -> None:
         def fill(out: Any, *args: Any, **more: Any) -> None:
             sizes.append(out.size)
             initcore._core.fill(out, ours, args, **more) if isinstance(ours, int) else ours(out, *args, **more)
 
-        by_parts(fill, tensor, args, rng, most)
+        by_parts(fill, local, args, rng, most)
 
     filling = need("initcore.torch.filling")
     monkeypatch.setattr(memory, "STAGED", 70)
     monkeypatch.setattr(filling, "fill_by_parts", recorded)
     monkeypatch.setattr(filling, "array_of", lambda tensor: None)
     monkeypatch.setattr(filling, "memory_of", lambda tensor: None)
-    monkeypatch.setattr(filling, "is_elsewhere", lambda tensor: True)
+    for module in (filling, memory):
+        monkeypatch.setattr(module, "is_elsewhere", lambda tensor: True)
     for tensor in (torch.zeros(40, 30, dtype=dtype), torch.zeros(30, 40, dtype=dtype).T.requires_grad_()):
         sizes.clear()
         assert getattr(init, name)(tensor, **FILLS[name], generator=initcore.Generator(3)) is tensor

@@ -13,9 +13,12 @@ from torch import Tensor
 from torch._C import _increment_version  # torch.autograd.graph's takes twice as long
 
 from initcore import _core
+from initcore.new import as_dtype
+from initcore.shards import Shard
 from initcore.torch import memory
 from initcore.torch.generators import GeneratorLike, keys_of, stream_from, torch_generator
-from initcore.torch.memory import array_of, fill_by_parts, is_elsewhere, memory_of
+from initcore.torch.layouts import local_of
+from initcore.torch.memory import FLOATS, array_of, fill_by_parts, is_elsewhere, is_ours_distributed, memory_of
 from initcore.torch.naming import NAMING
 
 __all__ = ["fill", "leave_to", "own"]
@@ -45,7 +48,8 @@ def fill(
     `by_array` is whether `ours` needs an array, `whole` whether a tensor on another device is to be drawn in one part.
     """
     target = array_of(tensor) if by_array else memory_of(tensor)
-    if target is None and not is_elsewhere(tensor):
+    distributed = target is None and is_ours_distributed(tensor)
+    if target is None and not distributed and not is_elsewhere(tensor):
         return leave_to(theirs, tensor, args, generator)
     naming = NAMING.get()
     rng: Any
@@ -55,7 +59,10 @@ def fill(
         rng = keys_of(None) if naming is None else naming.stream_of(tensor)
     try:
         if target is None:
-            fill_by_parts(ours, tensor, args, rng, tensor.numel() if whole else memory.STAGED)
+            local = local_of(tensor)
+            if distributed:
+                _check(ours, tensor, args)
+            fill_by_parts(ours, local, args, rng, max(1, local.tensor.numel()) if whole else memory.STAGED)
         elif isinstance(ours, int):
             _core.fill(target, ours, args, rng)
         else:
@@ -71,6 +78,17 @@ def fill(
     if naming is not None:
         naming.note(tensor)
     return tensor
+
+
+def _check(ours: Callable[..., Any] | int, tensor: Tensor, args: tuple[Any, ...]) -> None:
+    """Refuse what a fill would refuse, in every process alike: also in one that holds no element, and before a draw."""
+    shape = tuple(tensor.shape)
+    shard = Shard(shape, np.s_[:0]) if shape else Shard(shape)
+    out = np.empty(shard.shape, as_dtype(FLOATS[tensor.dtype]))
+    if isinstance(ours, int):
+        _core.fill(out, ours, args, 0, shard)
+    else:
+        ours(out, *args, rng=0, shard=shard)
 
 
 def leave_to(theirs: Callable[..., Tensor], tensor: Tensor, args: tuple[Any, ...], generator: GeneratorLike) -> Tensor:

@@ -146,7 +146,7 @@ def trunc_normal_(
     if not std > 0 or tensor.is_meta:
         return leave_to(own.trunc_normal_, tensor, args, generator)
     if mean < a - 2 * std or mean > b + 2 * std:
-        if not memory.is_ours(tensor):  # torch warns
+        if not (memory.is_ours(tensor) or memory.is_ours_distributed(tensor)):  # torch warns
             return leave_to(own.trunc_normal_, tensor, args, generator)
         warnings.warn(_FAR, stacklevel=2)
     return fill(_TRUNC_NORMAL, own.trunc_normal_, tensor, args, generator)

@@ -23,18 +23,23 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 from initcore import _core
 from initcore.new import as_dtype
 from initcore.shards import Shard
+from initcore.torch.layouts import Local, inner_of, is_distributed
 from initcore.torch.naming import Naming
 
 __all__ = [
     "FLOATS",
     "STAGED",
     "array_of",
+    "array_of_any",
     "blocks",
     "fill_by_parts",
     "is_elsewhere",
     "is_ours",
+    "is_ours_distributed",
     "is_plain",
+    "is_writable",
     "memory_of",
+    "write",
 ]
 
 #: The dtypes that initcore draws
@@ -75,6 +80,14 @@ def is_ours(tensor: Any) -> bool:
         and (not _len_torch_dispatch_stack() or _only_naming())
         and peek_interpreter_stack() is None
     )
+
+
+def is_ours_distributed(tensor: Any) -> bool:
+    """Whether it is a DTensor whose local tensor nobody else has to know of, and holds what initcore draws."""
+    if not is_distributed(tensor) or tensor.dtype not in FLOATS or is_compiling():
+        return False
+    inner = inner_of(tensor)
+    return is_ours(inner) and not inner.is_meta
 
 
 def _only_naming() -> bool:
@@ -136,21 +149,61 @@ def blocks(shape: tuple[int, ...], most: int) -> Iterator[tuple[slice, ...]]:
             yield (*(slice(i, i + 1) for i in outer), slice(start, min(start + step, shape[axis])))
 
 
-def fill_by_parts(ours: Callable[..., Any] | int, tensor: Tensor, args: tuple[Any, ...], rng: Any, most: int) -> None:
-    """Fill a tensor that the CPU does not reach: so many elements are drawn here, copied there, and so on.
+def fill_by_parts(ours: Callable[..., Any] | int, local: Local, args: tuple[Any, ...], rng: Any, most: int) -> None:
+    """Fill what this process holds of a tensor, block by block, with what the whole would have there.
 
-    They are those that the whole would have.
+    `most` is how many elements are drawn at a time for memory that the CPU does not reach.
     """
     draw = _core.take(rng)
+
+    def fill(out: NDArray[Any], shard: Shard) -> None:
+        if isinstance(ours, int):
+            _core.fill(out, ours, args, draw, shard)
+        else:
+            ours(out, *args, rng=draw, shard=shard)
+
+    write(fill, local, most)
+
+
+def write(fill: Callable[[NDArray[Any], Shard], object], local: Local, most: int = STAGED) -> None:
+    """Let arrays be filled that are the blocks of what this process holds, or parts of them that are copied there."""
+    with torch.no_grad():
+        array: Any = None if is_elsewhere(local.tensor) or not local.blocks else array_of_any(local.tensor)
+        for index, shard in local.blocks:
+            if array is None:
+                _write_staged(fill, local.tensor[index], shard, most)
+            else:
+                fill(array[(*index, ...)], shard)
+
+
+def array_of_any(tensor: Tensor) -> NDArray[Any] | None:
+    """Return an array of a tensor's memory as :func:`array_of`, also of dtypes that only NumPy shares with torch."""
+    if tensor.dtype in FLOATS or not tensor.is_cpu:
+        return array_of(tensor)
+    array: NDArray[Any] = tensor.detach().numpy()
+    return array
+
+
+def is_writable(tensor: Tensor) -> bool:
+    """Whether :func:`write` can write to a tensor."""
+    if not is_ours(tensor) or tensor.is_meta:
+        return False
+    try:
+        array_of_any(torch.empty(1, dtype=tensor.dtype))
+    except TypeError:  # of no dtype of NumPy's
+        return False
+    return tensor.layout is torch.strided
+
+
+def _write_staged(fill: Callable[[NDArray[Any], Shard], object], tensor: Tensor, shard: Shard, most: int) -> None:
+    """So many elements are drawn here, copied there, and so on."""
     size = min(most, tensor.numel())
     stage = torch.empty(size, dtype=tensor.dtype, device="cpu", pin_memory=tensor.device.type == "cuda")
-    with torch.no_grad():
-        for index in blocks(tuple(tensor.shape), most):
-            shard = Shard(tuple(tensor.shape), index)
-            part = stage[: math.prod(shard.shape)].view(shard.shape)
-            array: Any = array_of(part)
-            if isinstance(ours, int):
-                _core.fill(array, ours, args, draw, shard)
-            else:
-                ours(array, *args, rng=draw, shard=shard)
-            tensor[index].copy_(part)
+    for index in blocks(shard.shape, most):
+        every = (*index, *(slice(0, size) for size in shard.shape[len(index) :]))
+        moved = (slice(at + part.start, at + part.stop) for at, part in zip(shard.offset, every, strict=True))
+        here = Shard(shard.global_shape, tuple(moved))
+        part = stage[: math.prod(here.shape)].view(here.shape)
+        array: Any = array_of_any(part)
+        fill(array, here)
+        tensor[index].copy_(part)

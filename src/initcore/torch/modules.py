@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from initcore.distributions import bits_
 from initcore.streams import Stream
+from initcore.torch import initializers
+from initcore.torch.checks import check_memory, kept_by
 from initcore.torch.generators import GeneratorLike, base_stream
+from initcore.torch.layouts import inner_of
 from initcore.torch.naming import Naming
 from initcore.torch.patching import patch
+from initcore.torch.planned import fill_as_planned
+
+if TYPE_CHECKING:
+    from initcore.models import Plan
+    from initcore.models.shapes import ShapesLike
 
 __all__ = ["initialize"]
 
 M = TypeVar("M", bound=nn.Module)
 
 
-def initialize(model: M, rng: GeneratorLike = 0, *, keep: Iterable[str] = ()) -> M:
-    """Draw a model's parameters anew, as its modules' own ``reset_parameters`` say, each from a stream of its own name.
+def initialize(
+    model: M, rng: Plan | GeneratorLike = 0, *, keep: Iterable[str] = (), shapes: ShapesLike | None = None
+) -> M:
+    """Draw a model's parameters anew, each from a stream of its own name: as a plan says, or the modules themselves.
 
     A parameter's numbers depend on `rng` and its qualified name alone: not on the other parameters, nor on the order of
-    modules. What a ``reset_parameters`` draws by other means, as ``weight.data.normal_()``, comes from torch's default
-    generator, which is seeded for each module from `rng` and the module's name, and is afterwards as it was.
+    modules, nor on how it is distributed. Of a DTensor each process fills its own part in place, by arithmetic on its
+    mesh and placements: there is no communication, and no tensor larger than the part.
 
     Parameters
     ----------
     model : torch.nn.Module
         With parameters in memory: one on the meta device wants ``model.to_empty(device="cpu")`` first.
-    rng : int, Stream, Generator, torch.Generator or None
-        The parameter ``layers.0.weight`` is drawn from ``Stream(rng) / "layers.0.weight"``, and a part of it that is
-        filled on its own from that ``/`` the number of elements before it. Of a generator the next word is the seed.
+    rng : Plan, int, Stream, Generator, torch.Generator or None
+        A :class:`initcore.Plan` says what fills each parameter and persistent buffer, frozen or not, by the names of
+        ``state_dict()``. Anything else is the seed of what the modules' own ``reset_parameters`` draw: the parameter
+        ``layers.0.weight`` from ``Stream(rng) / "layers.0.weight"``, and a part of it that is filled on its own from
+        that ``/`` the number of elements before it. Of a generator the next word is the seed.
     keep : iterable of str
-        Names or patterns, as ``"*.position"``, of parameters that may keep their values.
+        Names or patterns, as ``"*.position"``, of parameters that may keep their values; a plan then leaves them alone.
+    shapes : mapping or iterable, optional
+        Of the whole model, as :meth:`initcore.Plan.resolve` takes them, where `model` is a part of it: a stage of a
+        pipeline.
 
     Returns
     -------
@@ -47,7 +60,8 @@ def initialize(model: M, rng: GeneratorLike = 0, *, keep: Iterable[str] = ()) ->
     Raises
     ------
     ValueError
-        If a parameter is on the meta device or has no shape yet, or a pattern of `keep` fits none: nothing is written.
+        If a parameter is on the meta device, has no shape yet, or is a DTensor of partial sums; if a pattern of `keep`
+        fits none; a PlanError, if the plan is not one for the model. Nothing is written.
     RuntimeError
         If no ``reset_parameters`` wrote to some parameters, which keep their values: the others are initialised.
 
@@ -55,7 +69,11 @@ def initialize(model: M, rng: GeneratorLike = 0, *, keep: Iterable[str] = ()) ->
     -----
     Modules are reset children first, by ``reset_parameters``, or ``_reset_parameters`` where there is no other. A
     parameter of several modules (tied weights) is drawn as the one says that ``named_parameters()`` names it after: it
-    is reset last of them.
+    is reset last of them. A plan fills it once, by its first name.
+
+    What a ``reset_parameters`` draws by a tensor's own ``normal_()`` or ``uniform_()`` comes from the stream of the
+    name too, the second time from its second draw and so on. What it draws by other means comes from torch's default
+    generator, which is seeded for each module from `rng` and the module's name, and is afterwards as it was.
 
     Examples
     --------
@@ -65,12 +83,28 @@ def initialize(model: M, rng: GeneratorLike = 0, *, keep: Iterable[str] = ()) ->
     >>> again = initcore.kaiming_uniform((10, 20), a=5**0.5, rng=initcore.Stream(0, "2.weight"))
     >>> bool((model[2].weight.detach().numpy() == again).all())
     True
+    >>> plan = initcore.Plan([initcore.Rule("zeros", match="*bias"), initcore.Rule("lecun_normal", match="*")])
+    >>> model = initcore.torch.initialize(model, plan)
+    >>> again = initcore.lecun_normal((10, 20), rng=initcore.Stream(0, "2.weight"))
+    >>> bool((model[2].weight.detach().numpy() == again).all())
+    True
     """
+    source: Any = rng
+    if hasattr(source, "resolve"):  # not by its class, which only those need to import who have one
+        fill_as_planned(model, source, keep, shapes)
+    elif shapes is None:
+        _reset(model, source, keep)
+    else:
+        raise TypeError("shapes= is for plans")
+    return model
+
+
+def _reset(model: nn.Module, rng: GeneratorLike, keep: Iterable[str]) -> None:
     before = dict(model.named_parameters())
-    kept = _kept(before, tuple(keep))
-    _check_memory(before)
+    kept = kept_by(keep, before)
+    check_memory(before)
     base = base_stream(rng)
-    naming = Naming(model, base)
+    naming = Naming(model, base, _METHODS)
     with patch(), torch.random.fork_rng(devices=[]), naming:
         for name, module in reversed(list(model.named_modules())):  # the one that names a tied parameter last
             reset = _reset_of(module)
@@ -80,32 +114,19 @@ def initialize(model: M, rng: GeneratorLike = 0, *, keep: Iterable[str] = ()) ->
     left = [
         name
         for name, parameter in model.named_parameters()
-        if parameter is before.get(name) and parameter.numel() and name not in naming.written and name not in kept
+        if parameter is before.get(name) and inner_of(parameter).numel() and name not in naming.written | kept
     ]
     if left:
         raise RuntimeError(
             f"no reset_parameters wrote to {', '.join(left)}: initialise what is left, and name it in keep="
         )
-    return model
 
 
-def _kept(parameters: Iterable[str], patterns: tuple[str, ...]) -> set[str]:
-    kept: set[str] = set()
-    for pattern in patterns:
-        names = {name for name in parameters if fnmatchcase(name, pattern)}
-        if not names:
-            raise ValueError(f"keep={pattern!r} fits no parameter")
-        kept |= names
-    return kept
-
-
-def _check_memory(parameters: dict[str, nn.Parameter]) -> None:
-    shapeless = [name for name, parameter in parameters.items() if is_lazy(parameter)]
-    if shapeless:
-        raise ValueError(f"{', '.join(shapeless)} have no shape yet: run the model once first")
-    absent = [name for name, parameter in parameters.items() if parameter.is_meta]
-    if absent:
-        raise ValueError(f'{", ".join(absent)} have no memory: model.to_empty(device="cpu") gives them some')
+#: Of tensors themselves, as in ``weight.data.normal_()``
+_METHODS = {
+    torch.ops.aten.normal_.default: initializers.normal_,
+    torch.ops.aten.uniform_.default: initializers.uniform_,
+}
 
 
 def _reset_of(module: nn.Module) -> Callable[[], Any] | None:

@@ -1,0 +1,209 @@
+"""Which blocks of a tensor a process holds: of a DTensor those of its local tensor, of any other one, the whole."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from initcore.shards import Shard
+
+__all__ = ["Cut", "Local", "Runs", "held", "inner_of", "is_distributed", "local_of", "start_of"]
+
+#: Consecutive indices along an axis, each run from its first to one past its last
+Runs: TypeAlias = "list[tuple[int, int]]"
+
+
+class Local(NamedTuple):
+    """The part of a tensor that is in this process's memory.
+
+    Attributes
+    ----------
+    tensor : torch.Tensor
+        It, without the whole.
+    runs : list of Runs
+        For each axis the indices, in the whole, of its elements in order.
+    blocks : list of (tuple of slice, Shard)
+        Where each block lies in `tensor`, and in the whole.
+    """
+
+    tensor: Tensor
+    runs: list[Runs]
+    blocks: list[tuple[tuple[slice, ...], Shard]]
+
+
+def is_distributed(tensor: Any) -> bool:
+    """Whether it is a DTensor, without importing what defines them."""
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(tensor, module.DTensor)
+
+
+def inner_of(tensor: Tensor) -> Tensor:
+    """Return what has the memory: of a DTensor the local tensor, of others themselves."""
+    if not is_distributed(tensor):
+        return tensor
+    with torch.no_grad():  # otherwise a node of the graph
+        inner: Tensor = tensor.to_local()  # type: ignore[attr-defined]
+        return inner.detach() if inner.requires_grad else inner
+
+
+def local_of(tensor: Tensor) -> Local:
+    """Return the part of a tensor that this process holds, by arithmetic alone: nobody else is asked.
+
+    Raises
+    ------
+    ValueError
+        If a DTensor has a placement that gives no element its place (Partial).
+    RuntimeError
+        If a local tensor is of another shape than the placements say.
+    """
+    shape = tuple(tensor.shape)
+    inner = inner_of(tensor)
+    if inner is tensor:
+        whole: list[Runs] = [[(0, size)] for size in shape]
+        return Local(tensor, whole, _blocks(shape, whole))
+    place = tensor.device_mesh.get_coordinate()  # type: ignore[attr-defined]
+    if place is None:  # not a process of the mesh
+        return Local(inner, [], [])
+    for cuts in _ways_to_cut(tensor):
+        runs = held(shape, place, cuts)
+        lengths = tuple(map(_length, runs))
+        if lengths == tuple(inner.shape) or not inner.numel() + math.prod(lengths):
+            return Local(inner, runs, _blocks(shape, runs))
+    raise RuntimeError(
+        f"the local tensor has shape {tuple(inner.shape)}, but {_described(tensor)} gives this process {lengths}"
+    )
+
+
+def start_of(part: Tensor, owner: Tensor, place: int) -> int | None:
+    """Return where in a DTensor a part of it begins, as a flat index; None for a view of another number of axes.
+
+    `place` is how many elements of the owner's local tensor are before those of the part.
+    """
+    local, shape = local_of(owner), tuple(owner.shape)
+    within = np.unravel_index(place, tuple(local.tensor.shape))
+    start = [_index_at(runs, int(at)) for runs, at in zip(local.runs, within, strict=True)]
+    if is_distributed(part):  # its own part of which may begin later, here
+        if part.ndim != owner.ndim:
+            return None
+        start = [index - runs[0][0] for index, runs in zip(start, local_of(part).runs, strict=True)]
+    return int(np.ravel_multi_index(start, shape))
+
+
+class Cut(NamedTuple):
+    """Of one axis of a tensor, for the places along one axis of a mesh, each of which gets its part of every piece."""
+
+    mesh_axis: int
+    places: int
+    axis: int
+    pieces: int = 1
+
+
+def held(shape: Sequence[int], place: Sequence[int], cuts: Iterable[Cut]) -> list[Runs]:
+    """Return the indices along each axis of a tensor that are at a place of the mesh, after one cut after the other."""
+    runs: list[Runs] = [[(0, size)] for size in shape]
+    for mesh_axis, places, axis, pieces in cuts:
+        parts = [_chunk(_chunk(runs[axis], pieces, i), places, place[mesh_axis]) for i in range(pieces)]
+        runs[axis] = _joined(run for part in parts for run in part)
+    return runs
+
+
+def _ways_to_cut(tensor: Any) -> Iterator[list[Cut]]:
+    """How a DTensor may have been cut, the likeliest first: the local shape decides.
+
+    FSDP2 cuts what tensor parallelism has cut before: along the mesh's axes from right to left, where placements are
+    read from left to right. It calls that ``_StridedShard(d, split_factor=f)``, which is to say a part of each of f
+    pieces. Where sizes are not divisible, these are not always the same.
+    """
+    cuts: list[Cut] = []
+    for mesh_axis, placement in enumerate(tensor.placements):
+        if placement.is_replicate():
+            continue
+        axis = getattr(placement, "dim", None)
+        if axis is None or placement.is_partial():
+            raise ValueError(f"{_described(tensor)} cannot be filled: {placement!r} says of no element where it is")
+        pieces = int(getattr(placement, "split_factor", 1))
+        cuts.append(Cut(mesh_axis, tensor.device_mesh.size(mesh_axis), axis, pieces))
+    # torch 2.13 can keep another order than from left to right beside the placements
+    order = [axis for entry in getattr(tensor._spec, "shard_order", None) or () for axis in entry.mesh_dims]
+    if order:
+        cuts.sort(key=lambda cut: order.index(cut.mesh_axis))
+    in_turn = _in_turn(cuts)
+    if in_turn is not None:
+        yield in_turn
+    yield cuts
+
+
+def _in_turn(cuts: list[Cut]) -> list[Cut] | None:
+    """The same cuts, each of what is left by those before it: in an order that makes so many pieces before each."""
+    order: list[Cut] = []
+    for cut in reversed(cuts):
+        pieces, at = 1, 0
+        while pieces != cut.pieces:
+            if at == len(order):
+                return None
+            pieces *= order[at].places if order[at].axis == cut.axis else 1
+            at += 1
+        order.insert(at, cut)
+    return [cut._replace(pieces=1) for cut in order]
+
+
+def _described(tensor: Any) -> str:
+    return f"a tensor of shape {tuple(tensor.shape)} with {tuple(tensor.placements)}"
+
+
+def _length(runs: Runs) -> int:
+    return sum(end - begin for begin, end in runs)
+
+
+def _index_at(runs: Runs, place: int) -> int:
+    for begin, end in runs:
+        if place < end - begin:
+            return begin + place
+        place -= end - begin
+    raise IndexError(place)
+
+
+def _chunk(runs: Runs, count: int, which: int) -> Runs:
+    """The part number `which` of `count`, as ``torch.chunk`` cuts."""
+    size = -(-_length(runs) // count)
+    first, last, place, found = which * size, (which + 1) * size, 0, []
+    for begin, end in runs:
+        low, high = max(first - place, 0), min(last - place, end - begin)
+        if low < high:
+            found.append((begin + low, begin + high))
+        place += end - begin
+    return found
+
+
+def _joined(runs: Iterable[tuple[int, int]]) -> Runs:
+    """The same indices in the same order, in as few runs as there can be."""
+    joined: Runs = []
+    for begin, end in runs:
+        if joined and joined[-1][1] == begin:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((begin, end))
+    return joined
+
+
+def _blocks(shape: tuple[int, ...], runs: list[Runs]) -> list[tuple[tuple[slice, ...], Shard]]:
+    """Every combination of a run along each axis: where it is in the local tensor, and in the whole."""
+    placed: list[list[tuple[slice, slice]]] = []
+    for along in runs:
+        places, at = [], 0
+        for begin, end in along:
+            places.append((slice(at, at + end - begin), slice(begin, end)))
+            at += end - begin
+        placed.append(places)
+    return [
+        (tuple(here for here, _ in axes), shard)
+        for axes in product(*placed)
+        if 0 not in (shard := Shard(shape, tuple(there for _, there in axes))).shape
+    ]
