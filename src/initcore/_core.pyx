@@ -156,6 +156,20 @@ cdef class Draw:
         other.stream.plane = plane
         return other
 
+    def __reduce__(self):
+        cdef ic_stream stream = self.stream
+        return draw_of, (stream.key[0], stream.key[1], stream.plane, stream.draw)
+
+
+def draw_of(uint32_t first, uint32_t second, uint32_t plane, uint32_t draw):
+    """Return the draw of a key: what a pickled one is made of."""
+    cdef Draw it = Draw()
+    it.stream.key[0] = first
+    it.stream.key[1] = second
+    it.stream.plane = plane
+    it.stream.draw = draw
+    return it
+
 
 cdef int take_draw(object rng, ic_stream *stream) except -1:
     """Write the draw that a fill with `rng` takes, taking it."""

@@ -1,0 +1,220 @@
+"""Every initializer as a ``dask.array``, of any chunks and on any scheduler: no chunking changes a value.
+
+The names and parameters are those of the functions that return new arrays; ``chunks=`` is what dask takes everywhere.
+The graph holds where each block begins; a block is drawn where and when it is needed, and as often.
+
+>>> import initcore, initcore.dask
+>>> w = initcore.dask.normal((4000, 3000), std=0.02, chunks=(1000, "auto"), rng=0)
+>>> w.numblocks[0], float(abs(w - initcore.normal((4000, 3000), std=0.02, rng=0)).max())
+(4, 0.0)
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import initcore
+from initcore import _core, new
+from initcore.new import as_dtype
+from initcore.shards import Shard, as_shape
+
+try:
+    import_module("dask.array")
+except ImportError as error:
+    raise ImportError("initcore.dask needs dask: pip install 'initcore[dask]'", name="dask") from error
+
+import dask.array as da
+from dask import config
+from dask.array.core import normalize_chunks
+from dask.base import tokenize
+from dask.utils import parse_bytes
+
+if TYPE_CHECKING:
+    from initcore.models import Plan
+    from initcore.models.shapes import ShapesLike
+
+__all__ = ["plan", *new.__all__]
+
+Chunks = tuple[tuple[int, ...], ...]
+
+
+def plan(plan: Plan, shapes: ShapesLike, chunks: Any = "auto") -> dict[str, da.Array]:
+    """Return an array for each parameter of a model, of the bytes that the plan gives it everywhere.
+
+    Parameters
+    ----------
+    plan : initcore.Plan
+    shapes : mapping or iterable
+        Of all parameters, as :meth:`initcore.Plan.resolve` takes them.
+    chunks : int, tuple, str or mapping
+        As dask takes them, for all parameters; or such for each name, ``"auto"`` where there is none.
+
+    Raises
+    ------
+    PlanError
+        As :meth:`initcore.Plan.resolve`.
+    ValueError
+        If there are chunks for a name that there is not.
+
+    Examples
+    --------
+    >>> import initcore, initcore.dask
+    >>> plan = initcore.Plan([initcore.Rule("kaiming_normal", match="*")], seed=7)
+    >>> arrays = initcore.dask.plan(plan, {"up": (400, 100), "down": (100, 400)}, {"up": (100, 100)})
+    >>> arrays["up"].numblocks, arrays["down"].numblocks
+    ((4, 1), (1, 1))
+    """
+    resolved = plan.resolve(shapes)
+    of_each = chunks if isinstance(chunks, Mapping) else dict.fromkeys(resolved, chunks)
+    if unknown := [name for name in of_each if name not in resolved]:
+        raise ValueError(f"chunks for {', '.join(unknown)}: there is no such parameter")
+    return {
+        name: _array(it.init, it.shape, of_each.get(name, "auto"), it.dtype, it.settings, it.stream, it.draws)
+        for name, it in resolved.items()
+    }
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """What draws the blocks of an array: all that a task needs, but which of them it is."""
+
+    init: str
+    settings: Mapping[str, Any]
+    dtype: np.dtype[Any]
+    shard: Shard
+    starts: tuple[range | tuple[int, ...], ...]
+    draw: _core.Draw | None = None
+
+    def __call__(self, block_id: tuple[int, ...] = ()) -> NDArray[Any]:
+        """Return a block, by its place in the grid of them."""
+        index = []
+        for at, starts, size, offset in zip(block_id, self.starts, self.shard.shape, self.shard.offset, strict=True):
+            stop = starts[at + 1] if at + 1 < len(starts) else size
+            index.append(slice(offset + starts[at], offset + stop))
+        return self.filled(Shard(self.shard.global_shape, tuple(index)))
+
+    def filled(self, shard: Shard) -> NDArray[Any]:
+        """Return what a shard of the whole has."""
+        given = {} if self.draw is None else {"rng": self.draw}
+        array: NDArray[Any] = getattr(initcore, self.init)(shard, dtype=self.dtype, **given, **self.settings)
+        return array
+
+
+def _starts(sizes: tuple[int, ...]) -> range | tuple[int, ...]:
+    """Where chunks begin; of equal ones without a list of them."""
+    if len(set(sizes[:-1])) == 1 and 0 < sizes[-1] <= sizes[0]:
+        return range(0, sum(sizes), sizes[0])
+    return tuple(accumulate(sizes[:-1], initial=0))
+
+
+def _array(
+    init: str, where: Any, chunks: Any, dtype: Any, settings: Mapping[str, Any], rng: Any, draws: bool
+) -> da.Array:
+    """Return the array that a call describes; if it `draws`, one draw of `rng` is taken for all of it."""
+    shard = where if isinstance(where, Shard) else Shard(as_shape(where))
+    dtype = as_dtype(dtype)
+    if isinstance(chunks, str) and chunks == "auto":
+        chunks = _cheap_chunks(init, settings, shard.shape, dtype.itemsize)
+    grid: Chunks = normalize_chunks(chunks, shard.shape, dtype=dtype)
+    blocks = Blocks(init, settings, dtype, shard, tuple(map(_starts, grid)), _core.take(0) if draws else None)
+    # what a block would refuse is refused now, before a draw is taken: by a block of no elements
+    blocks.filled(Shard(shard.global_shape, (slice(0, 0),) * len(shard.shape)))
+    if draws:
+        blocks = replace(blocks, draw=_core.take(rng))
+    array: da.Array = da.map_blocks(
+        blocks,
+        chunks=grid,
+        dtype=dtype,
+        meta=np.empty((0,) * len(grid), dtype),
+        name=f"{init}-{tokenize(blocks, grid)}",
+    )
+    return array
+
+
+def _cheap_chunks(init: str, settings: Mapping[str, Any], shape: tuple[int, ...], itemsize: int) -> Any:
+    """Return chunks of dask's own size, cut only where each block costs its share."""
+    if init == "sparse" and len(shape) == 2:
+        return (-1, "auto")
+    if init == "delta_orthogonal" and len(shape) > 2:
+        return (-1, "auto", *[-1] * (len(shape) - 2))
+    batch = settings.get("batch_axis")
+    if init != "orthogonal" or len(shape) < 2 + (batch is not None):
+        return "auto"
+    axes = [axis for axis in range(len(shape)) if batch is None or axis != batch % len(shape)]
+    chunks: list[Any] = [-1] * len(shape)
+    rows, columns = shape[axes[0]], math.prod(shape[axis] for axis in axes[1:])
+    if batch is not None and rows * columns * itemsize <= parse_bytes(config.get("array.chunk-size")):
+        chunks[batch] = "auto"
+        return tuple(chunks)
+    if batch is not None:
+        chunks[batch] = 1
+    for axis in axes[1:] if rows >= columns else axes[:1]:
+        chunks[axis] = "auto"
+    return tuple(chunks)
+
+
+def _lazily(function: Callable[..., Any]) -> Callable[..., da.Array]:
+    """Return what takes `chunks` beside the parameters of a function, and returns a dask array of the same values."""
+    signature = inspect.signature(function)
+    known = [parameter for name, parameter in signature.parameters.items() if name != "progress"]
+    signature = signature.replace(parameters=known)
+    init = function.__name__
+
+    def initializer(*args: Any, chunks: Any = "auto", **kwargs: Any) -> da.Array:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        settings = dict(bound.arguments)
+        draws, where, dtype = "rng" in settings, settings.pop("shape"), settings.pop("dtype")
+        return _array(init, where, chunks, dtype, settings, settings.pop("rng", None), draws)
+
+    chunks = inspect.Parameter("chunks", inspect.Parameter.KEYWORD_ONLY, default="auto", annotation=Any)
+    shown = signature.replace(parameters=[*known, chunks], return_annotation=da.Array)
+    initializer.__name__ = initializer.__qualname__ = init
+    initializer.__signature__ = shown  # type: ignore[attr-defined]
+    initializer.__doc__ = f"""Return a dask array of what :func:`initcore.{init}` returns; parameters but one are its.
+
+    Parameters
+    ----------
+    chunks : int, tuple or str
+        As dask takes them: no value depends on them. ``"auto"`` cuts where each block costs its share.
+
+    Notes
+    -----
+    `rng` gives one draw for the array, when this is called.
+    """
+    return initializer
+
+
+bits = _lazily(new.bits)
+constant = _lazily(new.constant)
+delta_orthogonal = _lazily(new.delta_orthogonal)
+dirac = _lazily(new.dirac)
+eye = _lazily(new.eye)
+glorot_normal = _lazily(new.glorot_normal)
+glorot_uniform = _lazily(new.glorot_uniform)
+hadamard = _lazily(new.hadamard)
+he_normal = _lazily(new.he_normal)
+he_uniform = _lazily(new.he_uniform)
+kaiming_normal = _lazily(new.kaiming_normal)
+kaiming_uniform = _lazily(new.kaiming_uniform)
+lecun_normal = _lazily(new.lecun_normal)
+lecun_uniform = _lazily(new.lecun_uniform)
+normal = _lazily(new.normal)
+ones = _lazily(new.ones)
+orthogonal = _lazily(new.orthogonal)
+sparse = _lazily(new.sparse)
+trunc_normal = _lazily(new.trunc_normal)
+uniform = _lazily(new.uniform)
+variance_scaling = _lazily(new.variance_scaling)
+xavier_normal = _lazily(new.xavier_normal)
+xavier_uniform = _lazily(new.xavier_uniform)
+zeros = _lazily(new.zeros)
