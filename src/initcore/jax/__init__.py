@@ -21,6 +21,7 @@ except ImportError as error:
 from initcore.jax.distributions import constant, normal, ones, truncated_normal, uniform, zeros
 from initcore.jax.factories import Initializer
 from initcore.jax.orthogonal import delta_orthogonal, orthogonal
+from initcore.jax.plans import plan_arrays
 from initcore.jax.scaling import (
     glorot_normal,
     glorot_uniform,
@@ -50,6 +51,7 @@ __all__ = [
     "normal",
     "ones",
     "orthogonal",
+    "plan_arrays",
     "truncated_normal",
     "uniform",
     "variance_scaling",

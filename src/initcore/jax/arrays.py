@@ -17,7 +17,7 @@ from initcore.jax.keys import Key, Source, source_of
 from initcore.shards import Shard, as_shape
 from initcore.streams import Stream
 
-__all__ = ["FillOf", "OutSharding", "draw", "fixed"]
+__all__ = ["FillOf", "OutSharding", "by_shards", "draw", "filled", "fixed", "sharding_of"]
 
 Array: TypeAlias = NDArray[Any]
 OutSharding: TypeAlias = "NamedSharding | PartitionSpec | None"
@@ -45,8 +45,8 @@ def draw(name: str, fill_of: FillOf, key: Key, shape: Any, dtype: Any, out_shard
         _check(fill, shape, dtype)
         return _later(fill, source, jax.ShapeDtypeStruct(shape, dtype), sharding)
     if sharding is not None:
-        return _by_shards(fill, source.stream_at(()), shape, dtype, sharding)
-    array: jax.Array = jax.device_put(_filled(fill, source.stream_at(()), shape, dtype), _place_of(key))
+        return by_shards(fill, source.stream_at(()), shape, dtype, sharding)
+    array: jax.Array = jax.device_put(filled(fill, source.stream_at(()), shape, dtype), _place_of(key))
     return array
 
 
@@ -119,9 +119,10 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
-def _filled(
+def filled(
     fill: Fill, stream: Stream, shape: tuple[int, ...], dtype: np.dtype[Any], shard: Shard | None = None
 ) -> Array:
+    """Fill memory that XLA takes as it is."""
     out = _empty(shape, dtype)
     if out.size:
         fill(out, stream, shard)
@@ -135,7 +136,7 @@ def _check(fill: Fill, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         fill(_empty(shard.shape if shard else (), dtype), Stream(0), shard)
 
 
-def _by_shards(
+def by_shards(
     fill: Fill, stream: Stream, shape: tuple[int, ...], dtype: np.dtype[Any], sharding: NamedSharding
 ) -> jax.Array:
     """Make what this process's devices hold, and what several hold once."""
@@ -144,7 +145,7 @@ def _by_shards(
     def block(index: Any) -> Array:
         shard = Shard(shape, index)
         if shard not in made:
-            made[shard] = _filled(fill, stream, shard.shape, dtype, shard)
+            made[shard] = filled(fill, stream, shard.shape, dtype, shard)
         return made[shard]
 
     return jax.make_array_from_callback(shape, _concrete(sharding), block)

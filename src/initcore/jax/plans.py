@@ -1,0 +1,74 @@
+"""Arrays for whole models: each device's part drawn by itself, with the bytes that a plan gives everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from initcore.jax.arrays import OutSharding, by_shards, filled, sharding_of
+from initcore.shards import Shard
+
+if TYPE_CHECKING:
+    from initcore.models import Parameter, Plan
+    from initcore.models.shapes import ShapesLike
+
+__all__ = ["plan_arrays"]
+
+
+def plan_arrays(
+    plan: Plan, shapes: ShapesLike, shardings: Mapping[str, OutSharding] | OutSharding = None
+) -> dict[str, jax.Array]:
+    """Return an array for each parameter of a model, of the bytes that a plan gives it everywhere.
+
+    Parameters
+    ----------
+    plan : initcore.Plan
+    shapes : mapping or iterable
+        Of all parameters, as :meth:`initcore.Plan.resolve` takes them; also what ``jax.eval_shape`` returns, by name.
+    shardings : NamedSharding, PartitionSpec or mapping, optional
+        For all parameters, or by name; those without one are on the default device. A PartitionSpec is one of the mesh
+        in use. Each process draws the parts of its own devices, and what several of them hold once.
+
+    Raises
+    ------
+    PlanError
+        As :meth:`initcore.Plan.resolve`.
+    ValueError
+        If there is a sharding for a name that there is not, or JAX has not enabled a dtype.
+
+    Notes
+    -----
+    Not for traced programs, in which ``initcore.jax``'s initializers draw; their keys are other streams.
+
+    Examples
+    --------
+    >>> import initcore, initcore.jax
+    >>> plan = initcore.Plan([initcore.Rule("normal", match="*.kernel", settings={"std": 0.02})], seed=7)
+    >>> arrays = initcore.jax.plan_arrays(plan, {"up.kernel": (300, 200)})
+    >>> again = initcore.normal((300, 200), std=0.02, rng=initcore.Stream(7, "up.kernel"))
+    >>> bool((arrays["up.kernel"] == again).all())
+    True
+    """
+    resolved = plan.resolve(shapes)
+    of_each = shardings if isinstance(shardings, Mapping) else dict.fromkeys(resolved, shardings)
+    problems = [f"{name}: there is a sharding, but no such parameter" for name in of_each if name not in resolved]
+    for name, parameter in resolved.items():
+        if jax.dtypes.canonicalize_dtype(parameter.dtype) != parameter.dtype:
+            problems.append(f"{name}: JAX makes something else of {parameter.dtype} unless jax_enable_x64 is set")
+    if problems:
+        raise ValueError("\n".join(problems))
+    return {name: _array(parameter, of_each.get(name)) for name, parameter in resolved.items()}
+
+
+def _array(parameter: Parameter, out_sharding: OutSharding) -> jax.Array:
+    def fill(out: np.ndarray[Any, Any], _: Any, shard: Shard | None) -> None:
+        parameter.fill(out, shard)
+
+    sharding = sharding_of(out_sharding, "plan_arrays")
+    if sharding is None:
+        array: jax.Array = jax.device_put(filled(fill, parameter.stream, parameter.shape, parameter.dtype))
+        return array
+    return by_shards(fill, parameter.stream, parameter.shape, parameter.dtype, sharding)
