@@ -198,6 +198,16 @@ def test_transformers_loads_the_folder(family: str, options: tuple[str, ...], tm
     assert all(torch.isfinite(tensor).all() for tensor in loaded.state_dict().values())
 
 
+@pytest.mark.parametrize("preset", ["own", "transformers_defaults"])
+@pytest.mark.parametrize("family", GIVEN)
+def test_presets_know_the_names_of_configurations(family: str, preset: str, tmp_path: Path) -> None:
+    own = {"mistral": "llama", "qwen2": "llama", "qwen3": "llama"}.get(family, family)
+    plan = f"preset:{own if preset == 'own' else preset}"
+    like = put_config(tmp_path, family)
+    assert main(["init", plan, "--like", str(like), "-o", str(tmp_path / "out")]) == 0
+    assert main(["verify", str(tmp_path / "out"), "--plan", plan]) == 0
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_index_says_what_that_of_transformers_says(tmp_path: Path) -> None:
     transformers = need("transformers")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from zoo import T5, Shapes, bert, fairseq, fixup, gpt2, linear, llama, siren, t5, vit
+from zoo import T5, Shapes, bert, fairseq, fixup, gpt2, linear, llama, siren, t5, vit, vit_hf
 
 from initcore import Plan
 from initcore.models import PlanError, presets
@@ -145,6 +145,22 @@ MODELS: dict[str, tuple[Plan, Shapes, Formulas]] = {
             **{rf"blocks\.{i}\.(attn\.proj|mlp\.fc2)\.weight": 0.02 / math.sqrt(2 * (i + 1)) for i in range(3)},
             ".*": 0.02,
         },
+    ),
+    "vit by the names of transformers": (
+        presets.vit(3),
+        vit_hf(),
+        {
+            r".*patch_embeddings\.projection.*": torch_std(768), ".*cls_token": 1e-6, ".*mask_token": ("zeros", 0.0),
+            **NORMS_AND_BIASES,
+            **{rf"vit\.encoder\.layer\.{i}\.(attention\.)?output\.dense\.weight": 0.02 / math.sqrt(2 * (i + 1))
+               for i in range(3)},
+            ".*": 0.02,
+        },
+    ),
+    "vit of transformers": (
+        presets.transformers_defaults(),
+        vit_hf(),
+        {".*mask_token": ("zeros", 0.0), **NORMS_AND_BIASES, ".*": 0.02},
     ),
     "deepnorm of a decoder": (
         presets.deepnorm(0, 8, 512),

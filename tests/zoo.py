@@ -114,6 +114,20 @@ def vit(layers: int = 3, width: int = 768) -> Shapes:
     return shapes | norm("norm", width) | linear("head", width, 1000)
 
 
+def vit_hf(layers: int = 3, width: int = 768) -> Shapes:
+    shapes: Shapes = {f"vit.embeddings.{name}_token": (1, 1, width) for name in ("cls", "mask")}
+    shapes["vit.embeddings.position_embeddings"] = (1, 197, width)
+    projection = "vit.embeddings.patch_embeddings.projection"
+    shapes |= {f"{projection}.weight": (width, 3, 16, 16), f"{projection}.bias": (width,)}
+    for i in range(layers):
+        block = f"vit.encoder.layer.{i}"
+        for part in ("attention.attention.query", "attention.attention.value", "attention.output.dense"):
+            shapes |= linear(f"{block}.{part}", width, width)
+        shapes |= linear(f"{block}.intermediate.dense", width, 4 * width)
+        shapes |= linear(f"{block}.output.dense", 4 * width, width) | norm(f"{block}.layernorm_before", width)
+    return shapes | norm("vit.layernorm", width) | linear("classifier", width, 1000)
+
+
 def fairseq(
     encoder: int, decoder: int, width: int = 512, hidden: int = 2048, ffn: str = "", norms: bool = True
 ) -> Shapes:

@@ -20,6 +20,8 @@ from initcore.models.rule import Rule
 
 __all__ = ["fixup", "vit"]
 
+_PATCHES = BEGINNING + r"(patch_embed\.proj|patch_embeddings\.projection|decoder\.0)"
+
 
 def vit(n_layers: int | None = None, std: float = 0.02, **options: Any) -> Plan:
     r"""Return timm's plan of a vision transformer.
@@ -40,7 +42,8 @@ def vit(n_layers: int | None = None, std: float = 0.02, **options: Any) -> Plan:
     as torch's convolutions, :math:`U(\pm 1/\sqrt{fan_{in}})`; biases zero, norms one. With `n_layers`, ``attn.proj``
     and ``mlp.fc2`` of block i, counted from 0, are divided by :math:`\sqrt{2 (i + 1)}` after they were drawn.
     A. Dosovitskiy et al., "An image is worth 16x16 words", ICLR 2021, whose JAX code draws otherwise (timm's mode
-    ``"jax"``).
+    ``"jax"``). Names are timm's, or those of the same parameters in checkpoints of transformers, whose own values
+    :func:`transformers_defaults` has; of what timm has not, ``mask_token`` is zero, ``decoder.0`` as ``patch_embed``.
 
     Examples
     --------
@@ -55,10 +58,11 @@ def vit(n_layers: int | None = None, std: float = 0.02, **options: Any) -> Plan:
         check_positive(n_layers=n_layers)
     rules = [
         *(_scaled_ends(depth, std) for depth in range(n_layers or 0)),
-        Rule("kaiming_uniform", regex=BEGINNING + r"patch_embed\.proj\.weight", settings=TORCH_LINEAR, note="as torch"),
-        biases_of_torch(BEGINNING + r"patch_embed\.proj\.bias", "as torch"),
+        Rule("kaiming_uniform", regex=rf"{_PATCHES}\.weight", settings=TORCH_LINEAR, note="as torch"),
+        biases_of_torch(rf"{_PATCHES}\.bias", "as torch"),
         Rule("normal", regex=BEGINNING + "(cls|reg)_token", settings={"std": 1e-6}, optional=True),
-        Rule("trunc_normal", regex=BEGINNING + "pos_embed", settings=_truncated(std), optional=True),
+        Rule("zeros", regex=BEGINNING + "mask_token", optional=True),
+        Rule("trunc_normal", regex=BEGINNING + "pos(_embed|ition_embeddings)", settings=_truncated(std), optional=True),
         Rule("trunc_normal", match="*.weight", where={"rank": 2}, settings=_truncated(std), note="Linear"),
         norms_to_one(),
         biases_to_zero(),
@@ -72,9 +76,11 @@ def _truncated(std: float, bound: float = 2.0) -> dict[str, float]:
 
 def _scaled_ends(depth: int, std: float) -> Rule:
     scale = math.sqrt(2 * (depth + 1))
+    ends = rf"blocks\.{depth}\.(attn\.proj|mlp\.fc2)"
+    ends_of_transformers = rf"encoder\.layer\.{depth}\.(attention\.)?output\.dense"
     return Rule(
         "trunc_normal",
-        regex=BEGINNING + rf"blocks\.{depth}\.(attn\.proj|mlp\.fc2)\.weight",
+        regex=rf"{BEGINNING}({ends}|{ends_of_transformers})\.weight",
         settings=_truncated(std / scale, 2 / scale),
         note=f"ends of residual branches: {std:g} / sqrt(2 * {depth + 1})",
     )

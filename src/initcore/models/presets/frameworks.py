@@ -176,7 +176,8 @@ def transformers_defaults(std: float = 0.02, **options: Any) -> Plan:
     Notes
     -----
     transformers 5.24, ``PreTrainedModel._init_weights``, which llama, mistral and qwen do not override: weights of
-    linear layers, convolutions and embeddings N(0, std), biases zero, norms one.
+    linear layers, convolutions and embeddings N(0, std), biases zero, norms one. ViT's ``cls_token`` and
+    ``position_embeddings`` N(0, std) truncated at -2 and 2, ``mask_token`` zero (``ViTPreTrainedModel._init_weights``).
 
     Not theirs: the row of ``padding_idx`` is not zero.
 
@@ -190,5 +191,14 @@ def transformers_defaults(std: float = 0.02, **options: Any) -> Plan:
         norms_to_one(),
         biases_to_zero(),
         Rule("normal", match="*", where={"kind": "weight", "min_rank": 2}, settings={"std": std}, optional=True),
+        Rule(
+            "trunc_normal",
+            match="*embeddings.*",
+            where={"kind": ["cls_token", "position_embeddings"]},
+            settings={"std": std},
+            optional=True,
+            note="ViT",
+        ),
+        Rule("zeros", match="*embeddings.mask_token", optional=True, note="ViT"),
     ]
     return preset(rules, "transformers 5.24: PreTrainedModel._init_weights", options)
