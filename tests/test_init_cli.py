@@ -513,6 +513,21 @@ def test_what_is_replaced_leaves_nothing_behind(interrupted: Path, base: list[st
         shutil.rmtree(tmp_path / "fresh")
 
 
+def test_replacing_a_list_removes_what_it_names(base: list[str], tmp_path: Path) -> None:
+    out, fresh, shapes = tmp_path / "out", tmp_path / "fresh", tmp_path / "others.toml"
+    out.mkdir()
+    (out / "unlisted.npy").write_text("not of a checkpoint")
+    (out / "index.json").write_text("no list")  # nothing that it names can be removed
+    shapes.write_text('[shapes]\n"embed.wide" = [7, 9]\n"embed.other" = [3, 2]\n')
+    plan = tmp_path / "normal.toml"
+    plan.write_text('[[rule]]\nmatch = "*"\ninit = "normal"\n')
+    assert main([*base, "--format", "npy", "-o", str(out), "--force"]) == 0
+    command = ["init", str(plan), "--like", str(shapes), "--format", "npy", "-o"]
+    assert main([*command, str(out), "--force"]) == 0
+    assert main([*command, str(fresh)]) == 0
+    assert contents(out) == {**contents(fresh), **contents_of(out / "unlisted.npy")}
+
+
 def contents_of(path: Path) -> dict[str, str]:
     return {name: hash for name, hash in contents(path.parent).items() if name == path.name}
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from initcore.models import npy
 from initcore.models.journal import Journal, read_journal
 from initcore.models.layout import File, Layout, Piece, part_of
 from initcore.models.safetensors import CheckpointError, read_header
@@ -171,6 +172,8 @@ class _Checkpoint:
     def clear(self) -> None:
         """Remove what there is of another checkpoint, the index first, and of this one the files to write."""
         paths = [self.final(self.layout.index[0])] if self.layout.index else []
+        if self.layout.index and self.layout.index[0] == npy.INDEX:
+            paths += [self.final(name) for name in npy.listed_files(self.folder)]
         paths += [*self.strays(), *(self.final(file.name) for file in self.mine)]
         for file in self.mine:
             with Journal(self.journal(file.name), {}):  # which nobody else is writing

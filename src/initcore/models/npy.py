@@ -15,7 +15,7 @@ from initcore.models.jsons import read_json
 from initcore.models.safetensors import CheckpointError
 from initcore.new import as_dtype
 
-__all__ = ["INDEX", "file_names", "open_folder"]
+__all__ = ["INDEX", "file_names", "listed_files", "open_folder"]
 
 INDEX = "index.json"
 MOST_NAME_BYTES = 200  # of a file, of the 255 that file systems take: a temporary name is longer
@@ -43,6 +43,21 @@ def file_names(names: Iterable[str]) -> dict[str, str]:
     return files
 
 
+def listed_files(folder: Path) -> list[str]:
+    """Return the files that a folder's list names, as far as there is one that can be read."""
+    try:
+        entries = read_json(folder / INDEX).get("arrays")
+    except (CheckpointError, OSError):
+        return []
+    found = entries.values() if isinstance(entries, dict) else ()
+    files = [entry.get("file") for entry in found if isinstance(entry, dict)]
+    return [file for file in files if _is_of_folder(file)]
+
+
+def _is_of_folder(file: Any) -> bool:
+    return isinstance(file, str) and file == os.path.basename(file) and "\\" not in file and file.endswith(".npy")
+
+
 def open_folder(folder: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of a folder, mapped to be read: those of its list, or of all .npy files if it has none.
 
@@ -60,7 +75,7 @@ def open_folder(folder: Path) -> dict[str, NDArray[Any]]:
         raise CheckpointError(f"{index}: no table of arrays")
     for name, entry in entries.items():
         file = entry.get("file") if isinstance(entry, dict) else None
-        if not isinstance(file, str) or file != os.path.basename(file) or not file.endswith(".npy"):
+        if not _is_of_folder(file):
             raise CheckpointError(f"{index}: array {name!r}: no file of this folder: {file!r}")
         array = _open(folder / file)
         try:
