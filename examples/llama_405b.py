@@ -3,8 +3,8 @@
 python examples/llama_405b.py
 python examples/llama_405b.py --config path/to/config.json --ranks 2048 --share 0.001
 
-Shapes come from the config.json of the model (that of the 405-billion-parameter one is below), values from a plan. The
-model is cut by rows over ``--ranks`` processes, as FSDP2 does. Of all these shards some are filled here, in memory new
+Shapes come from the config.json of the model (``llama_405b.json`` beside this file), values from a plan. The model is
+cut by rows over ``--ranks`` processes, as FSDP2 does. Of all these shards some are filled here, in memory new
 each time: drawn by lot until they make up ``--share`` of all elements. Nothing else of the model is made.
 """
 
@@ -12,60 +12,25 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import math
 import random
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import initcore
-from initcore import Plan, Shard
-from initcore.models import Parameter, presets
+from initcore import Shard
+from initcore.models import Parameter, presets, shapes_like
 
-CONFIG: dict[str, Any] = {
-    "model_type": "llama",
-    "hidden_size": 16384,
-    "intermediate_size": 53248,
-    "num_hidden_layers": 126,
-    "num_attention_heads": 128,
-    "num_key_value_heads": 8,
-    "vocab_size": 128256,
-    "tie_word_embeddings": False,
-}
+CONFIG = Path(__file__).with_name("llama_405b.json")
 MACHINES = (1, 8, 64, 512, 2048)
 
 
-def shapes_of(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of a Llama's parameters, by the names that its checkpoints have."""
-    width, inner, vocabulary = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
-    head = config.get("head_dim") or width // config["num_attention_heads"]
-    queries, keys = head * config["num_attention_heads"], head * config["num_key_value_heads"]
-    of_layer = {
-        "input_layernorm": (width,),
-        "self_attn.q_proj": (queries, width),
-        "self_attn.k_proj": (keys, width),
-        "self_attn.v_proj": (keys, width),
-        "self_attn.o_proj": (width, queries),
-        "post_attention_layernorm": (width,),
-        "mlp.gate_proj": (inner, width),
-        "mlp.up_proj": (inner, width),
-        "mlp.down_proj": (width, inner),
-    }
-    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (vocabulary, width)}
-    for layer in range(config["num_hidden_layers"]):
-        shapes |= {f"model.layers.{layer}.{name}.weight": shape for name, shape in of_layer.items()}
-    shapes["model.norm.weight"] = (width,)
-    if not config.get("tie_word_embeddings"):
-        shapes["lm_head.weight"] = (vocabulary, width)
-    return shapes
-
-
-def plan_for(config: dict[str, Any]) -> Plan:
-    """Return torchtitan's scheme: normals, less wide at the ends of residual branches the deeper they are."""
-    return presets.llama(config["num_hidden_layers"], config["hidden_size"], seed=405, dtype="bfloat16")
+def parameters_of(config: Path) -> list[Parameter]:
+    """Return the parameters of a Llama, which torchtitan's scheme fills: ends of branches narrower the deeper they are."""
+    model = shapes_like(config)
+    return list(model.resolve(presets.llama(**model.sizes, seed=405)).values())
 
 
 def shard_of(parameter: Parameter, rank: int, ranks: int) -> Shard:
@@ -129,16 +94,14 @@ def report(parameters: list[Parameter], ranks: int, share: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, help="config.json of another Llama")
+    parser.add_argument("--config", type=Path, default=CONFIG, help="config.json of another Llama")
     parser.add_argument("--ranks", type=int, default=1024, help="over which the rows are cut; default 1024")
     parser.add_argument("--share", type=float, default=0.001, help="of the model that is filled; default 0.001")
     parser.add_argument("--threads", type=int, help="default: those that initcore uses")
     options = parser.parse_args()
     if options.threads:
         initcore.set_num_threads(options.threads)
-    config = json.loads(options.config.read_text()) if options.config else CONFIG
-    parameters = list(plan_for(config).resolve(shapes_of(config)).values())
-    report(parameters, options.ranks, options.share)
+    report(parameters_of(options.config), options.ranks, options.share)
 
 
 if __name__ == "__main__":

@@ -59,9 +59,9 @@ def test_llama_405b_counts_its_elements(run_python: Run, tmp_path: Path) -> None
     """Those of the model card, 405.85 billion; and the shards are those of the plan, by any number of threads."""
     need("ml_dtypes")
     example = load("llama_405b")
-    shapes = example.shapes_of(example.CONFIG)
-    assert sum(int(np.prod(shape)) for shape in shapes.values()) == 405_853_388_800
-    small = {**example.CONFIG, "hidden_size": 512, "intermediate_size": 640, "num_hidden_layers": 2, "vocab_size": 999}
+    assert sum(int(np.prod(it.shape)) for it in example.parameters_of(example.CONFIG)) == 405_853_388_800
+    given = json.loads(example.CONFIG.read_text())
+    small = {**given, "hidden_size": 512, "intermediate_size": 640, "num_hidden_layers": 2, "vocab_size": 999}
     config = tmp_path / "config.json"
     config.write_text(json.dumps(small))
     script = (EXAMPLES / "llama_405b.py").read_text()
@@ -73,7 +73,8 @@ def test_llama_405b_counts_its_elements(run_python: Run, tmp_path: Path) -> None
     ]
     assert found[0] == found[1]
     assert 20 <= float(found[0][0][0]) < 60
-    parameter = example.plan_for(small).resolve(example.shapes_of(small))["model.layers.1.mlp.down_proj.weight"]
+    named = {it.name: it for it in example.parameters_of(config)}
+    parameter = named["model.layers.1.mlp.down_proj.weight"]
     parts = [example.shard_of(parameter, rank, 7) for rank in range(7)]
     whole = parameter.fill(np.empty(parameter.shape, parameter.dtype))
     assert sum(part.shape[0] for part in parts) == parameter.shape[0]
