@@ -28,7 +28,7 @@ MACHINES = (1, 8, 64, 512, 2048)
 
 
 def parameters_of(config: Path) -> list[Parameter]:
-    """Return the parameters of a Llama, which torchtitan's scheme fills: ends of branches narrower the deeper they are."""
+    """Return a Llama's parameters, filled by torchtitan's scheme: ends of branches are narrower the deeper they are."""
     model = shapes_like(config)
     return list(model.resolve(presets.llama(**model.sizes, seed=405)).values())
 
@@ -80,10 +80,9 @@ def report(parameters: list[Parameter], ranks: int, share: float) -> None:
         rate = drawn[kind] / seconds[kind]
         print(f"{kind}: {drawn[kind]:,} elements, {1e9 / rate:.3f} ns each, {rate / 1e9:.2f} 10^9/s")
     total, rate = sum(drawn.values()), sum(drawn.values()) / sum(seconds.values())
-    print(
-        f"in all {len(shards)} shards, {100 * total / elements:.3f} % of the model, with {initcore.get_num_threads()}"
-    )
-    print(f"threads ({initcore.isa()}): {rate / 1e9:.2f} 10^9 elements/s; sha256 {digest.hexdigest()[:16]}\n")
+    part, threads = 100 * total / elements, f"{initcore.get_num_threads()} threads ({initcore.isa()})"
+    print(f"in all {len(shards)} shards, {part:.3f} % of the model, with {threads}: {rate / 1e9:.2f} 10^9 elements/s")
+    print(f"sha256 {digest.hexdigest()[:16]}\n")
 
     print("| machines | elements each | GB each | seconds |")
     print("|---|---|---|---|")

@@ -119,7 +119,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace, written: Written, seconds: float) -> None:
     if written.files:
-        what = f"{len(written.files)} files, {written.nbytes / 1e9:.3g} GB in {seconds:.3g} s"
+        count = len(written.files)
+        what = f"{count} file{'s' * (count > 1)}, {written.nbytes / 1e9:.3g} GB in {seconds:.3g} s"
         print(f"{args.output}: {what}, {written.nbytes / 1e9 / seconds:.3g} GB/s")
     else:
         print(f"{args.output}: nothing was left to write")
