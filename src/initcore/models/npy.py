@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -54,7 +54,7 @@ def listed_files(folder: Path) -> list[str]:
     return [file for file in files if _is_of_folder(file)]
 
 
-def _is_of_folder(file: Any) -> bool:
+def _is_of_folder(file: object) -> TypeGuard[str]:
     return isinstance(file, str) and file == os.path.basename(file) and "\\" not in file and file.endswith(".npy")
 
 
