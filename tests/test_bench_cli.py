@@ -28,6 +28,8 @@ from initcore.cli.peers import PEERS, numpy_peer, torch_peer
 from initcore.cli.report import LEAST_WIDTH, Report, Row
 from initcore.cli.terminal import WIDE
 
+pytestmark = pytest.mark.any_isa
+
 NAMES = sorted(catalog())
 UNIFORMS = [name for name in NAMES if name.endswith("uniform")]
 

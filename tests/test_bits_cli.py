@@ -17,6 +17,8 @@ import initcore
 from initcore import Generator, Shard, Stream
 from initcore.cli.orders import COLUMN_ROWS, MOST_WORDS, ORDERS, Source, words
 
+pytestmark = pytest.mark.any_isa
+
 COMMAND = [sys.executable, "-m", "initcore", "bits"]
 
 

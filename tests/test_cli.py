@@ -18,6 +18,8 @@ from initcore.cli import main
 from initcore.cli.catalog import READERS, catalog
 from initcore.cli.terminal import make_console
 
+pytestmark = pytest.mark.any_isa
+
 
 def test_import_is_light(run_python: Run) -> None:
     script = (

@@ -18,6 +18,8 @@ from tables import ALL, RANDOM
 import initcore
 from initcore import Plan, Rule, Shard, Stream, new
 
+pytestmark = pytest.mark.any_isa
+
 if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
     pytest.importorskip("dask.array")  # the whole module, where need() would skip a test
 need("dask.array")

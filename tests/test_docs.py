@@ -15,6 +15,8 @@ from conftest import need
 
 import initcore
 
+pytestmark = pytest.mark.any_isa
+
 NAMES = ["initcore", *(module.name for module in pkgutil.walk_packages(initcore.__path__, "initcore."))]
 MODULES = [name for name in NAMES if not name.endswith("__main__")]  # which runs
 

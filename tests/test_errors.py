@@ -15,6 +15,8 @@ from tables import ALL, RANDOM, SCALED, SENTINEL, right
 import initcore
 from initcore import Shard
 
+pytestmark = pytest.mark.any_isa
+
 Fill = Callable[..., Any]
 
 

@@ -17,6 +17,8 @@ from conftest import Run, need
 
 from initcore.models import presets
 
+pytestmark = pytest.mark.any_isa
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 

@@ -25,6 +25,8 @@ from initcore.cli.cases import case_of
 from initcore.cli.catalog import catalog
 from initcore.shards import contiguous_blocks
 
+pytestmark = pytest.mark.any_isa
+
 NAMES = sorted(catalog())
 
 

@@ -34,6 +34,8 @@ from initcore.models.safetensors import read_header
 from initcore.models.saving import save_checkpoint
 from initcore.models.sources import shapes_like
 
+pytestmark = pytest.mark.any_isa
+
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux's ways to kill, lock and measure")
 
 

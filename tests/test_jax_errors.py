@@ -15,6 +15,8 @@ from jaxes import NAMES, factory
 
 import initcore
 
+pytestmark = pytest.mark.any_isa
+
 
 @pytest.fixture(scope="module")
 def jax() -> Any:

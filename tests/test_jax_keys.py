@@ -14,6 +14,8 @@ from jaxes import NAMES, STREAM, factory, right_shape, same
 import initcore
 from initcore import Stream
 
+pytestmark = pytest.mark.any_isa
+
 
 @pytest.fixture(scope="module")
 def jax() -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from conftest import Run, need
 
+pytestmark = pytest.mark.any_isa
+
 BEGIN = """
 import numpy as np, jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec as P

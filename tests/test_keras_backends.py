@@ -11,6 +11,8 @@ import sys
 import pytest
 from conftest import Run, need
 
+pytestmark = pytest.mark.any_isa
+
 TESTS = pathlib.Path(__file__).parent
 EVERYWHERE = ("test_keras.py", "test_keras_config.py")
 

@@ -14,6 +14,8 @@ from test_keras import EXAMPLES, same, values
 from initcore import keras
 from initcore.keras import _configs, _registry, _standalone
 
+pytestmark = pytest.mark.any_isa
+
 CLASSES = tuple(EXAMPLES)
 
 

@@ -19,7 +19,7 @@ from initcore import Generator
 from initcore import keras as ours
 
 # Keras' numpy backend traces a model with memory as numpy.empty finds it, which now and then overflows
-pytestmark = pytest.mark.filterwarnings("ignore:.* encountered in :RuntimeWarning")
+pytestmark = [pytest.mark.any_isa, pytest.mark.filterwarnings("ignore:.* encountered in :RuntimeWarning")]
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import sys
 import pytest
 from conftest import Run
 
+pytestmark = pytest.mark.any_isa
+
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 
 MOST_EXTRA_MIB = 16

@@ -16,6 +16,8 @@ import initcore
 from initcore import Plan, Rule, Shard, Stream
 from initcore.models.rule import initializers
 
+pytestmark = pytest.mark.any_isa
+
 Shapes = dict[str, tuple[int, ...]]
 
 #: A small model with every rank

@@ -13,6 +13,8 @@ from test_plan import AXES, MODEL, RULES, filled
 from initcore import Plan, Rule, Shard
 from initcore.models import PlanError
 
+pytestmark = pytest.mark.any_isa
+
 
 @pytest.mark.parametrize(
     ("given", "words"),

@@ -15,6 +15,8 @@ from conftest import need
 from initcore import Plan, Rule, Stream
 from initcore.models import PlanError
 
+pytestmark = pytest.mark.any_isa
+
 EXAMPLE = r"""
 # of a small decoder
 seed = 7

@@ -22,6 +22,8 @@ from initcore.models.judge import judge
 from initcore.models.measure import TAKEN, measure
 from initcore.models.moments import NORMAL, truncated_moments
 
+pytestmark = pytest.mark.any_isa
+
 SHAPE = (512, 384)
 LAWS: dict[str, Rule] = {
     "normal": Rule("normal", match="*", settings={"std": 0.02}),

@@ -14,6 +14,8 @@ from zoo import T5, Shapes, bert, fairseq, fixup, gpt2, linear, llama, siren, t5
 from initcore import Plan
 from initcore.models import PlanError, presets
 
+pytestmark = pytest.mark.any_isa
+
 #: For each regular expression of names the std, or the value of a constant
 Formulas = dict[str, "float | tuple[str, float]"]
 

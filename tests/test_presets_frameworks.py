@@ -12,6 +12,8 @@ from zoo import Shapes
 
 from initcore.models import Parameter, PlanError, presets
 
+pytestmark = pytest.mark.any_isa
+
 
 def torch_model(torch: Any) -> Any:
     nn = torch.nn

@@ -14,6 +14,8 @@ from zoo import Shapes, gpt2, linear
 from initcore import Plan, Rule
 from initcore.models import PlanError, presets
 
+pytestmark = pytest.mark.any_isa
+
 STD_AT_2 = 0.8796256610342398  # of a standard normal within two sigmas
 
 

@@ -19,6 +19,8 @@ from conftest import FLOATS, Run, dtype_of, need
 import initcore
 from initcore import _core
 
+pytestmark = pytest.mark.any_isa
+
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 
 INTERRUPTED = """

@@ -14,6 +14,8 @@ from plans import PLAN, SHAPES, sha256
 import initcore
 from initcore import Shard
 
+pytestmark = pytest.mark.any_isa
+
 
 def by_shards() -> dict[str, Any]:
     """Arrays of which each quarter is filled by itself, from the last to the first."""

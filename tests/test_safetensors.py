@@ -17,6 +17,8 @@ from initcore.models.headers import DTYPES, CheckpointError
 from initcore.models.opening import open_checkpoint
 from initcore.models.safetensors import ALIGNMENT, make_header, read_header
 
+pytestmark = pytest.mark.any_isa
+
 NUMPY = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32")
 NUMPY += ("float64", "complex64")
 

@@ -19,6 +19,8 @@ from initcore.models.headers import CheckpointError
 from initcore.models.safetensors import make_header
 from initcore.models.sources import ModelShapes, shapes_like
 
+pytestmark = pytest.mark.any_isa
+
 SMALL = {
     "vocab_size": 96,
     "hidden_size": 32,

@@ -15,6 +15,8 @@ import plans
 import pytest
 from conftest import Run, need
 
+pytestmark = pytest.mark.any_isa
+
 for package in ("torch", "ml_dtypes"):
     if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
         pytest.importorskip(package)  # the whole module, where need() would skip a test

@@ -14,6 +14,8 @@ from conftest import need
 from initcore.cli import main
 from initcore.models import open_checkpoint, shapes_like
 
+pytestmark = pytest.mark.any_isa
+
 PLAN = """
 seed = 3
 [[rule]]

@@ -14,6 +14,8 @@ import pytest
 from initcore import writing
 from initcore.writing import Windows, Writeback, appearing, blocks_of, require_space, reserve
 
+pytestmark = pytest.mark.any_isa
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
