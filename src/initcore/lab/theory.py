@@ -1,0 +1,202 @@
+r"""Mean-field theory: what variances, gradients and angles do from layer to layer where layers are wide.
+
+The weights are independent, of mean 0, and the layers so wide that preactivations are normal. Then a layer
+:math:`z = W h + b` with :math:`h = f(z')` has the variance and, between two inputs, the covariance
+
+.. math:: q = \sigma_w^2 E[f(\sqrt{q'} x)^2] + \sigma_b^2, \quad k = \sigma_w^2 E[f(u) f(v)] + \sigma_b^2
+
+with :math:`\sigma_w^2` fan_in times the weights' variance, x standard normal, and (u, v) normal of variances q' and
+covariance k'. Gradients, if those that come back are independent of the forward pass, have
+:math:`v' = \sigma_w^2 E[f'(\sqrt{q'} x)^2] v`. B. Poole, S. Lahiri, M. Raghu, J. Sohl-Dickstein, S. Ganguli,
+"Exponential expressivity in deep neural networks through transient chaos", NeurIPS 2016; S. S. Schoenholz, J. Gilmer,
+S. Ganguli, J. Sohl-Dickstein, "Deep information propagation", ICLR 2017.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from initcore.lab.activations import Activation
+from initcore.lab.quadrature import Function, Values, density, legendre, panels
+
+__all__ = ["MeanField", "Step", "covariance", "mean", "moment", "recursion"]
+
+INNER = 8.0  # standard deviations of a panelled inner integral: the density beyond is 1e-15
+SCALES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # where activations bend, on both sides of 0
+
+
+def _edges(activation: Activation, scale: float, reach: float = 12.0) -> Values:
+    """Panels in standard deviations: the integers, and where the activation bends at this scale."""
+    bends = np.array([*activation.breaks, 0.0, *SCALES, *(-s for s in SCALES)]) / max(scale, 1e-300)
+    return np.unique(np.concatenate([np.arange(-reach, reach + 1), bends[np.abs(bends) < reach]]))
+
+
+def _expect(activation: Activation, function: Function, variance: float) -> float:
+    if not math.isfinite(variance):
+        return variance
+    scale = math.sqrt(variance)
+    z, weights = panels(_edges(activation, scale))
+    with np.errstate(all="ignore"):
+        return float(weights @ function(scale * z))
+
+
+def moment(activation: Activation, variance: float) -> float:
+    """Return E[f(z)^2] for normal z of mean 0 and that variance."""
+    return _expect(activation, lambda z: activation.function(z) ** 2, variance)
+
+
+def mean(activation: Activation, variance: float) -> float:
+    """Return E[f(z)]."""
+    return _expect(activation, activation.function, variance)
+
+
+def slope_moment(activation: Activation, variance: float) -> float:
+    """Return E[f'(z)^2]."""
+    return _expect(activation, lambda z: activation.derivative(z) ** 2, variance)
+
+
+def covariance(activation: Activation, variance: float, correlation: float) -> float:
+    """Return E[f(u) f(v)] for normal u and v of mean 0, that variance, and that correlation.
+
+    Iterated: over v given u between panels that move with u, and over u between panels that are narrow where the first
+    integral bends, so that neither kinks nor a correlation near 1 cost digits.
+    """
+    if not math.isfinite(variance) or not math.isfinite(correlation):
+        return math.nan
+    if correlation >= 1 - 1e-14:
+        return moment(activation, variance)
+    scale = math.sqrt(variance)
+    rest = math.sqrt((1 - correlation) * (1 + correlation))
+    if rest < 1e-7:  # correlation -1
+        return _expect(activation, lambda z: activation.function(z) * activation.function(-z), variance)
+    kinks = np.array([*activation.breaks, -4.0, -1.0, 0.0, 1.0, 4.0]) / max(scale, 1e-300)
+    outer = _edges(activation, scale)
+    if abs(correlation) > 0.5:
+        around = (
+            np.array([0.0, *activation.breaks])[:, None] / max(scale, 1e-300)
+            + rest * np.array([-8.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0])
+        ) / correlation
+        outer = np.unique(np.concatenate([outer, around[np.abs(around) < outer[-1]]]))
+    u, weights = panels(outer)
+    # Over v = correlation u + rest t: panels of t between fixed edges and the moving kinks
+    fixed = np.broadcast_to(np.linspace(-INNER, INNER, 9), (u.size, 9))
+    moving = np.clip((kinks - correlation * u[:, None]) / rest, -INNER, INNER)
+    edges = np.sort(np.concatenate([fixed, moving], axis=1), axis=1)
+    nodes, inner = legendre(10)
+    width = np.diff(edges, axis=1)[..., None]
+    t = edges[:, :-1, None] + width * nodes
+    with np.errstate(all="ignore"):
+        second = activation.function(scale * (correlation * u[:, None, None] + rest * t))
+        given = (second * density(t) * width * inner).sum(axis=(1, 2))
+        return float(weights @ (activation.function(scale * u) * given))
+
+
+@dataclass(frozen=True)
+class Step:
+    """What theory has to know of a layer: its weights' variance times each fan, and its biases' variance."""
+
+    weight: float
+    weight_back: float
+    bias: float = 0.0
+
+
+@dataclass(frozen=True)
+class MeanField:
+    """Predictions, one of each layer, 0 the inputs: standard deviations, and the cosine between two inputs."""
+
+    preactivation_std: Values
+    std: Values
+    gradient_std: Values
+    cosine: Values
+
+
+def recursion(
+    activation: Activation,
+    steps: Sequence[Step],
+    *,
+    input_variance: float = 1.0,
+    input_cosine: float = 0.5,
+    residual: bool = False,
+    branch_scale: float = 1.0,
+) -> MeanField:
+    r"""Return mean-field predictions for a stack of layers.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+        One of each layer, the first first.
+    input_variance, input_cosine : float
+        The mean square of the inputs, and the cosine between two of them.
+    residual : bool
+        Whether layers are :math:`z = z' + s (W f(z') + b)`, with :math:`q = q' + s^2 (\sigma_w^2 E[f^2] + \sigma_b^2)`
+        and :math:`v' = v (1 + s^2 \sigma_w^2 E[f'^2])`, as G. Yang, S. S. Schoenholz, "Mean field residual networks",
+        NeurIPS 2017, derive for such.
+    branch_scale : float
+        s.
+
+    Notes
+    -----
+    ``std`` is that of f(z), its mean taken off; ``cosine`` that of f(z), its mean left in. Convolutions with circular
+    padding have the same recursions, if the variance is the same at all places, with fans that count the kernel: L. Xiao
+    et al., "Dynamical isometry and a mean field theory of CNNs", ICML 2018.
+    """
+    square = branch_scale**2
+    q, k = input_variance, input_cosine * input_variance
+    variances, squares, covariances, means = [q], [q], [k], [0.0]
+    known: dict[tuple[float, float], tuple[float, float, float]] = {}
+
+    def after(q: float, k: float) -> tuple[float, float, float]:
+        if (q, k) not in known:
+            c = max(-1.0, min(1.0, k / q)) if q > 0 else math.nan
+            known[q, k] = moment(activation, q), covariance(activation, q, c), mean(activation, q)
+        return known[q, k]
+
+    for number, step in enumerate(steps):
+        if residual:
+            s, p, _ = after(q, k)
+            q, k = q + square * (step.weight * s + step.bias), k + square * (step.weight * p + step.bias)
+        else:
+            s, p = squares[number], covariances[number]
+            q, k = square * (step.weight * s + step.bias), square * (step.weight * p + step.bias)
+        s, p, m = after(q, k)
+        variances.append(q)
+        squares.append(s)
+        covariances.append(p)
+        means.append(m)
+    return MeanField(
+        np.sqrt([math.nan, *variances[1:]]),
+        np.sqrt(np.maximum(np.array(squares) - np.square(means), 0)),
+        np.sqrt(_gradients(activation, steps, variances, residual, square)),
+        np.array([_ratio(p, s) for p, s in zip(covariances, squares, strict=True)]),
+    )
+
+
+def _ratio(covariance: float, square: float) -> float:
+    return covariance / square if square > 0 and math.isfinite(square) else math.nan
+
+
+def _gradients(
+    activation: Activation, steps: Sequence[Step], variances: Sequence[float], residual: bool, square: float
+) -> Values:
+    """Return the variances of the gradients by the preactivations, at the inputs by those."""
+    slopes: dict[float, float] = {}
+
+    def slope(q: float) -> float:
+        if q not in slopes:
+            slopes[q] = slope_moment(activation, q)
+        return slopes[q]
+
+    v = slope(variances[-1])
+    gradients = [v]
+    for number in range(len(steps) - 1, -1, -1):
+        back = square * steps[number].weight_back
+        if residual:
+            v = v * (1 + back * slope(variances[number]))
+        else:
+            v = v * back * (slope(variances[number]) if number else 1.0)
+        gradients.append(v)
+    return np.array(gradients[::-1])
