@@ -1,8 +1,25 @@
-"""See what an initialisation does: gains, mean-field theory, and networks through which a batch is sent."""
+"""See what an initialisation does: gains, recommendations, mean-field theory, and networks measured layer by layer.
+
+Not imported by ``import initcore``.
+"""
 
 from initcore.lab.activations import Activation, activation_names
 from initcore.lab.gains import gain
 from initcore.lab.propagate import propagate
 from initcore.lab.propagation import Propagation
+from initcore.lab.recommend import Recommendation, critical, recommend
+from initcore.lab.theory import MeanField, Step, recursion
 
-__all__ = ["Activation", "Propagation", "activation_names", "gain", "propagate"]
+__all__ = [
+    "Activation",
+    "MeanField",
+    "Propagation",
+    "Recommendation",
+    "Step",
+    "activation_names",
+    "critical",
+    "gain",
+    "propagate",
+    "recommend",
+    "recursion",
+]

@@ -20,23 +20,48 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Tangent:
-    """One layer as a linear map: forward and backward on a batch of tangents."""
+    """One layer as a linear map of tangents, one a row, and of gradients back."""
 
     forward: Callable[[Array], Array]
     backward: Callable[[Array], Array]
-    singular: bool  # whether it certainly has a kernel
+    singular: bool  # whether it is known to take something to 0
+
+
+def extreme_singular_values(layers: Sequence[Tangent], start: Array, outputs: int) -> tuple[float, float]:
+    """Return the largest and the smallest singular value of the product of layers.
+
+    Parameters
+    ----------
+    layers : sequence of Tangent
+        The first first.
+    start : array
+        A random tangent of the input: a batch of one.
+    outputs : int
+        How many there are.
+
+    Notes
+    -----
+    Up to 1024 inputs and outputs, of the product itself; what is under 1e-6 of the largest is then rounding in float32.
+    Beyond, the largest by power iteration, to about 1e-4, and the smallest only if it is known to be 0; else NaN.
+    """
+    inputs = start.size
+    singular = inputs == outputs and any(layer.singular for layer in layers)
+    work = 2.0 * inputs * outputs * max(inputs, outputs) * len(layers)
+    if max(inputs, outputs) > DENSE_SIZE or work > DENSE_WORK or singular:
+        return _power(layers, start), 0.0 if singular else math.nan
+    return _all_values(layers, start)
 
 
 def _run(maps: Sequence[Callable[[Array], Array]], tangents: Array) -> tuple[Array, float]:
-    """Apply maps one after the other; the scale is taken off after each and its logarithm kept."""
+    """Apply maps one after the other; take the scale off after each, and return the sum of its logarithms."""
     logarithm = 0.0
     for apply in maps:
         tangents = apply(tangents)
         scale = float(np.abs(tangents).max(initial=0.0))
-        if not 0 < scale < math.inf:
-            return tangents, -math.inf if scale == 0 else math.nan
+        if scale == 0:
+            return tangents, -math.inf
         tangents = tangents / tangents.dtype.type(scale)
-        logarithm += math.log(scale)
+        logarithm += math.log(scale) if scale < math.inf else math.nan
     return tangents, logarithm
 
 
@@ -44,74 +69,29 @@ def _exp(logarithm: float) -> float:
     return math.inf if logarithm > 709 else math.exp(logarithm)
 
 
-def extreme_singular_values(
-    layers: Sequence[Callable[[], Tangent]],
-    shape: tuple[int, ...],
-    outputs: int,
-    dtype: np.dtype[np.floating],
-    start: Array,
-) -> tuple[float, float]:
-    """Return the largest and the smallest singular value of the product of layers.
-
-    Parameters
-    ----------
-    layers : sequence of callable
-        Each makes the Tangent of a layer, the first first.
-    shape : tuple of int
-        Of an input, without the batch.
-    outputs : int
-        How many there are.
-    start : array
-        A random tangent of the input.
-
-    Notes
-    -----
-    Up to 1024 inputs and outputs, of the Jacobian itself; what is under 1e-6 of the largest is rounding in float32.
-    Beyond, the largest by power iteration to about 1e-4, and the smallest only if it is 0 because a layer has a kernel;
-    else NaN.
-    """
-    size = math.prod(shape)
-    with np.errstate(all="ignore"):
-        if max(size, outputs) <= DENSE_SIZE and 2.0 * size * outputs * max(size, outputs) * len(layers) <= DENSE_WORK:
-            return _dense(layers, shape, dtype)
-        return _power(layers, start)
-
-
-def _dense(
-    layers: Sequence[Callable[[], Tangent]], shape: tuple[int, ...], dtype: np.dtype[np.floating]
-) -> tuple[float, float]:
-    size = math.prod(shape)
-    product, logarithm = _run(
-        [lambda x, make=make: make().forward(x) for make in layers], np.eye(size, dtype=dtype).reshape(size, *shape)
-    )
-    if not math.isfinite(logarithm):
-        return (0.0, 0.0) if logarithm == -math.inf else (math.nan, math.nan)
+def _all_values(layers: Sequence[Tangent], start: Array) -> tuple[float, float]:
+    size = start.size
+    basis = np.eye(size, dtype=start.dtype).reshape(size, *start.shape[1:])
+    product, logarithm = _run([layer.forward for layer in layers], basis)
+    if not np.isfinite(product).all():
+        return math.nan, math.nan
     values = np.linalg.svd(product.reshape(size, -1).astype(np.float64), compute_uv=False)
-    largest, smallest = float(values[0]), float(values[-1])
-    singular = any(make().singular for make in layers)
-    return (
-        _exp(math.log(largest) + logarithm),
-        0.0 if singular or smallest == 0 else _exp(math.log(smallest) + logarithm),
-    )
+    largest, smallest = (_exp(math.log(v) + logarithm) if v > 0 else 0.0 for v in (values[0], values[-1]))
+    return largest, smallest
 
 
-def _power(layers: Sequence[Callable[[], Tangent]], start: Array) -> tuple[float, float]:
-    there = [lambda x, make=make: make().forward(x) for make in layers]
-    back = [lambda x, make=make: make().backward(x) for make in reversed(layers)]
-    v = start / np.linalg.norm(start)
-    before = math.nan
-    logarithm = 0.0
+def _power(layers: Sequence[Tangent], start: Array) -> float:
+    there = [layer.forward for layer in layers]
+    back = [layer.backward for layer in reversed(layers)]
+    v, before, logarithm = start, math.nan, -math.inf
     for _ in range(ITERATIONS):
-        u, scale_there = _run(there, v)
-        norm = float(np.linalg.norm(u))
-        v, scale_back = _run(back, u / u.dtype.type(norm))
-        if not (math.isfinite(scale_there) and math.isfinite(scale_back)):
-            return (0.0, 0.0) if -math.inf in (scale_there, scale_back) else (math.nan, math.nan)
-        length = float(np.linalg.norm(v))
-        logarithm = scale_back + math.log(length)  # |J' u| for a unit u in the range: a lower bound that grows
-        v = v / v.dtype.type(length)
-        if abs(logarithm - before) < TOLERANCE / 4:
+        u, scale = _run(there, v / np.linalg.norm(v))
+        if scale == -math.inf:
+            return 0.0
+        v, scale = _run(back, u / np.linalg.norm(u))
+        # |J' u| of a unit u in the range: from below, and the closer the larger the gap to the next
+        logarithm = scale + math.log(float(np.linalg.norm(v))) if scale > -math.inf else scale
+        if not math.isfinite(logarithm) or abs(logarithm - before) < TOLERANCE / 4:
             break
         before = logarithm
-    singular = any(make().singular for make in layers)
-    return _exp(logarithm), 0.0 if singular else math.nan
+    return _exp(logarithm)

@@ -4,126 +4,187 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 import initcore
-from initcore.lab.activations import Activation, ActivationLike, Array, largest_slope, resolve
+from initcore.lab.activations import ActivationLike, Array, largest_slope, resolve
+from initcore.lab.inputs import COSINE, default_inputs, given_inputs
 from initcore.lab.jacobian import Tangent, extreme_singular_values
 from initcore.lab.layers import Conv, Dense, Linear
+from initcore.lab.measure import Measured, forward_measures, mean_square
 from initcore.lab.propagation import Propagation
-from initcore.lab.theory import Step, recursion
+from initcore.lab.stack import EPSILON, Stack
+from initcore.lab.theory import MeanField, Step, recursion
 from initcore.lab.weights import InitLike, Weights, base_stream, make_inits, title
 from initcore.new import as_dtype
 from initcore.streams import RngLike, Stream
 
 __all__ = ["propagate"]
 
-KINDS = ("dense", "conv")
+KINDS = {"dense": (1024, 256), "conv": (64, 32)}  # width and batch if not given
 DTYPES = ("float64", "float32", "float16", "bfloat16")
-COSINE = 0.5  # between the inputs of a pair
 SATURATED = 0.01  # of the largest slope
 
 
-@dataclass(frozen=True)
-class Stack:
-    """What is the same for all layers."""
+def propagate(
+    init: InitLike = "kaiming_normal",
+    activation: ActivationLike = "relu",
+    *,
+    depth: int = 50,
+    width: int | None = None,
+    batch: int | None = None,
+    kind: str = "dense",
+    kernel: int = 3,
+    size: int = 8,
+    residual: bool = False,
+    normalised: bool = False,
+    settings: Mapping[str, Any] | None = None,
+    bias_std: float = 0.0,
+    inputs: Any = None,
+    branch_scale: float = 1.0,
+    rng: RngLike = 0,
+    jacobian: bool = True,
+    gradients: bool = True,
+    ensemble: bool = False,
+    dtype: Any = "float32",
+    derivative: Callable[[Array], Array] | None = None,
+) -> Propagation:
+    """Send a batch through freshly initialised layers, there and back; measure every layer, beside the theory.
 
-    linear: Linear
-    activation: Activation
-    weights: Weights
-    residual: bool
-    scale: float
-    dtype: np.dtype[Any]
-    compute: np.dtype[Any]
+    Parameters
+    ----------
+    init : str, (str, dict), callable, or a list of them, one for each layer
+        An initializer's name without the underscore, with its own defaults or, as a pair, settings; or a function
+        (out, rng) that fills an array of the shape (out, in) or (out, in, kernel, kernel).
+    activation : str, callable or Activation
+        A name that :func:`activation_names` lists, or a function of an array, elementwise.
+    depth : int
+        How many layers.
+    width, batch : int, optional
+        Units or channels of all layers, and examples: 1024 and 256 if dense, 64 and 32 if convolutions.
+    kind : {"dense", "conv"}
+        Convolutions are of `kernel` by `kernel` with circular padding on `size` by `size` places.
+    residual : bool
+        Layers are z = z' + branch_scale (W f(z') + b), as the preactivated ones of He et al. (2016), instead of
+        z = branch_scale (W f(z') + b). The inputs are z of layer 0; those of a plain stack go into W as they are.
+    normalised : bool
+        Each f is of z less its mean and over its standard deviation, both of an example's units (and places): layer
+        normalisation, with torch's epsilon of 1e-5.
+    settings : dict, optional
+        Parameters of the initializers with a name.
+    bias_std : float
+        The standard deviation of normal biases.
+    inputs : array, optional
+        Of shape (batch, units) or (batch, channels, y, x); examples 0 and 1, 2 and 3, ... are pairs. If not given:
+        standard normal, with a cosine of 0.5 in each pair.
+    rng : int, Stream, Generator or None
+        Of layer l the weights come from the stream (rng, "layers", l): those of the first layers do not depend on
+        the depth.
+    jacobian, gradients : bool
+        Whether to make them: each takes about as long as all the rest.
+    ensemble : bool
+        Whether each pair of examples passes through a network of its own: the same weights, with the sign of each
+        column drawn anew. Averages are then over many networks, as theory's are, if the weights' distribution does not
+        change with their signs. Else all pass through one network, whose chance they share.
+    dtype : {"float32", "float64", "float16", "bfloat16"}
+        Of weights, activations and gradients. In half precision all of them are rounded to it, layer by layer, and
+        sums are in float32, as in the matrix units of GPUs.
+    derivative : callable, optional
+        That of an activation that is a callable; else differences are taken.
 
-    def round(self, x: Array) -> Array:
-        """Round to the dtype asked for, and return numbers to compute with."""
-        return x.astype(self.dtype, copy=False).astype(self.compute, copy=False)
+    Returns
+    -------
+    Propagation
 
-    def f(self, z: Array) -> Array:
-        return self.round(self.activation.function(z))
+    Raises
+    ------
+    ValueError, TypeError
+        If a name, shape or number is none of the above. What overflows is no error: the layer is reported.
 
-    def slope(self, z: Array) -> Array:
-        return self.round(self.activation.derivative(z))
+    Notes
+    -----
+    Weights of up to 1 GiB in all are kept for the way back; of more, those with a name are drawn again. Preactivations
+    are kept: depth x batch x width (x places) numbers.
 
-    def step(self, layer: int, stream: Array, inner: Array) -> Array:
-        """Return the preactivations of a layer from the stream and what goes into its weights."""
-        w = self.weights[layer]
-        z = self.linear.forward(inner, w)
-        bias = self.weights.bias(layer, w.shape[0])
-        if bias is not None:
-            z += bias
-        if self.scale != 1.0:
-            z *= z.dtype.type(self.scale)
-        return self.round(z + stream if self.residual else z)
-
-
-class Measured:
-    """One row of numbers a layer."""
-
-    def __init__(self, depth: int) -> None:
-        self.rows = {name: np.full(depth + 1, np.nan) for name in MEASURES}
-
-    def put(self, layer: int, **values: float) -> None:
-        for name, value in values.items():
-            self.rows[name][layer] = value
-
-
-MEASURES = (
-    "mean", "std", "preactivation_mean", "preactivation_std", "saturated", "dead", "gradient_std",
-    "weight_gradient_std", "cosine",
-)  # fmt: skip
-
-
-def _mean_std(x: Array) -> tuple[float, float]:
-    wide = x.astype(np.float64).ravel()
-    mean = float(wide.mean())
-    wide -= mean
-    return mean, math.sqrt(float(wide @ wide) / wide.size)
-
-
-def _rms(x: Array) -> float:
-    wide = x.astype(np.float64).ravel()
-    return math.sqrt(float(wide @ wide) / wide.size)
-
-
-def _cosine(x: Array) -> float:
-    """Return the mean cosine of the pairs of examples 0 and 1, 2 and 3, and so on."""
-    pairs = x.shape[0] // 2
-    if not pairs:
-        return math.nan
-    first, second = (x[i : 2 * pairs : 2].reshape(pairs, -1).astype(np.float64) for i in (0, 1))
-    dot = np.einsum("ij,ij->i", first, second)
-    norm = np.sqrt(np.einsum("ij,ij->i", first, first) * np.einsum("ij,ij->i", second, second))
-    return float(np.mean(dot[norm > 0] / norm[norm > 0])) if (norm > 0).any() else math.nan
-
-
-def _default_inputs(stream: Stream, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Standard normal inputs; each second one has a cosine of 1/2 with the one before it."""
-    x = np.empty(shape, dtype)
-    initcore.normal_(x, rng=stream / "inputs")
-    second = x[1::2]
-    second *= dtype.type(math.sqrt(1 - COSINE**2))
-    second += dtype.type(COSINE) * x[: 2 * second.shape[0] : 2]
-    return x
-
-
-def _given_inputs(inputs: Any, kind: str) -> Array:
-    x = np.asarray(inputs)
-    dimensions = 2 if kind == "dense" else 4
-    what = "(batch, units)" if kind == "dense" else "(batch, channels, y, x)"
-    if x.dtype.kind not in "fiub" and x.dtype.name != "bfloat16":
-        raise TypeError(f"inputs must be real numbers, not {x.dtype}")
-    if x.ndim != dimensions:
-        raise ValueError(f"inputs of a {kind} network must be of shape {what}, got {x.shape}")
-    if not x.size:
-        raise ValueError(f"inputs are empty: {x.shape}")
-    if not np.isfinite(x.astype(np.float64)).all():
-        raise ValueError("inputs must be finite")
-    return x if kind == "dense" else np.moveaxis(x, 1, 3)
+    Examples
+    --------
+    >>> from initcore.lab import propagate
+    >>> p = propagate("xavier_normal", "tanh", depth=10, width=256, batch=64)
+    >>> bool(abs(p.std / p.theory_std - 1).max() < 0.05), p.finite
+    (True, True)
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    depth = _positive("depth", depth)
+    width = _positive("width", KINDS[kind][0] if width is None else width)
+    batch = _positive("batch", KINDS[kind][1] if batch is None else batch)
+    rounded = as_dtype(dtype)
+    if rounded.name not in DTYPES:
+        raise TypeError(f"dtype must be one of {', '.join(DTYPES)}, not {rounded}")
+    compute = np.dtype(np.float64 if rounded == np.float64 else np.float32)
+    if _finite("bias_std", bias_std) < 0:
+        raise ValueError(f"bias_std must not be negative, got {bias_std}")
+    act = resolve(activation, derivative=derivative)
+    linear: Linear = Dense() if kind == "dense" else Conv(_positive("kernel", kernel))
+    stream = base_stream(rng)
+    if inputs is None:
+        places = () if kind == "dense" else (_positive("size", size),) * 2
+        x = default_inputs(stream, (batch, *places, width), compute)
+    else:
+        x = given_inputs(inputs, kind).astype(compute)
+    if residual and x.shape[-1] != width:
+        raise ValueError(f"a residual network keeps its width of {width}, but its inputs have {x.shape[-1]}")
+    inits = make_inits(init, settings, depth)
+    shapes = [linear.weight_shape(x.shape[-1] if layer == 0 else width, width) for layer in range(depth)]
+    weights = Weights(inits, shapes, stream, rounded, compute, bias_std)
+    stack = Stack(
+        linear=linear,
+        activation=act,
+        weights=weights,
+        residual=residual,
+        normalised=normalised,
+        ensemble=ensemble,
+        first_only=False,
+        scale=_finite("branch_scale", branch_scale),
+        dtype=rounded,
+        compute=compute,
+    )
+    x = stack.round(x)
+    measured = Measured(depth)
+    extremes = math.nan, math.nan
+    with np.errstate(all="ignore"):
+        stored, first = _forward(stack, x, measured)
+        finite = first is None
+        if gradients and finite:
+            finite = _backward(stack, x, stored, measured, stream)
+        if jacobian and first is None:
+            extremes = _jacobian(stack, x[:1], [z[:1] for z in stored], stream)
+        field = _theory(stack, x, COSINE if inputs is None else measured.rows["cosine"][0])
+    return Propagation(
+        layer=np.arange(depth + 1),
+        **measured.rows,
+        theory_preactivation_std=field.preactivation_std,
+        theory_std=field.std,
+        theory_gradient_std=field.gradient_std,
+        theory_cosine=field.cosine,
+        jacobian_max=extremes[0],
+        jacobian_min=extremes[1],
+        init=title(inits),
+        activation=act.name,
+        kind=kind,
+        depth=depth,
+        width=width,
+        batch=x.shape[0],
+        residual=residual,
+        normalised=normalised,
+        ensemble=ensemble,
+        dtype=rounded.name,
+        finite=finite,
+        first_nonfinite=first,
+    )
 
 
 def _positive(name: str, value: Any) -> int:
@@ -140,172 +201,67 @@ def _finite(name: str, value: float) -> float:
     return float(value)
 
 
-def propagate(
-    init: InitLike = "kaiming_normal",
-    activation: ActivationLike = "relu",
-    *,
-    depth: int = 50,
-    width: int | None = None,
-    batch: int | None = None,
-    kind: str = "dense",
-    kernel: int = 3,
-    size: int = 8,
-    residual: bool = False,
-    settings: Mapping[str, Any] | None = None,
-    bias_std: float = 0.0,
-    inputs: Any = None,
-    branch_scale: float = 1.0,
-    rng: RngLike = 0,
-    jacobian: bool = True,
-    dtype: Any = "float32",
-    derivative: Callable[[Array], Array] | None = None,
-) -> Propagation:
-    """Send a batch through freshly initialised layers, there and back, and measure every layer beside the theory."""
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    depth = _positive("depth", depth)
-    width = _positive("width", (1024 if kind == "dense" else 64) if width is None else width)
-    batch = _positive("batch", (256 if kind == "dense" else 32) if batch is None else batch)
-    found = as_dtype(dtype)
-    if found.name not in DTYPES:
-        raise TypeError(f"dtype must be one of {', '.join(DTYPES)}, not {found}")
-    compute = np.dtype(np.float64 if found == np.float64 else np.float32)
-    if _finite("bias_std", bias_std) < 0:
-        raise ValueError(f"bias_std must not be negative, got {bias_std}")
-    act = resolve(activation, derivative=derivative)
-    linear: Linear = Dense() if kind == "dense" else Conv(_positive("kernel", kernel))
-    stream = base_stream(rng)
-    if inputs is None:
-        place = () if kind == "dense" else (_positive("size", size),) * 2
-        x = _default_inputs(stream, (batch, *place, width), compute)
-    else:
-        x = _given_inputs(inputs, kind).astype(compute)
-    if residual and x.shape[-1] != width:
-        raise ValueError(f"a residual network keeps its width of {width}, but its inputs have {x.shape[-1]}")
-    inits = make_inits(init, settings, depth)
-    shapes = [linear.weight_shape(x.shape[-1] if layer == 0 else width, width) for layer in range(depth)]
-    weights = Weights(inits, shapes, stream, found, compute, bias_std)
-    stack = Stack(linear, act, weights, residual, _finite("branch_scale", branch_scale), found, compute)
-    x = stack.round(x)
-    measured = Measured(depth)
-    with np.errstate(all="ignore"):
-        stored, first = _forward(stack, x, measured, depth)
-        gradients_finite = first is None and _backward(stack, x, stored, measured, stream)
-        extremes = (math.nan, math.nan)
-        if jacobian and first is None:
-            extremes = _jacobian(stack, x[:1], [z[:1] for z in stored], stream)
-    steps = [_theory_step(weights, layer, bias_std) for layer in range(depth)]
-    square = float(np.square(x, dtype=np.float64).mean())
-    cosine = COSINE if inputs is None else measured.rows["cosine"][0]
-    field = recursion(
-        act, steps, input_variance=square, input_cosine=cosine, residual=residual, branch_scale=branch_scale
-    )
-    return Propagation(
-        layer=np.arange(depth + 1),
-        **measured.rows,
-        theory_std=field.std,
-        theory_gradient_std=field.gradient_std,
-        theory_cosine=field.cosine,
-        jacobian_max=extremes[0],
-        jacobian_min=extremes[1],
-        init=title(inits),
-        activation=act.name,
-        kind=kind,
-        depth=depth,
-        width=width,
-        batch=x.shape[0],
-        residual=residual,
-        dtype=found.name,
-        finite=gradients_finite,
-        first_nonfinite=first,
-    )
-
-
-def _theory_step(weights: Weights, layer: int, bias_std: float) -> Step:
-    if layer not in weights.moments:  # after numbers had ceased to be finite
-        weights[layer]
-    variance = weights.variance(layer)
-    shape = weights.shapes[layer]
-    field = math.prod(shape[2:])
-    return Step(variance * shape[1] * field, variance * shape[0] * field, bias_std**2)
-
-
-def _forward(stack: Stack, x: Array, measured: Measured, depth: int) -> tuple[list[Array], int | None]:
-    """Return the preactivations of all layers, and the first layer that is not finite."""
-    mean, std = _mean_std(x)
-    measured.put(0, mean=mean, std=std, cosine=_cosine(x))
-    threshold = SATURATED * largest_slope(stack.activation)
+def _forward(stack: Stack, x: Array, measured: Measured) -> tuple[list[Array], int | None]:
+    """Return the preactivations of all layers, and the first layer that is not finite, after which there are none."""
+    measured.put(0, **forward_measures(x))
+    small = SATURATED * largest_slope(stack.activation)
     stored: list[Array] = []
-    z, h = x, x
-    for layer in range(depth):
-        z = stack.step(layer, z, stack.f(z) if stack.residual and layer == 0 else h)
-        h = stack.f(z)
+    z = x
+    for layer in range(measured.depth):
+        z = stack.step(layer, z, stack.f(z) if stack.has_activation(layer) else z)
         stored.append(z)
-        mean, std = _mean_std(h)
-        before = _mean_std(z)
-        slope = np.abs(stack.slope(z))
-        places = tuple(range(z.ndim - 1))
-        measured.put(
-            layer + 1,
-            mean=mean,
-            std=std,
-            preactivation_mean=before[0],
-            preactivation_std=before[1],
-            saturated=float((slope < threshold).mean()),
-            dead=float(((slope == 0).all(axis=places) | (h == 0).all(axis=places)).mean()),
-            cosine=_cosine(h),
-        )
-        if not (math.isfinite(std) and math.isfinite(before[1])):
+        h = stack.f(z)
+        measured.put(layer + 1, **forward_measures(h, z, stack.slope(z), small))
+        if stack.ensemble:
+            measured.put(layer + 1, dead=math.nan)  # a unit of many networks is none
+        if not (np.isfinite(z).all() and np.isfinite(h).all()):
             return stored, layer + 1
     return stored, None
 
 
 def _backward(stack: Stack, x: Array, stored: list[Array], measured: Measured, stream: Stream) -> bool:
-    """Send a random cotangent back; return whether all gradients are finite."""
+    """Send standard normal gradients by the activations of the last layer back; return whether all stay finite."""
     g = np.empty(stored[-1].shape, stack.compute)
-    initcore.normal_(g, rng=stream / "cotangent")
-    g *= stack.slope(stored[-1])
-    for layer in range(len(stored) - 1, -1, -1):
+    g = stack.round(stack.pull(stored[-1], initcore.normal_(g, rng=stream / "cotangent")))
+    for layer in range(measured.depth - 1, -1, -1):
         below = stored[layer - 1] if layer else x
-        inner = stack.f(below) if stack.residual or layer else x
+        inner = stack.f(below) if stack.has_activation(layer) else below
         square = stack.linear.weight_gradient_square(inner, g).mean() * stack.scale**2
-        measured.put(layer + 1, gradient_std=_rms(g), weight_gradient_std=math.sqrt(square))
-        g = _back(stack, layer, g, below)
-        g = stack.round(g)
-    measured.put(0, gradient_std=_rms(g))
+        measured.put(layer + 1, gradient_std=math.sqrt(mean_square(g)), weight_gradient_std=math.sqrt(square))
+        g = stack.round(stack.layer_pull(layer, below, g))
+    measured.put(0, gradient_std=math.sqrt(mean_square(g)))
     return bool(np.isfinite(measured.rows["gradient_std"]).all())
 
 
-def _back(stack: Stack, layer: int, g: Array, below: Array) -> Array:
-    """Take a cotangent of a layer's preactivations to those of the layer below it."""
-    back = stack.linear.backward(g, stack.weights[layer])
-    if stack.scale != 1.0:
-        back *= back.dtype.type(stack.scale)
-    if stack.residual or layer:
-        back *= stack.slope(below)
-    return g + back if stack.residual else back
-
-
 def _jacobian(stack: Stack, x: Array, stored: list[Array], stream: Stream) -> tuple[float, float]:
-    def tangent(layer: int) -> Tangent:
+    """Return the extreme singular values of the derivative of the last activations by one input."""
+    one = replace(stack, first_only=True)
+
+    def of(layer: int) -> Tangent:
         below = stored[layer - 1] if layer else x
-        inner = stack.slope(below) if stack.residual or layer else np.ones_like(x)
-        scale = stack.compute.type(stack.scale)
+        singular = not stack.residual and layer > 0 and bool((one.slope(below) == 0).any())
+        return Tangent(
+            lambda t: one.layer_push(layer, below, t), lambda g: one.layer_pull(layer, below, g), singular=singular
+        )
 
-        def forward(t: Array) -> Array:
-            moved = stack.linear.forward(t * inner, stack.weights[layer]) * scale
-            return t + moved if stack.residual else moved
+    top = stored[-1]
+    last = Tangent(lambda t: one.push(top, t), lambda g: one.pull(top, g), singular=bool((one.slope(top) == 0).any()))
+    start = initcore.normal_(np.empty(x.shape, stack.compute), rng=stream / "tangent")
+    return extreme_singular_values([*map(of, range(len(stored))), last], start, top.size)
 
-        return Tangent(forward, lambda g: _back(stack, layer, g, below), False)
 
-    def last() -> Tangent:
-        slope = stack.slope(stored[-1])
-        return Tangent(lambda t: t * slope, lambda g: g * slope, bool((slope == 0).any()))
-
-    def make(layer: int) -> Callable[[], Tangent]:
-        return lambda: tangent(layer)
-
-    start = np.empty(x.shape, stack.compute)
-    initcore.normal_(start, rng=stream / "tangent")
-    layers = [*(make(layer) for layer in range(len(stored))), last]
-    return extreme_singular_values(layers, x.shape[1:], stored[-1][0].size, stack.compute, start)
+def _theory(stack: Stack, x: Array, cosine: float) -> MeanField:
+    weights = stack.weights
+    steps = []
+    for layer, (fan_out, fan_in, *kernel) in enumerate(weights.shapes):
+        variance = weights.variance(layer) * math.prod(kernel)
+        steps.append(Step(variance * fan_in, variance * fan_out, weights.bias_std**2))
+    return recursion(
+        stack.activation,
+        steps,
+        input_variance=mean_square(x),
+        input_cosine=cosine,
+        residual=stack.residual,
+        branch_scale=stack.scale,
+        epsilon=EPSILON if stack.normalised else None,
+    )

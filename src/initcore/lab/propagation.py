@@ -1,4 +1,4 @@
-"""What a network did to a batch, one number a layer and measure."""
+"""What a network did to a batch: one number for each layer and measure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,63 @@ __all__ = ["Propagation"]
 
 Column = NDArray[np.float64]
 
+#: Columns of the printed table, and their heads
+TABLE = {
+    "layer": "layer",
+    "mean": "mean",
+    "std": "std",
+    "theory_std": "theory",
+    "gradient_std": "gradient",
+    "theory_gradient_std": "theory",
+    "cosine": "cosine",
+    "theory_cosine": "theory",
+    "saturated": "saturated",
+    "dead": "dead",
+}
+
 
 @dataclass(frozen=True)
 class Propagation:
-    """What :func:`propagate` measured; arrays have one entry a layer, the inputs being layer 0."""
+    """What :func:`initcore.lab.propagate` measured, and what it was asked for.
+
+    Arrays have depth + 1 entries, one for each layer; layer 0 is the inputs. What does not apply, or comes after
+    numbers ceased to be finite, is NaN.
+
+    Attributes
+    ----------
+    mean, std : array
+        Of the activations after the nonlinearity, over units and examples.
+    std_error : array
+        The standard error of `std`, from its spread over pairs of examples. It tells how far theory may be off only for
+        an ensemble: the examples of one network share its chance.
+    preactivation_mean, preactivation_std : array
+        Before the nonlinearity; of a residual network, of the stream.
+    saturated : array
+        The share of units and examples where the slope is under 1 % of its largest.
+    dead : array
+        The share of units whose slope, or value, is 0 on the whole batch.
+    gradient_std : array
+        The root mean square of the gradient by the preactivations (layer 0: by the inputs), for a standard normal
+        gradient by the last activations.
+    weight_gradient_std : array
+        The root mean square, over weights and examples, of each example's gradient by the weights.
+    cosine : array
+        The mean cosine between the activations of the two examples of a pair, their mean left in.
+    theory_preactivation_std, theory_std, theory_gradient_std, theory_cosine : array
+        Mean-field predictions from the variance that the weights have.
+    jacobian_max, jacobian_min : float
+        The extreme singular values of the derivative of the last activations by the first example. The least is NaN if
+        it was not made (above 1024 units) and is not known to be 0.
+    finite : bool
+        Whether all activations and gradients are.
+    first_nonfinite : int or None
+        The first layer where a preactivation or activation is not; nothing is computed beyond.
+    """
 
     layer: NDArray[np.int64]
     mean: Column
     std: Column
+    std_error: Column
     preactivation_mean: Column
     preactivation_std: Column
     saturated: Column
@@ -27,6 +76,7 @@ class Propagation:
     gradient_std: Column
     weight_gradient_std: Column
     cosine: Column
+    theory_preactivation_std: Column
     theory_std: Column
     theory_gradient_std: Column
     theory_cosine: Column
@@ -39,32 +89,51 @@ class Propagation:
     width: int
     batch: int
     residual: bool
+    normalised: bool
+    ensemble: bool
     dtype: str
     finite: bool
     first_nonfinite: int | None
 
+    @property
+    def first_constant(self) -> int | None:
+        """The first layer all of whose activations are equal, if there is one: nothing passes it."""
+        constant = np.flatnonzero(self.std == 0)
+        return int(constant[0]) if constant.size else None
+
     def rows(self) -> list[dict[str, Any]]:
-        """Return one dict a layer, of everything measured and predicted."""
+        """Return one dict for each layer, of everything measured and predicted."""
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
         arrays = {name: column.tolist() for name, column in columns.items() if isinstance(column, np.ndarray)}
         return [dict(zip(arrays, values, strict=True)) for values in zip(*arrays.values(), strict=True)]
 
-    def __str__(self) -> str:
-        """Return a table of about twelve layers."""
-        every = max(1, -(-self.depth // 10))
-        shown = [row for row in self.rows() if row["layer"] % every == 0 or row["layer"] in (1, self.depth)]
-        heads = {
-            "layer": "layer", "mean": "mean", "std": "std", "theory_std": "theory", "gradient_std": "gradient",
-            "theory_gradient_std": "theory", "cosine": "cosine", "theory_cosine": "theory", "saturated": "saturated",
-            "dead": "dead",
-        }  # fmt: skip
-        lines = [
-            f"{self.init}, {self.activation}: {'residual ' if self.residual else ''}{self.kind}, depth {self.depth}, "
-            f"width {self.width}, batch {self.batch}, {self.dtype}",
-            "  ".join(f"{head:>9}" for head in heads.values()),
-            *("  ".join(f"{row[name]:9.4g}" for name in heads) for row in shown),
-            f"singular values of the Jacobian: {self.jacobian_max:.4g} to {self.jacobian_min:.4g}",
-        ]
+    def title(self) -> str:
+        """Return a line that says what was asked for."""
+        form = [word for word in ("residual", "normalised", "ensemble") if getattr(self, word)]
+        what = " ".join([*form, self.kind])
+        sizes = f"depth {self.depth}, width {self.width}, batch {self.batch}"
+        return f"{self.init}, {self.activation}: {what}, {sizes}, {self.dtype}"
+
+    def remarks(self) -> list[str]:
+        """Return what a reader must not miss, a sentence each."""
+        found = []
         if self.first_nonfinite is not None:
-            lines.append(f"layer {self.first_nonfinite} is the first that is not finite")
-        return "\n".join(lines)
+            found.append(f"Layer {self.first_nonfinite} is the first that is not finite.")
+        elif not self.finite:
+            found.append("Activations are finite, gradients are not.")
+        if self.first_constant is not None:
+            found.append(f"Layer {self.first_constant} is the first that does not vary.")
+        return found
+
+    def __str__(self) -> str:
+        """Return a table of a dozen layers, and the rest in lines."""
+        every = -(-self.depth // 10)
+        shown = [row for row in self.rows() if row["layer"] % every == 0 or row["layer"] in (1, self.depth)]
+        lines = [
+            self.title(),
+            " ".join(f"{head:>9}" for head in TABLE.values()),
+            *(" ".join(f"{row[name]:9.4g}" for name in TABLE) for row in shown),
+        ]
+        if not np.isnan(self.jacobian_max):
+            lines.append(f"Singular values of the Jacobian: {self.jacobian_min:.4g} to {self.jacobian_max:.4g}")
+        return "\n".join([*lines, *self.remarks()])

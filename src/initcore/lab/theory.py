@@ -122,6 +122,7 @@ def recursion(
     input_cosine: float = 0.5,
     residual: bool = False,
     branch_scale: float = 1.0,
+    epsilon: float | None = None,
 ) -> MeanField:
     r"""Return mean-field predictions for a stack of layers.
 
@@ -137,40 +138,45 @@ def recursion(
         NeurIPS 2017, derive for such.
     branch_scale : float
         s.
+    epsilon : float, optional
+        If given, each f is of preactivations over the root of their variance plus this: layer normalisation. Gradients
+        are then divided by that root; what else it takes off them is a share of 1 / width.
 
     Notes
     -----
     ``std`` is that of f(z), its mean taken off; ``cosine`` that of f(z), its mean left in. Convolutions with circular
-    padding have the same recursions, if the variance is the same at all places, with fans that count the kernel: L. Xiao
-    et al., "Dynamical isometry and a mean field theory of CNNs", ICML 2018.
+    padding have the same recursions, if the variance is the same at all places, with fans that count the kernel: L.
+    Xiao et al., "Dynamical isometry and a mean field theory of CNNs", ICML 2018.
     """
     square = branch_scale**2
-    q, k = input_variance, input_cosine * input_variance
-    variances, squares, covariances, means = [q], [q], [k], [0.0]
     known: dict[tuple[float, float], tuple[float, float, float]] = {}
 
     def after(q: float, k: float) -> tuple[float, float, float]:
+        """The mean square, covariance and mean of activations; most stacks come to rest, hence the memory."""
         if (q, k) not in known:
             c = max(-1.0, min(1.0, k / q)) if q > 0 else math.nan
-            known[q, k] = moment(activation, q), covariance(activation, q, c), mean(activation, q)
+            seen = q if epsilon is None else q / (q + epsilon)
+            known[q, k] = moment(activation, seen), covariance(activation, seen, c), mean(activation, seen)
         return known[q, k]
 
+    q, k = input_variance, input_cosine * input_variance
+    variances, squares, covariances, means = [q], [q], [k], [0.0]
     for number, step in enumerate(steps):
-        if residual:
-            s, p, _ = after(q, k)
-            q, k = q + square * (step.weight * s + step.bias), k + square * (step.weight * p + step.bias)
-        else:
-            s, p = squares[number], covariances[number]
-            q, k = square * (step.weight * s + step.bias), square * (step.weight * p + step.bias)
+        s, p = (squares[-1], covariances[-1]) if number or not residual else after(q, k)[:2]
+        first, second = square * (step.weight * s + step.bias), square * (step.weight * p + step.bias)
+        q, k = (q + first, k + second) if residual else (first, second)
         s, p, m = after(q, k)
         variances.append(q)
         squares.append(s)
         covariances.append(p)
         means.append(m)
+    gradients = _gradients(activation, steps, variances, residual, square, epsilon)
+    with np.errstate(all="ignore"):
+        centred = np.array(squares) - np.square(means)
     return MeanField(
         np.sqrt([math.nan, *variances[1:]]),
-        np.sqrt(np.maximum(np.array(squares) - np.square(means), 0)),
-        np.sqrt(_gradients(activation, steps, variances, residual, square)),
+        np.sqrt(np.where(centred < 0, 0.0, centred)),
+        np.sqrt(gradients),
         np.array([_ratio(p, s) for p, s in zip(covariances, squares, strict=True)]),
     )
 
@@ -180,14 +186,20 @@ def _ratio(covariance: float, square: float) -> float:
 
 
 def _gradients(
-    activation: Activation, steps: Sequence[Step], variances: Sequence[float], residual: bool, square: float
+    activation: Activation,
+    steps: Sequence[Step],
+    variances: Sequence[float],
+    residual: bool,
+    square: float,
+    epsilon: float | None,
 ) -> Values:
-    """Return the variances of the gradients by the preactivations, at the inputs by those."""
+    """Return the variances of gradients by the preactivations, or by the inputs."""
     slopes: dict[float, float] = {}
 
     def slope(q: float) -> float:
         if q not in slopes:
-            slopes[q] = slope_moment(activation, q)
+            over = 1.0 if epsilon is None else q + epsilon
+            slopes[q] = slope_moment(activation, q if epsilon is None else q / over) / over
         return slopes[q]
 
     v = slope(variances[-1])

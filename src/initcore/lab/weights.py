@@ -150,9 +150,11 @@ class Weights:
 
         It is NaN where their mean is not that of a distribution about 0, about which mean-field theory says nothing.
         """
+        if layer not in self.moments:  # where numbers had ceased to be finite before
+            self[layer]
         alike = [
-            self.moments[i]
-            for i in self.moments
+            moments
+            for i, moments in self.moments.items()
             if self.inits[i] == self.inits[layer] and self.shapes[i] == self.shapes[layer]
         ]
         total, square, count = (sum(column) for column in zip(*alike, strict=True))

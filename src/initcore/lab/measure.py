@@ -1,0 +1,89 @@
+"""What is measured of a batch, in float64."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from initcore.lab.activations import Array
+
+__all__ = ["MEASURES", "Measured", "forward_measures", "mean_square"]
+
+MEASURES = (
+    "mean",
+    "std",
+    "std_error",
+    "preactivation_mean",
+    "preactivation_std",
+    "saturated",
+    "dead",
+    "gradient_std",
+    "weight_gradient_std",
+    "cosine",
+)
+
+
+@dataclass
+class Measured:
+    """One row of numbers a measure, one number a layer; what is not measured is NaN."""
+
+    depth: int
+    rows: dict[str, Array] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rows = {name: np.full(self.depth + 1, np.nan) for name in MEASURES}
+
+    def put(self, layer: int, **values: float) -> None:
+        for name, value in values.items():
+            self.rows[name][layer] = value
+
+
+def mean_square(x: Array) -> float:
+    """Return the mean square."""
+    wide = x.astype(np.float64).ravel()
+    return float(wide @ wide) / wide.size
+
+
+def _moments(x: Array) -> tuple[float, float, float]:
+    """Return mean, standard deviation and, from the spread over pairs of examples, the standard error of the last."""
+    wide = x.astype(np.float64).reshape(x.shape[0], -1)
+    mean = float(wide.mean())
+    wide -= mean
+    squares = np.einsum("ij,ij->i", wide, wide) / wide.shape[1]
+    std = math.sqrt(squares.mean())
+    pairs = x.shape[0] // 2
+    if pairs < 2 or not std > 0:
+        return mean, std, math.nan
+    spread = squares[: 2 * pairs].reshape(pairs, 2).mean(axis=1).std(ddof=1)
+    return mean, std, float(spread / math.sqrt(pairs) / (2 * std))
+
+
+def _cosine(x: Array) -> float:
+    """Return the mean cosine of the pairs of examples 0 and 1, 2 and 3, and so on; those of zeros have none."""
+    pairs = x.shape[0] // 2
+    first, second = (x[i : 2 * pairs : 2].reshape(pairs, -1).astype(np.float64) for i in (0, 1))
+    dot = np.einsum("ij,ij->i", first, second)
+    norm = np.sqrt(np.einsum("ij,ij->i", first, first) * np.einsum("ij,ij->i", second, second))
+    some = norm > 0
+    return float(np.mean(dot[some] / norm[some])) if some.any() else math.nan
+
+
+def forward_measures(
+    h: Array, z: Array | None = None, slope: Array | None = None, small: float = 0.0
+) -> dict[str, float]:
+    """Return measures of a layer's activations and, but for the inputs, preactivations and slopes."""
+    mean, std, error = _moments(h)
+    found = {"mean": mean, "std": std, "std_error": error, "cosine": _cosine(h) if len(h) > 1 else math.nan}
+    if z is None or slope is None:
+        return found
+    places = tuple(range(z.ndim - 1))
+    before_mean, before_std, _ = _moments(z)
+    return {
+        **found,
+        "preactivation_mean": before_mean,
+        "preactivation_std": before_std,
+        "saturated": float((np.abs(slope) < small).mean()),
+        "dead": float(((slope == 0).all(axis=places) | (h == 0).all(axis=places)).mean()),
+    }
