@@ -46,12 +46,16 @@ def mean_square(x: Array) -> float:
     return float(wide @ wide) / wide.size
 
 
-def _moments(x: Array) -> tuple[float, float, float]:
-    """Return mean, standard deviation and, from the spread over pairs of examples, the standard error of the last."""
+def _moments(x: Array, apart: bool) -> tuple[float, float, float]:
+    """Return mean, standard deviation and, from the spread over pairs of examples, the standard error of the last.
+
+    If examples are of networks apart, each has its mean of its own: chance that moves all units of one is not spread.
+    """
     wide = x.astype(np.float64).reshape(x.shape[0], -1)
     mean = float(wide.mean())
-    wide -= mean
-    squares = np.einsum("ij,ij->i", wide, wide) / wide.shape[1]
+    units = wide.shape[1]
+    wide -= wide.mean(axis=1, keepdims=True) if apart else mean
+    squares = np.einsum("ij,ij->i", wide, wide) / (max(units - 1, 1) if apart else units)
     std = math.sqrt(squares.mean())
     pairs = x.shape[0] // 2
     if pairs < 2 or not std > 0:
@@ -71,19 +75,23 @@ def _cosine(x: Array) -> float:
 
 
 def forward_measures(
-    h: Array, z: Array | None = None, slope: Array | None = None, small: float = 0.0
+    h: Array, z: Array | None = None, slope: Array | None = None, *, small: float = 0.0, apart: bool = False
 ) -> dict[str, float]:
-    """Return measures of a layer's activations and, but for the inputs, preactivations and slopes."""
-    mean, std, error = _moments(h)
+    """Return measures of a layer's activations and, but for the inputs, preactivations and slopes.
+
+    Slopes are small below `small`; `apart` says whether pairs of examples have networks of their own.
+    """
+    mean, std, error = _moments(h, apart)
     found = {"mean": mean, "std": std, "std_error": error, "cosine": _cosine(h) if len(h) > 1 else math.nan}
     if z is None or slope is None:
         return found
     places = tuple(range(z.ndim - 1))
-    before_mean, before_std, _ = _moments(z)
+    before_mean, before_std, _ = _moments(z, apart)
+    dead = (slope == 0).all(axis=places) | (h == 0).all(axis=places)
     return {
         **found,
         "preactivation_mean": before_mean,
         "preactivation_std": before_std,
         "saturated": float((np.abs(slope) < small).mean()),
-        "dead": float(((slope == 0).all(axis=places) | (h == 0).all(axis=places)).mean()),
+        "dead": math.nan if apart else float(dead.mean()),  # a unit of many networks is none
     }

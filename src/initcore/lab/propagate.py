@@ -87,8 +87,8 @@ def propagate(
         Whether to make them: each takes about as long as all the rest.
     ensemble : bool
         Whether each pair of examples passes through a network of its own: the same weights, with the sign of each
-        column drawn anew. Averages are then over many networks, as theory's are, if the weights' distribution does not
-        change with their signs. Else all pass through one network, whose chance they share.
+        column drawn anew, and the same biases. Averages are then over many networks, as theory's are, if the weights'
+        distribution does not change with their signs. Else all pass through one network, whose chance they share.
     dtype : {"float32", "float64", "float16", "bfloat16"}
         Of weights, activations and gradients. In half precision all of them are rounded to it, layer by layer, and
         sums are in float32, as in the matrix units of GPUs.
@@ -211,9 +211,8 @@ def _forward(stack: Stack, x: Array, measured: Measured) -> tuple[list[Array], i
         z = stack.step(layer, z, stack.f(z) if stack.has_activation(layer) else z)
         stored.append(z)
         h = stack.f(z)
-        measured.put(layer + 1, **forward_measures(h, z, stack.slope(z), small))
-        if stack.ensemble:
-            measured.put(layer + 1, dead=math.nan)  # a unit of many networks is none
+        found = forward_measures(h, z, stack.slope(z), small=small, apart=stack.ensemble)
+        measured.put(layer + 1, **found)
         if not (np.isfinite(z).all() and np.isfinite(h).all()):
             return stored, layer + 1
     return stored, None

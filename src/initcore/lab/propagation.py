@@ -37,7 +37,8 @@ class Propagation:
     Attributes
     ----------
     mean, std : array
-        Of the activations after the nonlinearity, over units and examples.
+        Of the activations after the nonlinearity, over units and examples; `std` of an ensemble is over the units of
+        each example about their own mean, and the root mean square of these.
     std_error : array
         The standard error of `std`, from its spread over pairs of examples. It tells how far theory may be off only for
         an ensemble: the examples of one network share its chance.
@@ -46,7 +47,7 @@ class Propagation:
     saturated : array
         The share of units and examples where the slope is under 1 % of its largest.
     dead : array
-        The share of units whose slope, or value, is 0 on the whole batch.
+        The share of units whose slope, or value, is 0 on the whole batch; NaN for an ensemble.
     gradient_std : array
         The root mean square of the gradient by the preactivations (layer 0: by the inputs), for a standard normal
         gradient by the last activations.

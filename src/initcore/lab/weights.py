@@ -126,7 +126,7 @@ class Weights:
         """Return the weights of a layer, 0 the first, as numbers to compute with."""
         if layer in self.kept:
             return self.kept[layer]
-        drawn = np.empty(self.shapes[layer], self.dtype)
+        drawn = np.zeros(self.shapes[layer], self.dtype)  # what a callable leaves out is 0
         self.inits[layer](drawn, self.stream / "layers" / layer)
         weights = drawn.astype(self.compute, copy=False)
         if layer not in self.moments:
