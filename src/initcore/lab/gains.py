@@ -52,7 +52,7 @@ def gain(
     >>> round(gain("relu") ** 2, 12), round(gain("selu"), 12)
     (2.0, 1.0)
     >>> round(gain("tanh"), 6), round(gain("tanh", direction="backward"), 6)
-    (1.592537, 1.467315)
+    (1.592537, 1.467414)
     """
     if direction not in DIRECTIONS:
         raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")

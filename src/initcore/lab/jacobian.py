@@ -75,8 +75,8 @@ def _all_values(layers: Sequence[Tangent], start: Array) -> tuple[float, float]:
     product, logarithm = _run([layer.forward for layer in layers], basis)
     if not np.isfinite(product).all():
         return math.nan, math.nan
-    values = np.linalg.svd(product.reshape(size, -1).astype(np.float64), compute_uv=False)
-    largest, smallest = (_exp(math.log(v) + logarithm) if v > 0 else 0.0 for v in (values[0], values[-1]))
+    values = np.linalg.svd(product.reshape(size, -1), compute_uv=False)
+    largest, smallest = (_exp(math.log(float(v)) + logarithm) if v > 0 else 0.0 for v in values[[0, -1]])
     return largest, smallest
 
 

@@ -19,7 +19,7 @@ def _rows() -> Iterator[tuple[str, ...]]:
         try:
             known = f"{calculate_gain(name):.6f}"
         except ValueError:
-            known = "–"
+            known = "-"
         point = critical(name)
         # What is 0 but for rounding is 0
         biases = f"{round(point[1], 6) + 0.0:.6f}" if point else "none"

@@ -105,6 +105,16 @@ def base_stream(rng: RngLike) -> Stream:
     return found
 
 
+def _sums(w: Array) -> tuple[float, float, float]:
+    """Return sum, sum of squares and count."""
+    rows = w.reshape(len(w), -1)
+    with np.errstate(all="ignore"):
+        squares = np.einsum("ij,ij->i", rows, rows).sum(dtype=np.float64)  # by rows: 1e-6 in float32
+        if not np.isfinite(squares):
+            squares = np.square(rows, dtype=np.float64).sum()
+        return float(rows.sum(dtype=np.float64)), float(squares), float(w.size)
+
+
 @dataclass
 class Weights:
     """Weights and biases of all layers: those of layer l from ``stream / "layers" / l``."""
@@ -130,9 +140,7 @@ class Weights:
         self.inits[layer](drawn, self.stream / "layers" / layer)
         weights = drawn.astype(self.compute, copy=False)
         if layer not in self.moments:
-            wide = weights.astype(np.float64)
-            with np.errstate(all="ignore"):
-                self.moments[layer] = float(wide.sum()), float(np.vdot(wide, wide)), float(wide.size)
+            self.moments[layer] = _sums(weights)
         if self.keeps_all or not self.inits[layer].repeatable:
             self.kept[layer] = weights
         return weights
