@@ -123,6 +123,12 @@ def test_callables_with_kinks_and_jumps(function: Function, square: float) -> No
     assert gain(function) == pytest.approx(1 / math.sqrt(square), rel=1e-10)
 
 
+@pytest.mark.parametrize("breaks", [(), (STEP,)], ids=str)
+def test_pieces_resolve_a_kink_that_nobody_names(breaks: tuple[float, ...]) -> None:
+    for function, square in ROUGH[:3]:
+        assert expectation(lambda z, f=function: f(z) ** 2, breaks) == pytest.approx(square, rel=1e-12)
+
+
 def test_backward_gain_of_a_callable() -> None:
     """By differences, unless the derivative is given."""
     assert gain(np.tanh, direction="backward") == pytest.approx(gain("tanh", direction="backward"), rel=1e-9)
