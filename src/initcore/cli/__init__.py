@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 
 from initcore import __version__
-from initcore.cli import bench, bits, fill, info, init, verify
+from initcore.cli import bench, bits, fill, info, init, lab, verify
 from initcore.cli.arguments import Parser, ProblemsError, UsageError
 
 __all__ = ["main"]
 
-COMMANDS = (bench, bits, fill, info, init, verify)
+COMMANDS = (bench, bits, fill, info, init, lab, verify)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

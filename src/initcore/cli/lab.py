@@ -1,0 +1,119 @@
+"""``initcore lab``: what initializers do to a stack of layers, as a table, a picture or a page."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, MofNCompleteColumn
+
+from initcore.cli.arguments import UsageError, add_machine_options, machine, natural, positive
+from initcore.cli.catalog import find
+from initcore.cli.terminal import make_console, make_progress, terminable
+
+if TYPE_CHECKING:
+    from initcore.cli.arguments import Commands
+
+__all__ = ["add_to", "run"]
+
+DESCRIPTION = """
+Send a batch through a stack of layers and a gradient back, for several initializers and activations, and show what
+becomes of both. The table goes to the terminal; -o writes a picture or a page. Without -o no file is written.
+"""
+EPILOG = """
+An initializer is written with its parameters: normal:std=0.01, kaiming_uniform:a=2.236,mode=fan_out; recommended is
+what the library would take for the activation. Not given, these are compared: normal:std=0.01, normal:std=1,
+kaiming_uniform:a=2.236 (torch's default for a Linear), xavier_normal, kaiming_normal, orthogonal, recommended.
+"""
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "lab", help="compare what initializers do to signal and gradient", description=DESCRIPTION, epilog=EPILOG
+    )
+    several: dict[str, Any] = {"nargs": "+", "action": "extend"}
+    parser.add_argument("--activation", **several, metavar="NAME", help="one or several: tanh and relu if not given")
+    parser.add_argument("--init", **several, metavar="NAME", help="one or several, with parameters: see below")
+    parser.add_argument("--depth", type=positive, default=50, metavar="N", help="layers, 50 if not given")
+    parser.add_argument("--width", type=positive, metavar="N", help="units, 1024 if not given; channels, 64")
+    parser.add_argument("--batch", type=positive, metavar="N", help="inputs, 256 if not given; of conv 32")
+    parser.add_argument("--kind", choices=("dense", "conv"), default="dense", help="of the layers, dense if not given")
+    parser.add_argument("--residual", action="store_true", help="add each layer's input to its output")
+    parser.add_argument("--bias-std", type=float, default=0.0, metavar="S", help="of the biases, 0 if not given")
+    parser.add_argument("--jacobian", action="store_true", help="find the extreme singular values of output by input")
+    parser.add_argument("--seed", type=natural, default=0, metavar="S", help="of inputs and weights, 0 if not given")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="written, or replaced: ends in .png, .svg, .pdf, .html or .json"
+    )
+    add_machine_options(parser)
+    parser.set_defaults(run=run)
+
+
+def read_init(text: str) -> str | tuple[str, dict[str, Any]]:
+    """Read NAME, or NAME:KEY=VALUE,KEY=VALUE."""
+    name, colon, rest = text.partition(":")
+    if name == "recommended" and not colon:
+        return name
+    initializer = find(name.removesuffix("_"))
+    texts = dict(part.partition("=")[::2] for part in rest.split(",")) if colon else {}
+    if "" in texts or "" in texts.values():
+        raise UsageError(f"parameters are written {name}:KEY=VALUE,KEY=VALUE, not {text!r}")
+    settings = initializer.read(texts)
+    return (initializer.name, settings) if settings else initializer.name
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare, print the table, write the file."""
+    from initcore.lab.compare import ACTIVATIONS, INITS, compare  # with NumPy's linear algebra: not for other commands
+
+    inits = [read_init(text) for text in args.init] if args.init else INITS
+    activations = args.activation or ACTIVATIONS
+    target = _target(args.output)
+    options = {"batch": args.batch, "kind": args.kind, "residual": args.residual, "bias_std": args.bias_std}
+    start = time.perf_counter()
+    with (
+        machine(args.threads, args.isa),
+        terminable(),
+        make_progress(BarColumn(), MofNCompleteColumn(), "{task.description}") as bar,
+    ):
+        task = bar.add_task("", total=len(inits) * len(activations), completed=-1)
+        try:
+            found = compare(
+                inits,
+                activations,
+                depth=args.depth,
+                width=args.width,
+                rng=args.seed,
+                jacobian=args.jacobian,
+                progress=lambda what: bar.update(task, description=what, advance=1),
+                **options,
+            )
+        except (TypeError, ValueError) as error:
+            raise UsageError(error) from None
+    make_console().print(found)
+    if target:
+        found.save(target)
+        print(f"{args.output}: {len(found.cases)} cases in {time.perf_counter() - start:.3g} s")
+    return 0
+
+
+def _target(output: str | None) -> Path | None:
+    """Return the file to write, having seen before the work begins that it can be written."""
+    from initcore.lab.compare import FORMATS
+
+    if output is None:
+        return None
+    target = Path(output)
+    if target.suffix not in FORMATS:
+        raise UsageError(f"{output} must end in one of {', '.join(FORMATS)}")
+    if not target.absolute().parent.is_dir():
+        raise UsageError(f"{target.absolute().parent} is no directory")
+    if target.suffix != ".json":
+        try:
+            import initcore.lab.figures  # noqa: F401
+        except ImportError as error:
+            raise UsageError(error) from None
+    return target
