@@ -14,7 +14,7 @@ from pathlib import Path
 
 from experiment import Experiment
 
-from initcore.lab.compare import compare
+from initcore.lab import compare
 from initcore.lab.figures import save
 
 ROOT = Path(__file__).parents[2]

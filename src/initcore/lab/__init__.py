@@ -4,6 +4,7 @@ Not imported by ``import initcore``.
 """
 
 from initcore.lab.activations import Activation, activation_names
+from initcore.lab.compare import Comparison, compare
 from initcore.lab.gains import gain
 from initcore.lab.propagate import propagate
 from initcore.lab.propagation import Propagation
@@ -12,11 +13,13 @@ from initcore.lab.theory import MeanField, Step, recursion
 
 __all__ = [
     "Activation",
+    "Comparison",
     "MeanField",
     "Propagation",
     "Recommendation",
     "Step",
     "activation_names",
+    "compare",
     "critical",
     "gain",
     "propagate",

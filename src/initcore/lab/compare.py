@@ -153,7 +153,7 @@ def compare(
 
     Examples
     --------
-    >>> from initcore.lab.compare import compare
+    >>> from initcore.lab import compare
     >>> found = compare(["xavier_normal", ("normal", {"std": 1.0})], ["tanh"], depth=20, width=256)
     >>> [case.verdict for case in found.cases]
     ['steady', 'gradient explodes, units saturate']
