@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -91,7 +91,8 @@ def _gelu_tanh() -> Activation:
 
     def derivative(x: Array) -> Array:
         t = np.tanh(a * (x + b * x**3))
-        return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * a * (1 + 3 * b * x * x)
+        found: Array = 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * a * (1 + 3 * b * x * x)
+        return found
 
     return Activation("gelu_tanh", lambda x: 0.5 * x * (1 + np.tanh(a * (x + b * x**3))), derivative)
 
@@ -99,19 +100,22 @@ def _gelu_tanh() -> Activation:
 def _silu() -> Activation:
     def derivative(x: Array) -> Array:
         s = _sigmoid(x)
-        return s * (1 + x * (1 - s))
+        found: Array = s * (1 + x * (1 - s))
+        return found
 
     return Activation("silu", lambda x: x * _sigmoid(x), derivative)
 
 
 def _softplus(x: Array) -> Array:
-    return np.logaddexp(x.dtype.type(0), x)
+    found: Array = np.logaddexp(x.dtype.type(0), x)
+    return found
 
 
 def _mish() -> Activation:
     def derivative(x: Array) -> Array:
         t = np.tanh(_softplus(x))
-        return t + x * (1 - t * t) * _sigmoid(x)
+        found: Array = t + x * (1 - t * t) * _sigmoid(x)
+        return found
 
     return Activation("mish", lambda x: x * np.tanh(_softplus(x)), derivative)
 
@@ -136,7 +140,8 @@ def _tanh() -> Activation:
 def _logistic() -> Activation:
     def derivative(x: Array) -> Array:
         s = _sigmoid(x)
-        return s * (1 - s)
+        found: Array = s * (1 - s)
+        return found
 
     return Activation("sigmoid", _sigmoid, derivative)
 
@@ -274,5 +279,5 @@ def largest_slope(activation: Activation, reach: float = 10.0, points: int = 400
     """Return the largest absolute derivative on a grid about 0."""
     with np.errstate(all="ignore"):
         slopes = np.abs(activation.derivative(np.linspace(-reach, reach, points)))
-    finite: Sequence[float] = slopes[np.isfinite(slopes)]
+    finite: Array = slopes[np.isfinite(slopes)]
     return float(np.max(finite, initial=0.0))

@@ -27,7 +27,8 @@ class Dense:
 
     def weight_gradient_square(self, x: Array, g: Array) -> Array:
         """Return the mean square, over the weights, of each example's gradient."""
-        return np.square(x).mean(axis=1, dtype=np.float64) * np.square(g).mean(axis=1, dtype=np.float64)
+        found: Array = np.square(x).mean(axis=1, dtype=np.float64) * np.square(g).mean(axis=1, dtype=np.float64)
+        return found
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class Conv:
             for _, _, shift in self._taps():
                 shifted = np.roll(gram, (*shift, *shift), (0, 1, 2, 3)).reshape(back.shape)
                 total[example] += np.einsum("ij,ij->", shifted, back, dtype=np.float64)
-        return total / (self.kernel**2 * x.shape[3] * g.shape[3])
+        found: Array = total / (self.kernel**2 * x.shape[3] * g.shape[3])
+        return found
 
 
 Linear = Dense | Conv

@@ -92,7 +92,8 @@ class Stack:
         words = initcore.bits(-(-pairs * units // 32), rng=self.weights.stream / "signs" / layer)
         bits = np.unpackbits(words.astype("<u4").view(np.uint8), count=pairs * units)
         signs = (1 - 2 * bits.astype(x.dtype)).reshape(pairs, *(1,) * (x.ndim - 2), units)
-        return x * (signs if self.first_only else signs.repeat(2, axis=0)[: x.shape[0]])
+        found: Array = x * (signs if self.first_only else signs.repeat(2, axis=0)[: x.shape[0]])
+        return found
 
     def _normalise(self, z: Array) -> tuple[Array, Array | None]:
         """Return layer-normalised preactivations, and the deviations that they were divided by."""
@@ -109,4 +110,5 @@ class Stack:
             return t
         axes = tuple(range(1, t.ndim))
         along = (normal * t).mean(axis=axes, keepdims=True)
-        return (t - t.mean(axis=axes, keepdims=True) - normal * along) / deviation
+        found: Array = (t - t.mean(axis=axes, keepdims=True) - normal * along) / deviation
+        return found

@@ -168,4 +168,5 @@ class Weights:
         total, square, count = (sum(column) for column in zip(*alike, strict=True))
         if not math.isfinite(square) or abs(total) > 6 * math.sqrt(square):
             return math.nan
-        return square / count
+        found: float = square / count
+        return found
