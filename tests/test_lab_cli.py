@@ -17,6 +17,8 @@ from initcore.cli.lab import read_init
 from initcore.lab.case import label_of
 from initcore.lab.compare import INITS, compare
 
+pytestmark = pytest.mark.any_isa
+
 SMALL = ["--depth", "6", "--width", "32", "--batch", "16"]
 SIZES: dict[str, Any] = {"depth": 6, "width": 32, "batch": 16}
 

@@ -20,6 +20,8 @@ from initcore.lab.compare import Comparison, compare
 from initcore.lab.propagate import propagate
 from initcore.lab.recommend import recommend
 
+pytestmark = pytest.mark.any_isa
+
 DEPTH, WIDTH = 24, 128
 SIZES: dict[str, Any] = {"depth": DEPTH, "width": WIDTH, "batch": 64}
 LINEAR = {scale: ("normal", {"std": scale * WIDTH**-0.5}) for scale in (0.5, 1.0, 1.5)}

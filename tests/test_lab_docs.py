@@ -11,6 +11,8 @@ from conftest import Run
 
 from initcore.lab import activation_names, table
 
+pytestmark = pytest.mark.any_isa
+
 PAGE = Path(__file__).parents[1].joinpath("docs", "lab.md")
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from conftest import need
 
+pytestmark = pytest.mark.any_isa
+
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "examples" / "lab"
 SMALL: dict[str, dict[str, Any]] = {

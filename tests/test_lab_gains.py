@@ -17,6 +17,8 @@ from initcore.lab.activations import SELU_ALPHA, SELU_SCALE, resolve
 from initcore.lab.erf import normal_cdf
 from initcore.lab.quadrature import expectation
 
+pytestmark = pytest.mark.any_isa
+
 Function = Callable[[Any], Any]
 
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from initcore.lab.compare import Comparison, compare
 
+pytestmark = pytest.mark.any_isa
+
 
 @pytest.fixture(scope="module")
 def several() -> Comparison:

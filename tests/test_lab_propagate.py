@@ -14,6 +14,8 @@ import initcore
 from initcore.lab import Propagation, activation_names, propagate
 from initcore.lab.activations import resolve
 
+pytestmark = pytest.mark.any_isa
+
 Array = Any
 LIGHT: dict[str, Any] = {"jacobian": False, "gradients": False}
 

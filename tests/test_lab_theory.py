@@ -14,6 +14,8 @@ from initcore.lab import Step, activation_names, critical, gain, recommend, recu
 from initcore.lab.activations import resolve
 from initcore.lab.theory import covariance, moment, slope_moment
 
+pytestmark = pytest.mark.any_isa
+
 RELU, TANH = resolve("relu"), resolve("tanh")
 
 
