@@ -1,0 +1,10 @@
+"""Initialisation that looks at activations and gradients: of stacks over NumPy, and of modules of torch.
+
+:func:`lsuv_` before training, :class:`DynamicScaler` in its first steps, :func:`balance_gradients_` for the norms of
+gradients. ``docs/dynamic.md`` says what they promise. torch is only imported for a module.
+"""
+
+from initcore.dynamic.lsuv import lsuv_
+from initcore.dynamic.report import Report, Row
+
+__all__ = ["Report", "Row", "lsuv_"]

@@ -1,0 +1,1 @@
+"""Over modules of torch, which only these files import."""

@@ -1,0 +1,102 @@
+"""Running a module so that nothing of it is afterwards other than before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["check_inputs", "restored_on_error", "run", "undisturbed"]
+
+_OF_BATCH = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
+
+
+@contextmanager
+def undisturbed(module: nn.Module) -> Iterator[None]:
+    """Have a module in evaluation mode, and put back its modes, its buffers and torch's generators in the end.
+
+    Normalisations by statistics of the batch take these, as they will in training; one that is in evaluation mode
+    while the module is not is left in it. Kernels that go past the modules within an attention layer are off.
+    """
+    modes = {part: part.training for part in module.modules()}
+    buffers = [
+        (part, name, buffer, buffer.clone(), buffer._version)
+        for part in module.modules()
+        for name, buffer in part._buffers.items()
+        if buffer is not None
+    ]
+    devices = {p.device.index or 0 for p in module.parameters() if p.is_cuda}
+    fast = torch.backends.mha.get_fastpath_enabled()
+    try:
+        torch.backends.mha.set_fastpath_enabled(False)
+        for part, training in modes.items():
+            part.training = isinstance(part, _OF_BATCH) and (training or not module.training)
+        with torch.random.fork_rng(devices=sorted(devices)):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        for part, training in modes.items():
+            part.training = training
+        with torch.no_grad():
+            for part, name, buffer, copy, version in buffers:
+                if buffer._version != version:
+                    buffer.copy_(copy)
+                part._buffers[name] = buffer
+
+
+@contextmanager
+def restored_on_error(copies: list[tuple[Tensor, Tensor]]) -> Iterator[None]:
+    """Copy tensors back if anything is raised."""
+    try:
+        yield
+    except BaseException:
+        put_back(copies)
+        raise
+
+
+def put_back(copies: list[tuple[Tensor, Tensor]]) -> None:
+    with torch.no_grad():
+        for tensor, copy in copies:
+            tensor.copy_(copy)
+
+
+def run(module: nn.Module, batch: Any) -> Any:
+    """Call a module with a batch: a tuple of its arguments, a dict of its keywords, or its one argument.
+
+    Each run begins with torch's generators in the same state.
+    """
+    with torch.random.fork_rng(devices=[]):
+        if isinstance(batch, Mapping):
+            return module(**batch)
+        return module(*batch) if isinstance(batch, tuple) else module(batch)
+
+
+def check_inputs(batch: Any) -> None:
+    """Refuse a batch without tensors, or with one that is empty or not finite.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is so.
+    """
+    parts = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, tuple) else (batch,)
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    if not tensors:
+        raise TypeError(f"the batch must be a tensor, or a tuple or dict with some, not {type(batch)}")
+    for tensor in tensors:
+        if not tensor.numel():
+            raise ValueError(f"the batch is empty: a shape of it is {tuple(tensor.shape)}")
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ValueError("the batch has values that are not finite")
+
+
+@contextmanager
+def hooked(hooks: list[Any]) -> Iterator[None]:
+    """Remove hooks in the end."""
+    with ExitStack() as stack:
+        for hook in hooks:
+            stack.callback(hook.remove)
+        yield
