@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from initcore.torch.generators import GeneratorLike
 
-__all__ = ["FREE", "KEPT", "lsuv_", "settle_stack"]
+__all__ = ["FREE", "KEPT", "lsuv_", "outputs", "settle_stack", "tied"]
 
 KEPT = "skipped: kept"
 FREE = "skipped: the scale of its weights does not matter"
@@ -126,7 +126,7 @@ def _lsuv_stack(
         for layer in stack:
             if orthogonal and layer.weight is not None and layer.name not in statuses and layer.weight.ndim > 1:
                 orthogonal_(layer.weight, rng=base / layer.name)
-        outcomes = settle_stack(stack, batch, goal, statuses, original)
+        outcomes = settle_stack(stack, batch, goal, lambda m: not goal.met(m), statuses, original)
         after = outputs(stack, batch)
     except BaseException:
         for layer in stack:
@@ -166,19 +166,37 @@ def outputs(stack: Sequence[Layer], x: Any) -> dict[str, Moments]:
 
 
 def settle_stack(
-    stack: Sequence[Layer], x: Any, goal: Goal, statuses: dict[str, str], original: dict[str, Any]
+    stack: Sequence[Layer],
+    x: Any,
+    goal: Goal,
+    enter: Callable[[Moments], bool],
+    statuses: dict[str, str],
+    original: dict[str, Any],
 ) -> dict[str, Outcome]:
-    """Settle layer after layer, but those that have a status; what is skipped on the way is put back."""
+    """Settle layer after layer, but those that have a status, where `enter` says that the output is to be settled.
+
+    What has to be skipped on the way is put back.
+    """
     outcomes = {}
-    for layer in stack:
-        if layer.weight is not None and layer.name not in statuses:
-            layer.begin()
-            measured = lambda layer=layer, x=x: Moments.of(layer.call(x))  # noqa: E731
-            outcome = settle(layer.name, measured(), measured, layer.rescale, goal)
-            if outcome.status.startswith("skipped"):
-                layer.weight[...] = original[layer.name]
-            outcomes[layer.name] = outcome
-        elif layer.weight is not None:
-            outcomes[layer.name] = Outcome(1.0, 0, statuses[layer.name])
-        x = layer.call(x)
+    with np.errstate(all="ignore"):
+        for layer in stack:
+            if layer.weight is not None:
+                outcome = Outcome(1.0, 0, statuses.get(layer.name, "ok"))
+                if layer.name not in statuses:
+                    outcome = _settle_layer(layer, x, goal, enter)
+                    if outcome.status.startswith("skipped"):
+                        layer.weight[...] = original[layer.name]
+                outcomes[layer.name] = outcome
+            x = layer.call(x)
     return outcomes
+
+
+def _settle_layer(layer: Layer, x: Any, goal: Goal, enter: Callable[[Moments], bool]) -> Outcome:
+    def measure() -> Moments:
+        return Moments.of(layer.call(x))
+
+    layer.begin()
+    first = measure()
+    if first.finite and not enter(first):
+        return Outcome(1.0, 0, "ok")
+    return settle(layer.name, first, measure, layer.rescale, goal)

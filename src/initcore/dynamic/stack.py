@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from initcore import _core
 
-__all__ = ["LayerLike", "Layer", "scale_free", "stack_of"]
+__all__ = ["Layer", "LayerLike", "scale_free", "stack_of"]
 
 Array: TypeAlias = "NDArray[Any]"
 #: ``f(x)``; a pair of weights and ``f(x, weights)``; or what is called with x and has an array `weight`
@@ -32,7 +32,8 @@ class Layer:
 
     def rescale(self, factor: float) -> bool:
         """Make the weights what they were at first times `factor`, and say whether the dtype could hold that."""
-        assert self.weight is not None and self.start is not None
+        assert self.weight is not None
+        assert self.start is not None
         wide = self.start if self.start.dtype.itemsize >= 4 else self.start.astype(np.float32)
         with np.errstate(all="ignore"):
             self.weight[...] = wide * factor if factor != 1 else self.start

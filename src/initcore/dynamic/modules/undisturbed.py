@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["check_inputs", "restored_on_error", "run", "undisturbed"]
+__all__ = ["Inputs", "check_inputs", "hooked", "put_back", "restored_on_error", "run", "undisturbed"]
 
 _OF_BATCH = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
+
+
+@dataclass
+class Inputs:
+    """What a module was called with."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
 
 
 @contextmanager
@@ -69,6 +78,8 @@ def run(module: nn.Module, batch: Any) -> Any:
     Each run begins with torch's generators in the same state.
     """
     with torch.random.fork_rng(devices=[]):
+        if isinstance(batch, Inputs):
+            return module(*batch.args, **batch.kwargs)
         if isinstance(batch, Mapping):
             return module(**batch)
         return module(*batch) if isinstance(batch, tuple) else module(batch)

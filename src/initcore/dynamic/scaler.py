@@ -1,0 +1,301 @@
+"""The controller of the first steps of training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from initcore.dynamic.arguments import is_module
+from initcore.dynamic.lsuv import FREE
+from initcore.dynamic.moments import Moments
+from initcore.dynamic.settling import Goal
+from initcore.dynamic.stack import LayerLike
+from initcore.dynamic.state import Change, Settings, State
+from initcore.dynamic.watching import StackWatch, Watch
+
+if TYPE_CHECKING:
+    from torch import nn, optim
+
+__all__ = ["DynamicScaler"]
+
+#: How near to its target a layer is brought that left the band
+_TOLERANCE, _ITERATIONS = 0.1, 10
+_VERSION = 1
+
+
+class DynamicScaler:
+    r"""Watch a net in its first steps of training, and rescale weights that leave the band that theory gives.
+
+    Each layer's output, before any activation, is to have second moment :math:`q = E[z^2]` near 1, and is to multiply
+    the norm of gradients by near its gain:
+
+    .. math:: a \le \sqrt{q_l} / \text{target} \le b, \qquad
+              a' \le \lVert \partial L / \partial x_l \rVert \,/\, \lVert \partial L / \partial z_l \rVert \le b'
+
+    Parameters
+    ----------
+    layers : torch.nn.Module, or iterable of callables
+        As :func:`lsuv_` takes them. Hooks watch a module whenever it is run in training mode. A stack over NumPy is
+        run by calling the scaler with its input.
+    target : float
+        The root mean square that a layer which left the band is brought to, within a tenth.
+    band : tuple of float
+        `a` and `b`.
+    gradient_band : tuple of float
+        `a'` and `b'`.
+    window : int
+        After how many steps it is judged, by what all of them saw.
+    patience : int
+        It stops by itself, its hooks removed, after so many windows in which nothing was to be changed.
+    max_steps : int
+        It stops after so many steps in any case.
+    keep : iterable of str
+        Names, or patterns, of weights to leave as they are.
+    embeddings : bool
+        Whether tables are watched.
+    optimizer : torch.optim.Optimizer, optional
+        Whose state of all the module's parameters is dropped when weights are rescaled.
+
+    Attributes
+    ----------
+    log : list of Change
+        What was multiplied with what, when and why; and what is left alone, and why.
+    stable : bool
+        Whether it stopped since nothing was to be changed.
+    active : bool
+        Whether it still watches.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Notes
+    -----
+    The target is the fixed point :math:`q^* = 1` of the mean-field recursion
+    :math:`q_{l+1} = \sigma_w^2 \, E[f(\sqrt{q_l} z)^2]`, z standard normal: B. Poole, S. Lahiri, M. Raghu,
+    J. Sohl-Dickstein, S. Ganguli, "Exponential expressivity in deep neural networks through transient chaos", NIPS
+    2016. It is where :math:`\sigma_w = 1 / \sqrt{E[f(z)^2]}`, which :func:`initcore.calculate_gain` gives: the
+    condition of K. He et al., "Delving deep into rectifiers", ICCV 2015, for whatever activation follows, without
+    being told which. Backwards, weights of variance :math:`\sigma_w^2 / \text{fan\_in}` multiply the norm of a
+    gradient by :math:`\sigma_w`, whatever the widths; S. Schoenholz et al., "Deep information propagation", ICLR 2017.
+
+    The band of a factor of 2 is wider than chance: in a ReLU net, log q varies about its mean by a variance of 5
+    depth / width (B. Hanin, M. Nica, "Products of many large random matrices and gradients in deep neural networks",
+    Comm. Math. Phys. 2020), so that log 2 is 3.1 standard deviations of log sqrt(q) at depth 20 and width 500.
+    The gradients' band is that factor about the gains of the activations known here, from the linear one's 1 to
+    softsign's 2.34.
+
+    Where activations are out of their band, the last batch is run again, without gradients, and each layer is brought
+    to its target before the next one is reached, as in LSUV. Where only gradients are, weights are multiplied once
+    towards the band, as far as that leaves the output in its own. After a change all gradients are those of another
+    net: they are dropped, so that the optimizer's step does nothing. ``docs/dynamic.md`` has more.
+
+    Examples
+    --------
+    >>> import initcore, numpy as np
+    >>> from initcore.dynamic import DynamicScaler
+    >>> weights = [initcore.he_normal((100, 100), rng=i) * 0.1 for i in range(3)]
+    >>> layers = [step for w in weights for step in ((w, lambda x, w: x @ w.T), lambda x: np.maximum(x, 0))]
+    >>> scaler, x = DynamicScaler(layers, patience=2), initcore.normal((256, 100), rng=9)
+    >>> while scaler.active:
+    ...     y = scaler(x)
+    ...     _ = scaler.step()
+    >>> [(change.step, round(change.factor)) for change in scaler.log]
+    [(1, 7), (1, 10), (1, 11)]
+    >>> scaler.stable
+    True
+    """
+
+    def __init__(
+        self,
+        layers: nn.Module | Iterable[LayerLike],
+        *,
+        target: float = 1.0,
+        band: tuple[float, float] = (0.5, 2.0),
+        gradient_band: tuple[float, float] = (0.5, 5.0),
+        window: int = 1,
+        patience: int = 5,
+        max_steps: int = 100,
+        keep: Iterable[str] = (),
+        embeddings: bool = False,
+        optimizer: optim.Optimizer | None = None,
+    ) -> None:
+        self._settings = Settings(target, band, gradient_band, window, patience, max_steps)
+        self._watch: Watch
+        if is_module(layers):
+            from initcore.dynamic.modules.watching import ModuleWatch
+
+            self._watch = ModuleWatch(layers, keep, embeddings, optimizer)  # type: ignore[arg-type]
+        else:
+            self._watch = StackWatch(layers, keep)  # type: ignore[arg-type]
+        self._state = State(left=dict(self._watch.left))
+        self._watch.attach(self._record)
+
+    @property
+    def log(self) -> list[Change]:
+        return self._state.log
+
+    @property
+    def stable(self) -> bool:
+        return self._state.stable
+
+    @property
+    def active(self) -> bool:
+        return self._state.active
+
+    def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Run a stack over NumPy, and watch what its layers put out."""
+        if not isinstance(self._watch, StackWatch):
+            raise TypeError("a module is called itself; the scaler watches it")
+        found: NDArray[Any] = self._watch.run(x)
+        return found
+
+    def gradients(self, name: str, output: NDArray[Any], inputs: NDArray[Any] | None = None) -> None:
+        """Take note of a layer's gradients, of a stack over NumPy: with respect to its output, and to its input."""
+        if name not in self._watch.names:
+            raise ValueError(f"there is no layer {name!r}, but {', '.join(self._watch.names)}")
+        self._record(name, "output_gradients", Moments.of(output))
+        if inputs is not None:
+            self._record(name, "input_gradients", Moments.of(inputs))
+
+    def step(self) -> bool:
+        """Judge what was seen, after the backward pass and before the optimizer's step.
+
+        Returns
+        -------
+        bool
+            Whether weights were rescaled, and gradients dropped.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing was run in training mode since the last time.
+        FloatingPointError
+            If a layer gives what is not finite although its inputs are as they should be. Weights are as before.
+        """
+        state, settings = self._state, self._settings
+        if not state.active:
+            return False
+        if not state.outputs:
+            raise RuntimeError("nothing was run in training mode since the last step()")
+        state.steps += 1
+        changed = False
+        if state.steps % settings.window == 0:
+            changed = self._judge()
+            state.quiet = 0 if changed or self._outside() else state.quiet + 1
+            state.forget()
+            state.stable = state.quiet >= settings.patience
+        if state.stable or state.steps >= settings.max_steps:
+            self.close()
+        return changed
+
+    def close(self) -> None:
+        """Stop: remove all hooks, and let go of the batch."""
+        self._state.active = False
+        self._state.forget()
+        self._watch.detach()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what to save after a :meth:`step`, in plain numbers, strings, lists and dicts.
+
+        The layers' weights, the optimizer and the order of the data are the user's to save.
+        """
+        return {
+            "version": _VERSION,
+            "names": list(self._watch.names),
+            "settings": {**asdict(self._settings)},
+            "state": self._state.saved(),
+        }
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Go on where another one stopped, which had layers of the same names and the same settings.
+
+        Raises
+        ------
+        ValueError
+            If it had others.
+        """
+        ours = self.state_dict()
+        for key in ("version", "names", "settings"):
+            if _plain(saved[key]) != _plain(ours[key]):
+                raise ValueError(f"the {key} of the saved state are {saved[key]}, not {ours[key]}")
+        self._state = State.from_saved(saved["state"])
+        self._watch.detach()
+        if self._state.active:
+            self._watch.attach(self._record)
+
+    def _record(self, name: str, what: str, moments: Moments) -> None:
+        if self._state.active:
+            seen: dict[str, Moments] = getattr(self._state, what)
+            seen.setdefault(name, Moments()).merge(moments)
+
+    def _judge(self) -> bool:
+        state = self._state
+        if self._outside() and not state.probed:
+            state.probed = True
+            for name in sorted(self._watch.scale_free() - set(state.left)):
+                self._leave(name, FREE)
+        if self._outside():
+            return self._settle()
+        nudged = [name for name in self._watch.names if self._nudge(name)]
+        if nudged:
+            self._settle()
+            self._watch.forget_gradients()
+        return bool(nudged)
+
+    def _outside(self) -> list[str]:
+        left, within = self._state.left, self._settings.within
+        return [name for name, moments in self._state.outputs.items() if name not in left and not within(moments)]
+
+    def _settle(self) -> bool:
+        goal = Goal(self._settings.target, _TOLERANCE, _ITERATIONS, about_mean=False)
+        outcomes = self._watch.settle(goal, lambda moments: not self._settings.within(moments), self._state.left)
+        changed = False
+        for name, outcome in outcomes.items():
+            if name in self._state.left:
+                continue
+            if outcome.factor != 1:
+                self._note(name, outcome.factor, self._rms(name), "activations")
+                changed = True
+            if outcome.status != "ok":
+                self._leave(name, outcome.status if outcome.factor == 1 else f"skipped: {outcome.status}")
+        if changed:
+            self._watch.forget_gradients()
+        return changed
+
+    def _nudge(self, name: str) -> bool:
+        """Multiply a layer's weights towards the band of gradients, once, as far as its output stays in its own."""
+        gain = self._state.gradient_gain(name)
+        low, high = self._settings.gradient_band
+        if gain is None or not gain or low <= gain <= high or name in {*self._state.left, *self._state.nudged}:
+            return False
+        wanted = (low if gain < low else high) / gain
+        room = [edge * self._settings.target / self._rms(name) for edge in self._settings.band]
+        factor = min(max(wanted, room[0]), room[1])
+        self._state.nudged.append(name)
+        if abs(math.log(factor)) < math.log(1 + _TOLERANCE) or not self._watch.rescale(name, factor):
+            return False
+        self._note(name, factor, gain, "gradients")
+        return True
+
+    def _rms(self, name: str) -> float:
+        return self._state.outputs.get(name, Moments()).rms
+
+    def _leave(self, name: str, reason: str) -> None:
+        self._state.left[name] = reason
+        self._note(name, 1.0, self._rms(name), reason)
+
+    def _note(self, name: str, factor: float, before: float, reason: str) -> None:
+        self._state.log.append(Change(self._state.steps, name, factor, before, reason))
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, as a file of JSON has them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

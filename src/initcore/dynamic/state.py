@@ -1,0 +1,98 @@
+"""What a DynamicScaler has seen and done: what it needs to go on, and nothing of the layers themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from initcore.dynamic.moments import Moments
+
+__all__ = ["Change", "Settings", "State"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of a log: at which step which weights were multiplied with what, and why.
+
+    `before` is what was measured: the rms of the output, or by what the layer multiplied the norm of gradients.
+    `reason` is "activations" or "gradients", or "skipped: " and why the weights are left alone from now on.
+    """
+
+    step: int
+    name: str
+    factor: float
+    before: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """As given to DynamicScaler."""
+
+    target: float
+    band: tuple[float, float]
+    gradient_band: tuple[float, float]
+    window: int
+    patience: int
+    max_steps: int
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.target) and self.target > 0):
+            raise ValueError(f"target must be finite and positive, got {self.target}")
+        low, high = self.band
+        if not 0 < low <= 0.9 < 1.1 <= high < math.inf:
+            raise ValueError(f"band must hold 1 with a tenth on either side, got {self.band}")
+        if not 0 < self.gradient_band[0] < self.gradient_band[1]:
+            raise ValueError(f"gradient_band must be two positive numbers, the lower first, got {self.gradient_band}")
+        for name in ("window", "patience", "max_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    def within(self, moments: Moments) -> bool:
+        """Whether an output is in the band, to which NaN does not belong."""
+        low, high = self.band
+        return moments.finite and low <= moments.rms / self.target <= high
+
+
+@dataclass
+class State:
+    """All in plain numbers, strings, lists and dicts once :meth:`saved`."""
+
+    steps: int = 0
+    quiet: int = 0
+    stable: bool = False
+    active: bool = True
+    log: list[Change] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+    probed: bool = False
+    nudged: list[str] = field(default_factory=list)
+    outputs: dict[str, Moments] = field(default_factory=dict)
+    output_gradients: dict[str, Moments] = field(default_factory=dict)
+    input_gradients: dict[str, Moments] = field(default_factory=dict)
+
+    def gradient_gain(self, name: str) -> float | None:
+        """By what a layer multiplied the norm of gradients, from its output to its input, where both were seen."""
+        out, into = self.output_gradients.get(name), self.input_gradients.get(name)
+        if out is None or into is None or not (out.finite and into.finite and out.rms > 0):
+            return None
+        return into.rms / out.rms * math.sqrt(into.count / out.count)
+
+    def forget(self) -> None:
+        """Begin the next window."""
+        for moments in (self.outputs, self.output_gradients, self.input_gradients):
+            moments.clear()
+
+    def saved(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_saved(cls, saved: Mapping[str, Any]) -> State:
+        state = cls(**{name: saved[name] for name in cls.__dataclass_fields__})
+        state.log = [Change(**change) for change in saved["log"]]
+        state.left, state.nudged = dict(state.left), list(state.nudged)
+        for name in ("outputs", "output_gradients", "input_gradients"):
+            moments = {key: Moments.from_state(value) for key, value in saved[name].items()}
+            setattr(state, name, moments)
+        return state
