@@ -43,8 +43,9 @@ class DynamicScaler:
         run by calling the scaler with its input.
     target : float
         The root mean square that a layer which left the band is brought to, within a tenth.
-    band : tuple of float
-        `a` and `b`.
+    band : tuple of float, optional
+        `a` and `b`. Without, they are 1/2 and 2, and wider by what chance does to a net of these widths at this depth:
+        see the notes.
     gradient_band : tuple of float
         `a'` and `b'`.
     window : int
@@ -84,16 +85,17 @@ class DynamicScaler:
     being told which. Backwards, weights of variance :math:`\sigma_w^2 / \text{fan\_in}` multiply the norm of a
     gradient by :math:`\sigma_w`, whatever the widths; S. Schoenholz et al., "Deep information propagation", ICLR 2017.
 
-    The band of a factor of 2 is wider than chance: in a ReLU net, log q varies about its mean by a variance of 5
-    depth / width (B. Hanin, M. Nica, "Products of many large random matrices and gradients in deep neural networks",
-    Comm. Math. Phys. 2020), so that log 2 is 3.1 standard deviations of log sqrt(q) at depth 20 and width 500.
-    The gradients' band is that factor about the gains of the activations known here, from the linear one's 1 to
-    softsign's 2.34.
+    In a ReLU net drawn at random, log q varies by :math:`5 \sum 1 / n_k` over the widths of the layers before: B.
+    Hanin, M. Nica, "Products of many large random matrices and gradients in deep neural networks", Comm. Math. Phys.
+    376, 2020. A layer is in its band within a factor of :math:`2 \exp(\tfrac{3}{2} \sqrt{5 \sum 1 / n_k})`, three
+    standard deviations beside the factor of 2, and never of more than 8. The gradients' band is that factor about the
+    gains of the activations known here, from the linear one's 1 to softsign's 2.34.
 
-    Where activations are out of their band, the last batch is run again, without gradients, and each layer is brought
-    to its target before the next one is reached, as in LSUV. Where only gradients are, weights are multiplied once
-    towards the band, as far as that leaves the output in its own. After a change all gradients are those of another
-    net: they are dropped, so that the optimizer's step does nothing. ``docs/dynamic.md`` has more.
+    Where activations are out of their band, the last batch is run again, without gradients, and each layer that is more
+    than a factor of 2 off is brought to its target before the next one is reached, as in LSUV. Where only gradients
+    are, weights are multiplied once towards the band, as far as that leaves the output in its own. After a change all
+    gradients are those of another net: they are dropped, so that the optimizer's step does nothing. ``docs/dynamic.md``
+    has more.
 
     Examples
     --------
@@ -116,7 +118,7 @@ class DynamicScaler:
         layers: nn.Module | Iterable[LayerLike],
         *,
         target: float = 1.0,
-        band: tuple[float, float] = (0.5, 2.0),
+        band: tuple[float, float] | None = None,
         gradient_band: tuple[float, float] = (0.5, 5.0),
         window: int = 1,
         patience: int = 5,
@@ -249,12 +251,14 @@ class DynamicScaler:
         return bool(nudged)
 
     def _outside(self) -> list[str]:
-        left, within = self._state.left, self._settings.within
-        return [name for name, moments in self._state.outputs.items() if name not in left and not within(moments)]
+        outputs, left, within = self._state.outputs, self._state.left, self._settings.within
+        bands = self._settings.bands({name: self._watch.widths[name] for name in outputs})
+        return [name for name, seen in outputs.items() if name not in left and not within(seen, bands[name])]
 
     def _settle(self) -> bool:
         goal = Goal(self._settings.target, _TOLERANCE, _ITERATIONS, about_mean=False)
-        outcomes = self._watch.settle(goal, lambda moments: not self._settings.within(moments), self._state.left)
+        within, band = self._settings.within, self._settings.narrow
+        outcomes = self._watch.settle(goal, lambda moments: not within(moments, band), self._state.left)
         changed = False
         for name, outcome in outcomes.items():
             if name in self._state.left:
@@ -275,8 +279,8 @@ class DynamicScaler:
         if gain is None or not gain or low <= gain <= high or name in {*self._state.left, *self._state.nudged}:
             return False
         wanted = (low if gain < low else high) / gain
-        room = [edge * self._settings.target / self._rms(name) for edge in self._settings.band]
-        factor = min(max(wanted, room[0]), room[1])
+        least, most = (edge * self._settings.target / self._rms(name) for edge in self._settings.narrow)
+        factor = min(max(wanted, least * (1 + _TOLERANCE)), most / (1 + _TOLERANCE))
         self._state.nudged.append(name)
         if abs(math.log(factor)) < math.log(1 + _TOLERANCE) or not self._watch.rescale(name, factor):
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from initcore import _core
+from initcore.dynamic.moments import Moments
 
 __all__ = ["Layer", "LayerLike", "scale_free", "stack_of"]
 
@@ -93,24 +95,30 @@ def run(layers: Sequence[Layer], x: Array) -> Array:
 
 
 def scale_free(stack: Sequence[Layer], batch: Array) -> set[str]:
-    """Return the names of those whose weights the stack gives the same output with, times two and as they are.
+    """Return the names of those whose scale does not show in the stack's output.
 
-    None is where the output is zero or not finite: nothing is known then.
+    It is the same with their own output as it is, of standard deviation near 1, and of near 2. A saturated activation
+    hides only the first of these. Where the stack's output is zero or not finite, and where a layer's is constant,
+    nothing is known, and the scale is taken to matter.
     """
     found = set()
     with np.errstate(all="ignore"):
         output = run(stack, batch)
-        scale = np.linalg.norm(output.astype(np.float64))
+        scale = float(np.linalg.norm(output.astype(np.float64)))
         x = batch
         for place, layer in enumerate(stack):
-            if layer.weight is not None and 0 < scale < np.inf:
+            own = Moments.of(layer.call(x))
+            if layer.weight is not None and 0 < scale < np.inf and own.finite and not own.constant:
                 layer.begin()
+                unit = 2.0 ** -round(math.log2(own.std))
                 try:
-                    known = layer.rescale(2.0)
-                    other = run(stack[place:], x)
+                    if all(layer.rescale(c) and _same(run(stack[place:], x), output, scale) for c in (unit, 2 * unit)):
+                        found.add(layer.name)
                 finally:
                     layer.rescale(1.0)
-                if known and np.linalg.norm(other.astype(np.float64) - output) <= UNTOUCHED * scale:
-                    found.add(layer.name)
             x = layer.call(x)
     return found
+
+
+def _same(other: Array, output: Array, scale: float) -> bool:
+    return bool(np.linalg.norm(other.astype(np.float64) - output) <= UNTOUCHED * scale)

@@ -12,6 +12,14 @@ from initcore.dynamic.moments import Moments
 __all__ = ["Change", "Settings", "State"]
 
 
+#: For inputs that are not standardised, and gains that are not quite an activation's
+_NARROW = (0.5, 2.0)
+#: Of log q, a layer of width 1: B. Hanin, M. Nica, Comm. Math. Phys. 376, 2020, for ReLU
+_VARIANCE = 5.0
+_DEVIATIONS = 3.0
+_WIDEST = 8.0
+
+
 @dataclass(frozen=True)
 class Change:
     """One line of a log: at which step which weights were multiplied with what, and why.
@@ -32,7 +40,7 @@ class Settings:
     """As given to DynamicScaler."""
 
     target: float
-    band: tuple[float, float]
+    band: tuple[float, float] | None
     gradient_band: tuple[float, float]
     window: int
     patience: int
@@ -41,8 +49,7 @@ class Settings:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.target) and self.target > 0):
             raise ValueError(f"target must be finite and positive, got {self.target}")
-        low, high = self.band
-        if not 0 < low <= 0.9 < 1.1 <= high < math.inf:
+        if self.band is not None and not 0 < self.band[0] <= 0.9 < 1.1 <= self.band[1] < math.inf:
             raise ValueError(f"band must hold 1 with a tenth on either side, got {self.band}")
         if not 0 < self.gradient_band[0] < self.gradient_band[1]:
             raise ValueError(f"gradient_band must be two positive numbers, the lower first, got {self.gradient_band}")
@@ -50,10 +57,25 @@ class Settings:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
-    def within(self, moments: Moments) -> bool:
-        """Whether an output is in the band, to which NaN does not belong."""
-        low, high = self.band
-        return moments.finite and low <= moments.rms / self.target <= high
+    @property
+    def narrow(self) -> tuple[float, float]:
+        """The band of a layer whose inputs are as they should be."""
+        return _NARROW if self.band is None else self.band
+
+    def bands(self, widths: Mapping[str, int]) -> dict[str, tuple[float, float]]:
+        """Return the band of each layer, given their widths in the order in which they are run."""
+        if self.band is not None:
+            return dict.fromkeys(widths, self.band)
+        bands, variance = {}, 0.0
+        for name, width in widths.items():
+            variance += _VARIANCE / max(1, width)
+            factor = min(_WIDEST, _NARROW[1] * math.exp(_DEVIATIONS * math.sqrt(variance) / 2))
+            bands[name] = 1 / factor, factor
+        return bands
+
+    def within(self, moments: Moments, band: tuple[float, float]) -> bool:
+        """Whether an output is in a band, to which NaN does not belong."""
+        return moments.finite and band[0] <= moments.rms / self.target <= band[1]
 
 
 @dataclass

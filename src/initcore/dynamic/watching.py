@@ -19,6 +19,7 @@ class Watch(Protocol):
 
     names: list[str]
     left: dict[str, str]
+    widths: dict[str, int]
 
     def attach(self, record: Callable[[str, str, Moments], None]) -> None:
         """Call `record` with name, "outputs", "output_gradients" or "input_gradients", and what was seen."""
@@ -46,6 +47,7 @@ class StackWatch:
         self.stack = stack_of(layers)
         self.names = [layer.name for layer in self.stack if layer.weight is not None]
         self.left = {**tied(self.stack), **dict.fromkeys(kept_by(keep, self.names), KEPT)}
+        self.widths = {layer.name: layer.weight.shape[0] for layer in self.stack if layer.weight is not None}
         self._record: Callable[[str, str, Moments], None] | None = None
         self._batch: Any = None
 

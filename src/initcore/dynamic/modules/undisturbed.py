@@ -32,7 +32,7 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
     """
     modes = {part: part.training for part in module.modules()}
     buffers = [
-        (part, name, buffer, buffer.clone(), buffer._version)
+        (part, name, buffer, buffer.clone())
         for part in module.modules()
         for name, buffer in part._buffers.items()
         if buffer is not None
@@ -50,8 +50,8 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
         for part, training in modes.items():
             part.training = training
         with torch.no_grad():
-            for part, name, buffer, copy, version in buffers:
-                if buffer._version != version:
+            for part, name, buffer, copy in buffers:
+                if not torch.equal(buffer, copy):  # batch norm's kernels do not count a version up
                     buffer.copy_(copy)
                 part._buffers[name] = buffer
 

@@ -77,6 +77,16 @@ class Unit:
         return None if self.bias_parameter is None else self.bias_parameter.detach()[self.part]
 
     @property
+    def width(self) -> int:
+        """How many features it puts out."""
+        if self.table:
+            return self.parameter.shape[1]
+        module = self.sites[0].module
+        if isinstance(module, nn.modules.conv._ConvTransposeNd):
+            return module.out_channels
+        return self.weight.shape[0]
+
+    @property
     def offset(self) -> int:
         """How many elements of the parameter are before the part."""
         return (self.part.start or 0) * (self.parameter[0].numel() if self.part.start else 1)

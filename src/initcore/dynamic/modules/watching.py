@@ -33,6 +33,7 @@ class ModuleWatch:
         self._by_name = {unit.name: unit for unit in self._units}
         self.names = list(self._by_name)
         self.left = set_aside(self._units, self._others, keep, embeddings)
+        self.widths = {unit.name: unit.width for unit in self._units}
         self._hooks: list[Any] = []
         self._inputs: Inputs | None = None
 
