@@ -61,19 +61,19 @@ def stds(module: Any, batch: Any) -> dict[str, float]:
 NETS: dict[str, tuple[Callable[[bool], Any], Callable[[bool], Any]]] = {
     "30 convolutions": (
         lambda big: nets.plain(30, 64 if big else 8),
-        lambda big: numbers(*((64, 3, 32, 32) if big else (16, 3, 8, 8))),
+        lambda big: numbers(*((32, 3, 32, 32) if big else (16, 3, 8, 8))),
     ),
     "ResNet-50 without normalisation": (
         lambda big: nets.resnet50(64 if big else 4, nets.no_norm),
-        lambda big: numbers(*((32, 3, 128, 128) if big else (8, 3, 32, 32))),
+        lambda big: numbers(*((16, 3, 64, 64) if big else (8, 3, 32, 32))),
     ),
     "Transformer, norm first": (
         lambda big: nets.Transformer(512 if big else 32, 12 if big else 4),
-        lambda big: tokens(*((16, 128) if big else (8, 16))),
+        lambda big: tokens(*((8, 64) if big else (8, 16))),
     ),
     "Transformer, norm last": (
         lambda big: nets.Transformer(512 if big else 32, 12 if big else 4, norm_first=False),
-        lambda big: tokens(*((16, 128) if big else (8, 16))),
+        lambda big: tokens(*((8, 64) if big else (8, 16))),
     ),
     "transposed": (lambda big: nets.autoencoder(), lambda big: numbers(64, 4, 15)),
     "channels last": (
@@ -111,7 +111,7 @@ def test_target_and_tolerance() -> None:
 
 def test_a_resnet_keeps_all_that_its_normalisations_make_irrelevant(exhaustive: bool) -> None:
     module = seeded(lambda: nets.resnet50(64 if exhaustive else 4))
-    batch = numbers(*((32, 3, 128, 128) if exhaustive else (8, 3, 64, 64)))
+    batch = numbers(*((16, 3, 64, 64) if exhaustive else (8, 3, 64, 64)))
     before = nets.bytes_of(module)
     report = lsuv_(module, batch, rng=0)
     last = report.rows[-1]

@@ -14,6 +14,7 @@ from initcore import _core
 from initcore.dynamic.arguments import is_module, kept_by
 from initcore.dynamic.lsuv import KEPT
 from initcore.dynamic.report import Report, Row
+from initcore.dynamic.searching import Search
 from initcore.dynamic.stack import Layer
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Limits", "balance", "balance_gradients_"]
 
 _QUANTITY = "|gradient| / |weights|"
-#: A layer's factor in one iteration: of what is not homogeneous, a quotient says little about far away
-_LONGEST_STEP = math.log(4.0)
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def balance_gradients_(
     loss: Callable[[Any], Any] | None = None,
     gradients: Callable[[], Sequence[NDArray[Any]]] | None = None,
     probes: int = 4,
-    tolerance: float = 0.1,
+    tolerance: float = 0.25,
     max_iterations: int = 20,
     rng: GeneratorLike = None,
     embeddings: bool = False,
@@ -62,7 +61,8 @@ def balance_gradients_(
     .. math:: r_l = \frac{\lVert \nabla_{W_l} L \rVert}{\lVert W_l \rVert}, \qquad
               W_l \leftarrow W_l \sqrt{r_l / \bar r}, \qquad \bar r = \Bigl(\prod_l r_l\Bigr)^{1/L}
 
-    until the largest :math:`|\log(r_l / \bar r)|` is at most log(1 + tolerance). The product of all factors is 1.
+    until the largest :math:`|\log(r_l / \bar r)|` is at most log(1 + tolerance), with steps accelerated by what the
+    last ones did. The product of all factors is 1.
 
     Parameters
     ----------
@@ -107,7 +107,10 @@ def balance_gradients_(
     objective is minimised, and there are no second derivatives: what is solved is one equation a layer. In a chain of
     layers without biases whose activations are homogeneous (ReLU), a gradient's norm times that of its weights is the
     same function of the product of all scales, so that one iteration is exact and leaves what the net computes as it
-    was. Weights whose scale does not matter, frozen ones, and those that no gradient reaches, are left alone.
+    was. Elsewhere it is not: several layers in a residual branch, or behind biases, act on each other, and what is
+    asked may not exist at all, as it seems in transformers. Then the best that was seen is kept, which is never worse
+    than the start, and rows say so. Weights whose scale does not matter, frozen ones, and those that no gradient
+    reaches, are left alone.
 
     Examples
     --------
@@ -176,18 +179,18 @@ def balance(
     for name in names:
         if not math.isfinite(before[name]):
             raise FloatingPointError(f"{name}: its gradient is not finite; nothing was changed")
-    factors = best = dict.fromkeys(names, 1.0)
-    after, least, spent, iterations = now, math.inf, 0, 0
+    best, after, least, spent, iterations = dict.fromkeys(names, 1.0), before, math.inf, 0, 0
+    search = Search(len(names))
     while names:
-        spread = _spread(now, names)
+        logs = _logs(now, names)
+        spread = float(np.max(np.abs(logs)))
         if spread < least:
-            best, after, least, spent = factors, now, spread, iterations
-        if least <= math.log1p(limits.tolerance) or iterations == limits.cap or not math.isfinite(spread):
+            best, after, least, spent = dict(zip(names, search.factors(), strict=True)), now, spread, iterations
+        if least <= math.log1p(limits.tolerance) or iterations == limits.cap:
             break
-        factors = _stepped(factors, now)
-        if not all(rescale[name](factors[name]) for name in names):
-            break
-        now, iterations = measure(), iterations + 1
+        factors = search.step(logs)
+        fits = all(rescale[name](factor) for name, factor in zip(names, factors, strict=True))
+        now, iterations = measure() if fits else {}, iterations + 1
     for name in names:
         rescale[name](best[name])
     reached = least <= math.log1p(limits.tolerance)
@@ -208,21 +211,10 @@ def balance(
     )
 
 
-def _logs(quotients: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
-    """Of the quotients by their geometric mean."""
-    logs = {name: math.log(quotients[name]) for name in names}
-    mean = sum(logs.values()) / len(logs)
-    return {name: log - mean for name, log in logs.items()}
-
-
-def _spread(quotients: Mapping[str, float], names: list[str]) -> float:
-    if not all(0 < quotients[name] < math.inf for name in names):
-        return math.inf
-    return max(abs(log) for log in _logs(quotients, names).values())
-
-
-def _stepped(factors: Mapping[str, float], quotients: Mapping[str, float]) -> dict[str, float]:
-    logs = _logs(quotients, factors)
-    steps = {name: max(-_LONGEST_STEP, min(_LONGEST_STEP, log / 2)) for name, log in logs.items()}
-    mean = sum(steps.values()) / len(steps)  # what was cut off: the product of the factors is to stay 1
-    return {name: factors[name] * math.exp(step - mean) for name, step in steps.items()}
+def _logs(quotients: Mapping[str, float], names: Sequence[str]) -> NDArray[np.float64]:
+    """Return the logarithms of quotients by their geometric mean; infinite if they have none."""
+    found = np.array([quotients.get(name, 0.0) for name in names])
+    if not ((found > 0) & np.isfinite(found)).all():
+        return np.full(len(names), np.inf)
+    logs: NDArray[np.float64] = np.log(found) - np.mean(np.log(found))
+    return logs
