@@ -48,16 +48,22 @@ def test_examples_are_found() -> None:
     assert {"philox4x32", "set_num_threads", "use_isa"} <= functions
 
 
-def test_the_page_on_models_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    need("ml_dtypes")
+PAGES = {"models": (["ml_dtypes"], "0.00408248"), "dynamic": (["torch"], "0.weight")}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    packages, shown = PAGES[name]
+    for package in packages:
+        need(package)
     if sys.version_info < (3, 11):
         need("tomli")
-    page = pathlib.Path(__file__).parents[1].joinpath("docs", "models.md").read_text(encoding="utf-8")
+    page = pathlib.Path(__file__).parents[1].joinpath("docs", f"{name}.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert blocks
     for block in blocks:
-        exec(compile(block, "docs/models.md", "exec"), {})
-    assert "0.00408248" in capsys.readouterr().out
+        exec(compile(block, f"docs/{name}.md", "exec"), {})
+    assert shown in capsys.readouterr().out
 
 
 def test_the_page_on_models_has_all_presets_and_conditions() -> None:

@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -46,10 +46,10 @@ def mlp(width: int = 128, depth: int = 6, activation: Callable[[], Any] = nn.ReL
     return nn.Sequential(*steps, nn.Linear(width, 10))
 
 
-def convolutions(width: int = 16) -> Any:
+def convolutions(width: int = 16, activation: Callable[[], Any] = nn.ReLU) -> Any:
     steps = [nn.Unflatten(1, (1, 8, 8))]
     for layer in range(6):
-        steps += [nn.Conv2d(width if layer else 1, width, 3, padding=1), nn.ReLU(inplace=True)]
+        steps += [nn.Conv2d(width if layer else 1, width, 3, padding=1), activation()]
     return nn.Sequential(*steps, nn.AvgPool2d(2), nn.Flatten(), nn.Linear(16 * width, 10))
 
 
@@ -63,44 +63,50 @@ def digits() -> Any:
 
 
 def train(
-    module: Any, data: Any, scaled: bool = True, steps: int | None = None, optimizer: str = "SGD", epochs: int = 8
-) -> tuple[float, DynamicScaler | None]:
-    """Train on 1200 digits, and return the share of the others that is told right."""
+    module: Any, data: Any, scaled: bool = True, steps: int = 160, seed: int = 0, rate: float = 0.05
+) -> tuple[float, Any]:
+    """Train on 1200 digits at a falling rate, and return the share of the others that is told right."""
     x, y = data
-    settings: dict[str, Any] = {"lr": 0.05, "momentum": 0.9} if optimizer == "SGD" else {"lr": 1e-3}
-    rule = getattr(torch.optim, optimizer)(module.parameters(), **settings)
+    rule = torch.optim.SGD(module.parameters(), lr=rate, momentum=0.9)
     scaler = DynamicScaler(module, optimizer=rule) if scaled else None
-    order = np.concatenate([np.random.default_rng(e).permutation(1200).reshape(-1, 60) for e in range(epochs)])
-    for batch in order[:steps]:
+    order = [np.random.default_rng((seed, e)).permutation(1200).reshape(-1, 60) for e in range(-(-steps // 20))]
+    for step, batch in enumerate(np.concatenate(order)[:steps]):
+        rule.param_groups[0]["lr"] = rate * (1 - step / steps)
         rule.zero_grad()
         nn.functional.cross_entropy(module(x[batch]), y[batch]).backward()
         if scaler is not None:
             scaler.step()
         rule.step()
-    module.eval()
     with torch.no_grad():
         right = module(x[1200:]).argmax(1) == y[1200:]
-    module.train()
     return float(right.double().mean()), scaler
 
 
-@pytest.mark.parametrize("make", [mlp, convolutions])
-def test_a_net_of_a_wrong_scale_trains_as_one_of_he(make: Callable[[], Any], digits: Any, exhaustive: bool) -> None:
-    def net(scale: float) -> Any:
-        return he(make(64) if exhaustive and make is convolutions else make(), scale)  # type: ignore[call-arg]
+@pytest.mark.parametrize("name", ["ReLU", "Tanh"])
+def test_a_net_of_a_wrong_scale_trains_as_one_of_he(name: str, digits: Any, exhaustive: bool) -> None:
+    """To within one point, and does not without; with --exhaustive, convolutions too."""
+    activation = getattr(nn, name)
+    check_scales(lambda: mlp(activation=activation), digits, range(3 if exhaustive else 1))
+    if exhaustive:
+        check_scales(lambda: convolutions(32, activation), digits, range(3), 0.02)
 
-    right, scaler = train(net(1.0), digits)
-    assert right > 0.93
-    assert scaler is not None
-    assert (scaler.log, scaler.stable) == ([], True)
+
+def check_scales(make: Callable[[], Any], digits: Any, seeds: Iterable[int], rate: float = 0.05) -> None:
+    def mean(scale: float, scaled: bool) -> float:
+        shares = []
+        for seed in seeds:
+            share, scaler = train(he(make(), scale), digits, scaled, seed=seed, rate=rate)
+            if scaler is not None:
+                assert scaler.stable
+                assert {change.reason for change in scaler.log} == ({"activations"} if scale != 1 else set())
+            shares.append(share)
+        return float(np.mean(shares))
+
+    right = mean(1.0, scaled=True)
+    assert right > 0.96
     for scale in (0.1, 10.0):
-        with_scaler, scaler = train(net(scale), digits)
-        assert with_scaler >= right - 0.01
-        assert scaler is not None
-        assert scaler.stable
-        assert {change.reason for change in scaler.log} == {"activations"}
-        without, _ = train(net(scale), digits, scaled=False)
-        assert without < right - 0.01
+        assert mean(scale, scaled=True) >= right - 0.01
+        assert mean(scale, scaled=False) < right - 0.01
 
 
 def test_what_is_in_the_band_trains_as_if_it_were_not_watched(digits: Any) -> None:

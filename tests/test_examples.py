@@ -57,6 +57,19 @@ def test_torchrun_llama() -> None:
     assert max(held) < 0.51 * sum(held)
 
 
+def test_dynamic_digits(run_python: Run) -> None:
+    """He's weights train with and without the scaler, those ten times as large only with it."""
+    need("torch")
+    need("sklearn")
+    done = run_python((EXAMPLES / "dynamic_digits.py").read_text(), "--depth", "4", "--epochs", "2", "--scales", "10")
+    rows = {line.split("  ")[0].strip(): line.split()[-3:] for line in done.stdout.splitlines()}
+    assert rows["He x 1"][:2] == [rows["He x 1"][0]] * 2
+    assert rows["He x 1"][2] == "0"
+    without, scaled = (float(share.rstrip("%")) for share in rows["He x 10"][:2])
+    assert without < 50 < scaled
+    assert rows["He x 10"][2] == "5"
+
+
 def test_llama_405b_counts_its_elements(run_python: Run, tmp_path: Path) -> None:
     """Those of the model card, 405.85 billion; and the shards are those of the plan, by any number of threads."""
     need("ml_dtypes")

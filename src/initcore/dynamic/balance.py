@@ -108,7 +108,7 @@ def balance_gradients_(
     layers without biases whose activations are homogeneous (ReLU), a gradient's norm times that of its weights is the
     same function of the product of all scales, so that one iteration is exact and leaves what the net computes as it
     was. Elsewhere it is not: several layers in a residual branch, or behind biases, act on each other, and what is
-    asked may not exist at all, as it seems in transformers. Then the best that was seen is kept, which is never worse
+    asked may not exist at all, as it seems in residual nets. Then the best that was seen is kept, which is never worse
     than the start, and rows say so. Weights whose scale does not matter, frozen ones, and those that no gradient
     reaches, are left alone.
 
