@@ -97,19 +97,21 @@ def test_a_deep_chain_takes_one_iteration() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "batch", "count"),
+    ("make", "batch", "count", "most"),
     [
-        (lambda: nets.resnet50(norm=nets.no_norm), lambda: numbers(4, 3, 32, 32), 54),
-        (lambda: nets.Transformer(norm_first=True), lambda: torch.arange(128).reshape(8, 16) % 50, 25),
-        (lambda: nets.Transformer(norm_first=False), lambda: torch.arange(128).reshape(8, 16) % 50, 25),
+        (lambda: nets.resnet50(norm=nets.no_norm), lambda: numbers(4, 3, 32, 32), 54, 4.0),
+        (lambda: nets.Transformer(norm_first=True), lambda: torch.arange(128).reshape(8, 16) % 50, 25, 13.0),
+        (lambda: nets.Transformer(norm_first=False), lambda: torch.arange(128).reshape(8, 16) % 50, 25, 13.0),
     ],
 )
-def test_residual_nets_are_better_afterwards_if_not_within_the_tolerance(make: Any, batch: Any, count: int) -> None:
+def test_residual_nets_are_better_afterwards_if_not_within_the_tolerance(
+    make: Any, batch: Any, count: int, most: float
+) -> None:
     torch.manual_seed(0)
     report = balance_gradients_(make(), batch(), rng=0)
     scaled = [row for row in report if not row.status.startswith("skipped")]
     assert len(scaled) == count
-    assert spread([row.after for row in scaled]) < 0.5 * spread([row.before for row in scaled])
+    assert spread([row.after for row in scaled]) < min(most, 0.5 * spread([row.before for row in scaled]))
 
 
 def test_what_is_left_alone() -> None:

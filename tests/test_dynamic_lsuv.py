@@ -246,6 +246,29 @@ def test_tables(tied: bool, embeddings: bool, table: str, head: str) -> None:
     assert (report["table.weight"].factor == 1) is not embeddings
 
 
+def test_weights_of_two_layers_are_judged_by_what_both_put_out() -> None:
+    module = seeded(lambda: nn.Sequential(nn.Linear(16, 16), nn.Hardtanh(-0.1, 0.1), nn.Linear(16, 16), nn.LSTM(16, 3)))
+    module[2].weight = module[0].weight
+    outputs: list[Any] = []
+    report = lsuv_(module, numbers(64, 16), rng=0)
+    for part in (module[0], module[2]):
+        part.register_forward_hook(lambda _, __, out: outputs.append(out.detach()))
+    module(numbers(64, 16))
+    assert not 0.5 < float(outputs[1].std()) < 1.5
+    assert float(torch.cat(outputs).std(correction=0)) == pytest.approx(1, abs=0.1)
+    statuses = {row.name: row.status for row in report}
+    assert statuses["0.weight"] == "ok"
+    assert statuses["2.weight"] == "skipped: its weights are those of 0.weight"
+    assert statuses["3.weight_ih_l0"] == "skipped: no layer's output shows its scale"
+
+
+@pytest.mark.parametrize("form", [lambda x: x, lambda x: (x,), lambda x: {"input": x}])
+def test_a_module_that_is_a_layer_and_ways_to_give_a_batch(form: Callable[[Any], Any]) -> None:
+    module = seeded(lambda: nn.Linear(16, 8))
+    assert [row.status for row in lsuv_(module, form(numbers(64, 16)), rng=0)] == ["ok"]
+    assert float(module(numbers(64, 16)).detach().std(correction=0)) == pytest.approx(1, abs=0.1)
+
+
 def test_keep() -> None:
     module, batch = seeded(lambda: nets.plain(6)), numbers(16, 3, 8, 8)
     before = nets.bytes_of(module)

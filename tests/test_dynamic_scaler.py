@@ -18,10 +18,8 @@ from initcore import Stream
 from initcore.dynamic import DynamicScaler
 from initcore.dynamic.moments import Moments
 
-for package in ("torch", "sklearn"):
-    if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
-    need(package)
+if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
+    pytest.importorskip("torch")  # the whole module, where need() would skip a test
 torch = need("torch")
 init = need("initcore.torch")
 nets = need("nets")
@@ -383,6 +381,10 @@ def test_a_stack_over_numpy_and_its_gradients() -> None:
     assert watched.step()
     assert watched.log[0].reason == "gradients"
     assert np.allclose(weights[0], before * watched.log[0].factor)
+    weights[0] *= np.float32(0.5)
+    watched(initcore.normal((256, 64), rng=Stream(0, "x")))
+    watched.gradients("0", np.ones((2, 4)), np.full((2, 4), 0.1))
+    assert not watched.step()  # once is enough
     with pytest.raises(ValueError, match="there is no layer 'x'"):
         watched.gradients("x", np.ones(3))
 
