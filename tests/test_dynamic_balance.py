@@ -15,6 +15,8 @@ import initcore
 from initcore import Stream
 from initcore.dynamic import balance_gradients_
 
+pytestmark = pytest.mark.any_isa
+
 if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
     pytest.importorskip("torch")  # the whole module, where need() would skip a test
 torch = need("torch")

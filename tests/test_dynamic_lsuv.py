@@ -14,6 +14,8 @@ import initcore
 from initcore import Stream
 from initcore.dynamic import Report, lsuv_
 
+pytestmark = pytest.mark.any_isa
+
 for package in ("torch", "ml_dtypes"):
     if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
         pytest.importorskip(package)  # the whole module, where need() would skip a test

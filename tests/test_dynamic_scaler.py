@@ -18,6 +18,8 @@ from initcore import Stream
 from initcore.dynamic import DynamicScaler
 from initcore.dynamic.moments import Moments
 
+pytestmark = pytest.mark.any_isa
+
 if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
     pytest.importorskip("torch")  # the whole module, where need() would skip a test
 torch = need("torch")

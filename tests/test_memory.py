@@ -97,6 +97,7 @@ def test_import_is_quick(run_python: Run, tmp_path: pathlib.Path) -> None:
 
 
 FRAMEWORKS = ["torch", "jax", "jaxlib", "keras", "tensorflow", "dask", "scipy", "ml_dtypes", "pandas", "numba", "rich"]
+FRAMEWORKS += ["distributed", "zarr", "safetensors", "transformers", "matplotlib", "sklearn"]
 
 
 def test_import_takes_no_framework_with_it(run_python: Run) -> None:
@@ -107,6 +108,20 @@ def test_import_takes_no_framework_with_it(run_python: Run) -> None:
     assert not modules & {*FRAMEWORKS}
     others = modules - {"initcore", "numpy", *sys.stdlib_module_names}
     assert all(name.startswith(("_cython", "cython_")) for name in others), others  # what Cython keeps for itself
+
+
+def test_what_is_not_always_needed_is_loaded_when_it_is_asked_for(run_python: Run) -> None:
+    script = """
+import sys, initcore
+parts = "dynamic", "lab", "models"
+print([f"initcore.{part}" in sys.modules for part in parts])
+print([getattr(initcore, part).__name__ for part in parts], initcore.Plan is initcore.models.Plan)
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+    before, after, modules = run_python(script).stdout.splitlines()
+    assert before == "[False, False, False]"
+    assert after == "['initcore.dynamic', 'initcore.lab', 'initcore.models'] True"
+    assert not set(modules.split()) & {*FRAMEWORKS}
 
 
 def test_a_fill_takes_no_framework_with_it(run_python: Run) -> None:

@@ -126,9 +126,11 @@ del configure
 
 
 def __getattr__(name: str) -> Any:
-    """Load the plans when they are asked for: they take as long as all the rest."""
-    if name in ("Plan", "Rule"):
-        from initcore import models
+    """Load what takes as long as all the rest when it is asked for."""
+    from importlib import import_module
 
-        return getattr(models, name)
+    if name in ("Plan", "Rule"):
+        return getattr(import_module("initcore.models"), name)
+    if name in ("dynamic", "lab", "models"):
+        return import_module(f"initcore.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["Report", "Row"]
 
@@ -60,6 +61,9 @@ class Report:
         raise KeyError(name)
 
     def table(self) -> Table:
+        """Return the rows as rich shows them."""
+        from rich.table import Table
+
         table = Table("layer", box=None, pad_edge=False)
         for heading in (f"{self.quantity} before", "after", "factor", "iterations"):
             table.add_column(heading, justify="right")
@@ -73,6 +77,8 @@ class Report:
         return self.table()
 
     def __str__(self) -> str:
+        from rich.console import Console
+
         file = io.StringIO()
         Console(file=file, width=120, color_system=None).print(self.table(), markup=False)
         return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
