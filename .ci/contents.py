@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 NOT_IN_SDIST = re.compile(r"\.ci/|\.clang-format$|\.gitignore$|\.pre-commit-config\.yaml$")
 #: What setuptools writes
 IN_ANY_SDIST = re.compile(r"PKG-INFO$|setup\.cfg$|src/initcore\.egg-info/")
-IN_WHEEL = re.compile(r"src/(initcore/.*(\.py|\.pyi|/py\.typed))$")
+IN_WHEEL = re.compile(r"src/(initcore/(?:.*\.pyi?|py\.typed))$")
 EXTENSIONS = ("_bitgen", "_core")
 DIST_INFO = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt"}
 
