@@ -1,6 +1,8 @@
 from numpy.random import BitGenerator
 from numpy.random.bit_generator import ISeedSequence
+from typing_extensions import disjoint_base
 
+@disjoint_base
 class WordSource(BitGenerator):
     def __init__(self, seed_seq: ISeedSequence | None) -> None: ...
     def _place(self, key: tuple[int, int], plane: int, draw: int, block: int, word: int) -> None: ...
