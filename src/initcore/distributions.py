@@ -67,7 +67,7 @@ def normal_(out: A, mean: float = 0.0, std: float = 1.0, *, rng: RngLike = None,
 
     Notes
     -----
-    Box-Muller on two words of a pair of elements: |z| reaches 6.76 in float32 and below, 8.65 in float64.
+    Box-Muller on two words of a pair of elements: ``|z|`` reaches 6.76 in float32 and below, 8.65 in float64.
 
     Examples
     --------

@@ -153,12 +153,10 @@ def kaiming_normal_(
 ) -> A:
     r"""Fill with Kaiming's normal distribution, not truncated, as ``torch.nn.init.kaiming_normal_`` 2.13.
 
-    Parameters are those of :func:`kaiming_uniform_`.
-
     Notes
     -----
-    :math:`N(0, std^2)`, :math:`std = gain / \sqrt{fan}`; He et al., 2015. :func:`he_normal_` is the truncated one of
-    Keras and JAX.
+    :math:`N(0, std^2)`, :math:`std = gain / \sqrt{fan}`; He et al., 2015. Parameters are those of
+    :func:`kaiming_uniform_`. :func:`he_normal_` is the truncated one of Keras and JAX.
 
     Examples
     --------

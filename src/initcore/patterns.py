@@ -124,11 +124,11 @@ def eye_(out: A, *, shard: Shard | None = None) -> A:
 
 
 def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
-    """Fill a convolution's weights so that it passes its input on: as ``torch.nn.init.dirac_`` 2.13.
+    r"""Fill a convolution's weights so that it passes its input on: as ``torch.nn.init.dirac_`` 2.13.
 
     Parameters
     ----------
-    out : ndarray, shape (out, in / groups, *kernel)
+    out : ndarray, shape (out, in / groups, \*kernel)
         Of three to five dimensions.
     groups : int
         Each group of output channels passes on the first channels of its inputs.

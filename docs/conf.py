@@ -1,0 +1,128 @@
+"""Sphinx: the pages of this folder, and a reference of all public modules from their docstrings.
+
+``sphinx-build -W --keep-going docs build/docs``; the examples in the docstrings are run by tests/test_docs.py.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("KERAS_BACKEND", "numpy")  # Keras' own default is TensorFlow
+
+import initcore
+from initcore import _core
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+DOCS = Path(__file__).parent
+project = "initcore"
+author = "the initcore developers"
+project_copyright = author
+version = release = initcore.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+myst_heading_anchors = 3
+autodoc_typehints = "none"  # docstrings say them
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+add_module_names = False
+html_theme = "alabaster"
+html_title = f"initcore {release}"
+html_sidebars = {"**": ["about.html", "searchfield.html", "navigation.html"]}
+html_theme_options = {"description": str(initcore.__doc__), "page_width": "1280px", "body_max_width": "none"}
+
+#: The modules that the package's own names are of, under which headings of its page
+ROOMS = {
+    "distributions": "Distributions",
+    "initializers": "Scaled by fans",
+    "orthogonal": "Orthogonal matrices",
+    "patterns": "Fixed patterns",
+    "new": "New arrays",
+    "streams": "Randomness",
+    "shards": "Shards",
+    "fans": "Fans and gains",
+    "_core": "The machine",
+}
+#: The public modules beside the package itself, and what they need
+MODULES = {
+    "models": "numpy",
+    "models.presets": "numpy",
+    "torch": "torch",
+    "keras": "keras",
+    "jax": "jax",
+    "numpy": "numpy",
+    "dask": "dask",
+}
+
+
+def heading(text: str, line: str = "=") -> str:
+    return f"{text}\n{line * len(text)}\n\n"
+
+
+def stub_signatures() -> dict[str, str]:
+    """Signatures of the functions of the compiled module, which has none."""
+    tree = ast.parse(Path(_core.__file__).with_name("_core.pyi").read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    for function in functions:
+        for argument in ast.walk(function.args):
+            if isinstance(argument, ast.arg):
+                argument.annotation = None
+    return {function.name: f"({ast.unparse(function.args)})" for function in functions}
+
+
+def package_page() -> str:
+    """All of ``initcore.__all__``, by the module that a name is of, under what the module says of all its names."""
+    page = heading("initcore") + ".. module:: initcore\n\n"
+    stubs = stub_signatures()
+    rest = set(initcore.__all__) - {"__version__", "STREAM_VERSION"}
+    for room, title in ROOMS.items():
+        module = import_module(f"initcore.{room}")
+        names = sorted(rest & set(getattr(module, "__all__", vars(module))))
+        rest -= set(names)
+        page += heading(title, "-")
+        if module is not _core:
+            page += f".. automodule:: initcore.{room}\n   :no-index:\n   :no-members:\n\n"
+        for name in names:
+            kind = "class" if inspect.isclass(getattr(initcore, name)) else "function"
+            signature = stubs[name] if module is _core else ""
+            page += f".. auto{kind}:: initcore.{name}{signature}\n" + "   :members:\n" * (kind == "class") + "\n"
+    assert rest == {"Plan", "Rule"}, f"under no heading: {rest}"
+    plans = (f".. autoclass:: initcore.{name}\n   :members:\n\n" for name in sorted(rest))
+    return page + heading("Plans", "-") + "".join(plans)
+
+
+def module_page(name: str, needs: str) -> str:
+    page = heading(f"initcore.{name}")
+    if find_spec(needs) is None:
+        return f"{page}Left out of this build, which had no {needs}.\n"
+    elsewhere = "   :exclude-members: Plan, Rule\n" if name == "models" else ""
+    return f"{page}.. automodule:: initcore.{name}\n   :members:\n{elsewhere}"
+
+
+def write_reference(_: Sphinx) -> None:
+    folder = DOCS / "api"
+    folder.mkdir(exist_ok=True)
+    pages = {"initcore": package_page(), **{f"initcore.{n}": module_page(n, needs) for n, needs in MODULES.items()}}
+    pages["index"] = heading("Reference") + ".. toctree::\n\n" + "".join(f"   {name}\n" for name in pages)
+    for name, text in pages.items():
+        path = folder / f"{name}.rst"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def skip_what_is_of_others(_: Sphinx, what: str, name: str, thing: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out functions and classes that a drop-in hands on from its framework, whose documentation has them."""
+    module = getattr(thing, "__module__", None)
+    return True if module and module.partition(".")[0] in ("torch", "keras", "jax") else None
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("builder-inited", write_reference)
+    app.connect("autodoc-skip-member", skip_what_is_of_others)
