@@ -1,4 +1,4 @@
-"""Compiles csrc/isa.c once per instruction set; everything else is in pyproject.toml."""
+"""Compiles csrc/isa.c once per instruction set; everything else is in pyproject.toml. tests/machines has its tables."""
 
 import os
 import subprocess
@@ -102,13 +102,18 @@ def extension(name: str, **options: Any) -> Extension:
     )
 
 
-core = extension(
-    "_core",
-    depends=[*glob("csrc/**/*.[ch]", recursive=True), *glob("src/initcore/*.px[di]")],
-    libraries=[] if os.name == "nt" else ["m", "pthread"],
-)
-bitgen = extension("_bitgen", depends=["csrc/initcore.h", "src/initcore/_core.pxd"])
-setup(
-    ext_modules=cythonize([core, bitgen], language_level=3, compiler_directives={"freethreading_compatible": True}),
-    cmdclass={"build_ext": BuildExt},
-)
+def main() -> None:
+    core = extension(
+        "_core",
+        depends=[*glob("csrc/**/*.[ch]", recursive=True), *glob("src/initcore/*.px[di]")],
+        libraries=[] if os.name == "nt" else ["m", "pthread"],
+    )
+    bitgen = extension("_bitgen", depends=["csrc/initcore.h", "src/initcore/_core.pxd"])
+    setup(
+        ext_modules=cythonize([core, bitgen], language_level=3, compiler_directives={"freethreading_compatible": True}),
+        cmdclass={"build_ext": BuildExt},
+    )
+
+
+if __name__ == "__main__":
+    main()
