@@ -2,11 +2,12 @@
 
 python tests/machines                     # all that can be compiled here
 python tests/machines aarch64 s390x       # targets of these names
-python tests/machines --list
+python tests/machines --available    # but without those whose tools are not here
 
 Each target is compiled with the flags of setup.py and asked for what the golden cases ask of the core, and for other
 layouts, shards and numbers of threads; every byte is compared. Compilers are those that are installed, and the clang of
-the package ziglang; Debian's qemu-user emulates. A target that lacks one of them is an error, unless --available is given.
+the package ziglang; Debian's qemu-user emulates. A target that lacks one of them is an error, unless --available is
+given.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ZIG = [sys.executable, "-m", "ziglang", "cc", "-target"]
 
 
 class Target(NamedTuple):
-    """A machine, a compiler and its flags; what runs the result, which may be nothing, or None if it cannot run here."""
+    """A machine, a compiler and its flags; what runs the result, which may be nothing, or None if nothing here can."""
 
     machine: str
     compiler: list[str]
@@ -58,8 +59,8 @@ TARGETS = {
 }
 
 
-class Failure(Exception):
-    """What does not agree, or cannot be compiled."""
+class MachineError(Exception):
+    """Other bytes, or no program at all."""
 
 
 def missing(target: Target) -> str | None:
@@ -72,47 +73,34 @@ def missing(target: Target) -> str | None:
     return None
 
 
-def build(target: Target, folder: Path) -> Path:
-    """Compile the core as setup.py does, and core.c with it."""
+def compilations(target: Target, folder: Path) -> list[list[str]]:
+    """Return the commands that compile the core as setup.py does, and core.c; an object's name is last in each."""
     setup = runpy.run_path(str(ROOT / "setup.py"), run_name="setup")
     isas = [row for row in setup["ISAS"] if row[1] is None or target.machine in row[1]]
     defines = [f"-DIC_BUILT_{row[0]}=1" for row in isas]
-    common = [
-        *target.compiler,
-        "-I",
-        str(ROOT / "csrc"),
-        *setup["GCC"],
-        *setup["WARNINGS"],
-        *defines,
-        *target.flags,
-        "-c",
-    ]
-    # An object of an instruction set is never optimised together with others: setup.py's -fno-lto comes last there
-    jobs = [
-        [*common, str(source), "-o", str(folder / f"{source.stem}.o")]
-        for source in sorted((ROOT / "csrc").glob("*.c"))
+    flags = [*setup["GCC"], *setup["WARNINGS"], *defines, *target.flags]
+    common = [*target.compiler, "-I", str(ROOT / "csrc"), *flags, "-c"]
+    sources = [*sorted((ROOT / "csrc").glob("*.c")), Path(__file__).with_name("core.c")]
+    found = [
+        [*common, str(source), "-o", str(folder / f"{source.parent.name}-{source.stem}.o")]
+        for source in sources
         if source.name != "isa.c"
     ]
-    jobs.append([*common, str(Path(__file__).with_name("core.c")), "-o", str(folder / "main.o")])
     is_gcc = setup["is_gcc"](target.compiler)
-    for name, _, flags, of_gcc, _ in isas:
-        each = [f"-DIC_ISA={name}", f'-DIC_VEC="vec/{name}.h"', *flags, *(of_gcc if is_gcc else []), "-fno-lto"]
-        jobs.append([*common, *each, str(ROOT / "csrc" / "isa.c"), "-o", str(folder / f"isa-{name}.o")])
+    for name, _, of_both, of_gcc, _ in isas:  # which are never optimised together with others
+        each = [f"-DIC_ISA={name}", f'-DIC_VEC="vec/{name}.h"', *of_both, *(of_gcc if is_gcc else []), "-fno-lto"]
+        found.append([*common, *each, str(ROOT / "csrc" / "isa.c"), "-o", str(folder / f"isa-{name}.o")])
+    return found
+
+
+def build(target: Target, folder: Path) -> Path:
+    """Return the program."""
+    commands = compilations(target, folder)
     with ThreadPoolExecutor() as pool:
-        list(pool.map(run, jobs))
+        list(pool.map(run, commands))
     program = folder / "core"
-    objects = [job[-1] for job in jobs]
-    run(
-        [
-            *target.compiler,
-            *target.flags,
-            *objects,
-            "-o",
-            str(program),
-            "-lm",
-            *([] if target.runner is None else ["-pthread"]),
-        ]
-    )
+    libraries = ["-lm"] if target.runner is None else ["-lm", "-pthread"]
+    run([*target.compiler, *target.flags, *(command[-1] for command in commands), "-o", str(program), *libraries])
     return program
 
 
@@ -120,7 +108,7 @@ def run(command: list[str], **options: Any) -> bytes:
     """Run a command, and return what it wrote."""
     done = subprocess.run(command, capture_output=True, check=False, **options)
     if done.returncode:
-        raise Failure(f"{' '.join(command)}\n{done.stderr.decode(errors='replace')}(status {done.returncode})")
+        raise MachineError(f"{' '.join(command)}\n{done.stderr.decode(errors='replace')}(status {done.returncode})")
     return done.stdout
 
 
@@ -130,10 +118,10 @@ def compare(command: list[str], isa: str, asked: list[Call]) -> None:
     at = 0
     for call in asked:
         if got[at : at + len(call.expected)] != call.expected:
-            raise Failure(f"{isa}: other bytes: {call.line}")
+            raise MachineError(f"{isa}: other bytes: {call.line}")
         at += len(call.expected)
     if at != len(got):
-        raise Failure(f"{isa}: {len(got)} bytes, not {at}")
+        raise MachineError(f"{isa}: {len(got)} bytes, not {at}")
 
 
 def check(target: Target, asked: list[Call]) -> str:
@@ -163,15 +151,13 @@ def main() -> int:
             print(f"{name}: NOT RUN: there is no {lacks}", flush=True)
             continue
         try:
-            print(f"{name}: {check(TARGETS[name], asked) if not lacks else fail(lacks)}", flush=True)
-        except Failure as failure:
+            if lacks:
+                raise MachineError(f"there is no {lacks}")
+            print(f"{name}: {check(TARGETS[name], asked)}", flush=True)
+        except MachineError as failure:
             print(f"{name}: FAILED: {failure}", flush=True)
             failed = True
     return int(failed)
-
-
-def fail(lacks: str) -> str:
-    raise Failure(f"there is no {lacks}")
 
 
 if __name__ == "__main__":
