@@ -1,4 +1,4 @@
-"""Compiles csrc/isa.c once per instruction set; everything else is in pyproject.toml. tests/machines has its tables."""
+"""Compiles csrc/isa.c once per instruction set; the rest is in pyproject.toml. tests/machines reads the tables too."""
 
 import os
 import subprocess

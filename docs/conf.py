@@ -55,6 +55,8 @@ ROOMS = {
 MODULES = {
     "models": "numpy",
     "models.presets": "numpy",
+    "lab": "numpy",
+    "dynamic": "numpy",
     "torch": "torch",
     "keras": "keras",
     "jax": "jax",

@@ -48,7 +48,11 @@ def test_examples_are_found() -> None:
     assert {"philox4x32", "set_num_threads", "use_isa"} <= functions
 
 
-PAGES = {"README.md": ([], ""), "docs/models.md": (["ml_dtypes"], "0.00408248"), "docs/dynamic.md": (["torch"], "0.weight")}
+PAGES = {
+    "README.md": ([], ""),
+    "docs/models.md": (["ml_dtypes"], "0.00408248"),
+    "docs/dynamic.md": (["torch"], "0.weight"),
+}
 
 
 @pytest.mark.parametrize("name", PAGES)

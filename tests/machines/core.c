@@ -1,9 +1,9 @@
 /* Does what lines of standard input ask of the core, and writes the bytes that it gave: no Python, so that it runs on a
  * machine that is emulated. tests/machines/calls.py writes the lines and knows the bytes.
  *
- * A line: fill|orthogonal, dtype, threads, two words of the key, plane, draw, bytes, place of the first element, first index,
- * axes, and for each its size, stride and index stride; then the distribution and its parameters, or the rows and
- * columns of a whole matrix, the first matrix, row and column, and the gain. */
+ * A line: fill|orthogonal, dtype, threads, two words of the key, plane, draw, bytes, place of the first element, first
+ * index, axes, and for each its size, stride and index stride; then the distribution and its parameters, or the rows
+ * and columns of a whole matrix, the first matrix, row and column, and the gain. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
