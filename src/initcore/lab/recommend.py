@@ -52,7 +52,7 @@ class Recommendation:
     warning: str = field(default="")
 
     def fill(self, out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
-        """Fill weights of torch's axes (out, in, *kernel) as recommended, and return them."""
+        """Fill weights, their axes out, in and then the kernel's, as recommended, and return them."""
         filled: A = getattr(initcore, self.init + "_")(out, **self.settings, rng=rng, shard=shard)
         return filled
 
