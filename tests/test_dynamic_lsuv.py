@@ -535,3 +535,14 @@ scaler.step()
 balance_gradients_([np.ones((8, 8))], gradients=lambda: [np.ones((8, 8))])
 assert "torch" not in sys.modules
 """)
+
+
+def test_an_orthogonal_start_does_not_ask_what_was_there() -> None:
+    """As np.empty leaves it: of a few huge weights in the last layer only a sign is left, at any scale before."""
+    weights = [initcore.normal((100, 100), std=0.1, rng=seed) for seed in range(3)]
+    weights[2][...] = 0
+    weights[2][:, 0] = 1e20
+    layers = [step for weight in weights for step in ((weight, lambda x, w: x @ w.T), np.tanh)]
+    report = lsuv_(layers, initcore.normal((256, 100), rng=1), rng=0)
+    assert [row.status for row in report] == ["ok"] * 3
+    assert [row.after for row in report] == pytest.approx([1, 1, 1], abs=0.1)

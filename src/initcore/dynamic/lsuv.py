@@ -121,11 +121,18 @@ def _lsuv_stack(
 ) -> Report:
     original = {layer.name: layer.weight.copy() for layer in stack if layer.weight is not None}
     try:
-        statuses = {**tied(stack), **dict.fromkeys(scale_free(stack, batch), FREE), **statuses}
+        shared = tied(stack)
         before = outputs(stack, batch)
-        for layer in stack:
-            if orthogonal and layer.weight is not None and layer.name not in statuses and layer.weight.ndim > 1:
+        free = scale_free(stack, batch)
+        for layer in stack if orthogonal else ():
+            if layer.weight is not None and layer.name not in {**shared, **statuses} and layer.weight.ndim > 1:
                 orthogonal_(layer.weight, rng=base / layer.name)
+        if free and orthogonal:  # so too as they are drawn: what was there may be of any size, and saturate
+            free &= scale_free(stack, batch)
+        for layer in stack:
+            if layer.name in free and layer.name not in shared and layer.weight is not None:
+                layer.weight[...] = original[layer.name]
+        statuses = {**shared, **dict.fromkeys(free, FREE), **statuses}
         outcomes = settle_stack(stack, batch, goal, lambda m: not goal.met(m), statuses, original)
         after = outputs(stack, batch)
     except BaseException:

@@ -43,17 +43,23 @@ def lsuv_module_(
     with undisturbed(module), restored_on_error([pair for pairs in copies.values() for pair in pairs]):
         with torch.enable_grad():
             before, calls, output = observe(module, batch, units)
-            free = scale_free(module, batch, output, groups_of(module, units, others), base / "initcore.dynamic")
+            groups, probes = groups_of(module, units, others), base / "initcore.dynamic"
+            free = scale_free(module, batch, output, groups, probes)
+            drawn = [unit for unit in units if unit.name in calls and unit.name not in statuses and not unit.table]
+            for unit in drawn if orthogonal else ():
+                _draw(unit, base)
+            if free and orthogonal:  # so too as they are drawn: what was there may be of any size, and saturate
+                _, _, output = observe(module, batch, units)
+                free &= scale_free(module, batch, output, groups, probes)
             del output
         for name in free:
             (others if name in others else statuses)[name] = FREE
         for unit in units:
-            if unit.name not in calls:
+            if unit.name in free:
+                put_back(copies[unit.name])
+            elif unit.name not in calls:
                 statuses[unit.name] = "skipped: never reached"
         chosen = [unit for unit in units if unit.name not in statuses]
-        if orthogonal:
-            for unit in chosen:
-                _draw(unit, base)
         outcomes = settle_in_order(
             module, batch, chosen, calls, goal, lambda m: not goal.met(m), lambda unit: put_back(copies[unit.name])
         )
@@ -105,8 +111,6 @@ def groups_of(module: nn.Module, units: list[Unit], others: dict[str, str]) -> d
 
 def _draw(unit: Unit, base: Stream) -> None:
     """Draw weights from the stream of their name, or of it and how many elements are before; biases are zero."""
-    if unit.table:
-        return
     stream = base / unit.owner
     orthogonal_(unit.weight, generator=stream / unit.offset if unit.part != slice(None) else stream)
     if unit.bias is not None and unit.bias_parameter is not None and unit.bias_parameter.requires_grad:
