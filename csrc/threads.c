@@ -62,12 +62,16 @@ int64_t ic_nanoseconds(void) {
   return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* Signals are the caller's: a spawned thread inherits a mask that blocks all of them. */
+/* Signals are the caller's: a spawned thread inherits a mask that blocks all of them. Not those that its own
+ * instructions raise, as a store into a mapping of a file that was cut short: POSIX leaves it undefined what comes of
+ * them if they are blocked, and Linux ends the process without calling the handler. */
 typedef sigset_t signal_mask;
 static void block_signals(signal_mask *before) {
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, before);
+  static const int own[] = {SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+  sigset_t others;
+  sigfillset(&others);
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&others, own[i]);
+  pthread_sigmask(SIG_SETMASK, &others, before);
 }
 static void restore_signals(const signal_mask *before) { pthread_sigmask(SIG_SETMASK, before, NULL); }
 
@@ -98,6 +102,6 @@ int ic_load(const int *value) { return *(const volatile int *)value; }
 void ic_store(int *value, int to) { _InterlockedExchange((volatile long *)value, to); }
 #else
 int64_t ic_claim(int64_t *counter) { return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
-int ic_load(const int *value) { return __atomic_load_n(value, __ATOMIC_RELAXED); }
-void ic_store(int *value, int to) { __atomic_store_n(value, to, __ATOMIC_RELAXED); }
+int ic_load(const int *value) { return __atomic_load_n(value, __ATOMIC_ACQUIRE); }
+void ic_store(int *value, int to) { __atomic_store_n(value, to, __ATOMIC_RELEASE); }
 #endif

@@ -13,6 +13,7 @@ int64_t ic_claim(int64_t *counter);
 
 int64_t ic_nanoseconds(void); /* of a clock that only goes forward */
 
+/* Who loads what was stored sees all that was written before it was. */
 int ic_load(const int *value);
 void ic_store(int *value, int to);
 

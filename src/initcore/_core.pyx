@@ -84,6 +84,8 @@ cdef extern from "dtypes.h" nogil:
 
 cdef extern from "threads.h" nogil:
     int64_t ic_claim(int64_t *counter)
+    int ic_load(const int *value)
+    void ic_store(int *value, int to)
 
 ic_init()
 STREAM_VERSION = IC_STREAM_VERSION
@@ -105,12 +107,13 @@ cdef class KeyedStream:
     """The key of a stream, worked out when it is first needed."""
 
     cdef uint32_t k0, k1
-    cdef bint known
+    cdef int known
 
     cdef int find_key(self) except -1:
-        if not self.known:
+        """Threads without a GIL may do so at once, and then write the same words."""
+        if not ic_load(&self.known):
             self.k0, self.k1 = self._derive_key()
-            self.known = True
+            ic_store(&self.known, 1)
         return 0
 
     @property
