@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from initcore import _core
 from initcore.shards import Shard
+from initcore.shortage import partly_written
 from initcore.streams import RngLike
 
 __all__ = ["Progress", "delta_orthogonal_", "orthogonal_"]
@@ -149,8 +150,9 @@ def delta_orthogonal_(
     centre: Any = (slice(None), slice(None), *places)
     tap = out[centre] if here else np.empty((0, 0), out.dtype)
     _core.orthogonal(tap[None], (1, *shape[:2]), (0, *offset[:2]), gain, rng, progress)
-    rest = np.ones(out.shape[2:], np.bool_)
-    if here:
-        rest[tuple(places)] = False
-    out[:, :, rest] = 0
+    with partly_written():
+        rest = np.ones(out.shape[2:], np.bool_)
+        if here:
+            rest[tuple(places)] = False
+        out[:, :, rest] = 0
     return out

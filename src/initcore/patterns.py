@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from initcore import _core
 from initcore.distributions import bits_, normal_
 from initcore.shards import Shard
+from initcore.shortage import partly_written
 from initcore.streams import RngLike
 
 __all__ = ["constant_", "dirac_", "eye_", "hadamard_", "ones_", "sparse_", "zeros_"]
@@ -118,8 +119,9 @@ def eye_(out: A, *, shard: Shard | None = None) -> A:
         raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {out.shape}")
     (row, column), (rows, columns) = _offset(out, shard), out.shape
     zeros_(out, shard=shard)
-    diagonal = np.arange(max(row, column), min(row + rows, column + columns))
-    out[diagonal - row, diagonal - column] = 1
+    with partly_written():
+        diagonal = np.arange(max(row, column), min(row + rows, column + columns))
+        out[diagonal - row, diagonal - column] = 1
     return out
 
 
@@ -159,11 +161,12 @@ def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
     zeros_(out, shard=shard)
     channels = shape[0] // groups
     passed = np.arange(min(channels, shape[1]))
-    for group in range(groups):
-        places = [group * channels + passed, passed, *(np.full_like(passed, size // 2) for size in shape[2:])]
-        local = [place - start for place, start in zip(places, _offset(out, shard), strict=True)]
-        here = np.logical_and.reduce([(p >= 0) & (p < size) for p, size in zip(local, out.shape, strict=True)])
-        out[tuple(p[here] for p in local)] = 1
+    with partly_written():
+        for group in range(groups):
+            places = [group * channels + passed, passed, *(np.full_like(passed, size // 2) for size in shape[2:])]
+            local = [place - start for place, start in zip(places, _offset(out, shard), strict=True)]
+            here = np.logical_and.reduce([(p >= 0) & (p < size) for p, size in zip(local, out.shape, strict=True)])
+            out[tuple(p[here] for p in local)] = 1
     return out
 
 
@@ -212,14 +215,18 @@ def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None) -> A:
         zeros_(out, shard=shard)
     if out.size and all(0 <= place < size for place, size in zip(places, out.shape[2:], strict=True)):
         middle: Any = (slice(None), slice(None), *places)
-        tap = out[middle]
-        columns = np.arange(offset[1], offset[1] + out.shape[1], dtype=np.uint64)
-        step = max(1, _MASK // out.shape[1])
-        for start in range(0, out.shape[0], step):
-            block = tap[start : start + step]
-            rows = np.arange(offset[0] + start, offset[0] + start + block.shape[0], dtype=np.uint64)
-            block[...] = np.where(_parity(np.bitwise_and(rows[:, None], columns)), minus, plus)
+        with partly_written():
+            _fill_hadamard(out[middle], offset, plus, minus)
     return out
+
+
+def _fill_hadamard(out: NDArray[Any], offset: tuple[int, ...], plus: Any, minus: Any) -> None:
+    columns = np.arange(offset[1], offset[1] + out.shape[1], dtype=np.uint64)
+    step = max(1, _MASK // out.shape[1])
+    for start in range(0, out.shape[0], step):
+        block = out[start : start + step]
+        rows = np.arange(offset[0] + start, offset[0] + start + block.shape[0], dtype=np.uint64)
+        block[...] = np.where(_parity(np.bitwise_and(rows[:, None], columns)), minus, plus)
 
 
 def _parity(words: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -263,15 +270,25 @@ def sparse_(out: A, sparsity: float, std: float = 0.01, *, rng: RngLike = None, 
         raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {shape}")
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparsity must be from 0 to 1, got {sparsity!r}")
+    normal_(out[:0], 0.0, std, rng=0)  # refuses what normal_ refuses, before a draw is taken
     draw = _core.take(rng)
     normal_(out, 0.0, std, rng=draw, shard=shard)
-    row, column = _offset(out, shard)
+    with partly_written():
+        _set_zeros(out, math.ceil(sparsity * shape[0]), draw, shape, _offset(out, shard))
+    return out
+
+
+def _set_zeros(
+    out: NDArray[Any], zeros: int, draw: _core.Draw, shape: tuple[int, ...], offset: tuple[int, ...]
+) -> None:
+    """Set so many elements of each column of the whole to zero, where they are in `out`."""
+    row, column = offset
     left_base = math.isqrt(max(shape[0] - 1, 0)) + 1
     right_base = max(1, -(-shape[0] // left_base))
     half_rounds = 24 if shape[0] < 1024 else 8  # of few rows 12 leave a bias of 0.2 %; many mix in fewer
     bases = (right_base, left_base) * (half_rounds // 2)
     step = max(1, _WORDS // sum(bases))
-    zeros, rows = math.ceil(sparsity * shape[0]), max(1, _MASK // max(1, min(step, out.shape[1])))
+    rows = max(1, _MASK // max(1, min(step, out.shape[1])))
     for start in range(0, out.shape[1], step):
         part = out[:, start : start + step]
         columns = slice(column + start, column + start + part.shape[1])
@@ -284,7 +301,6 @@ def sparse_(out: A, sparsity: float, std: float = 0.01, *, rng: RngLike = None, 
             block = part[top : top + rows]
             count = block.shape[0]
             block[_core.sparse_mask(shape[0], zeros, left_base, right_base, row + top, count, half_rounds, words)] = 0
-    return out
 
 
 _WORDS = 1 << 17  # of round functions at a time: 512 KiB, which stay in the second-level cache
