@@ -16,8 +16,8 @@ extern void __libc_free(void *memory);
 enum { MOST_OUTSTANDING = 4096 };
 
 static struct {
-  uintptr_t low, high;                     /* where the library's code is */
-  long allocations, refused_allocation;    /* the number of the one to refuse, from 1; 0: none */
+  uintptr_t low, high;                       /* where the library's code is */
+  long allocations, refused_allocation;      /* the number of the one to refuse, from 1; 0: none */
   long threads, first_refused, last_refused; /* the same, of threads: a range */
   long outstanding;
   void *memory[MOST_OUTSTANDING];
