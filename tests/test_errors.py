@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -62,6 +63,18 @@ def test_dtype_that_no_float_is_drawn_in(name: str, dtype: str) -> None:
         pytest.skip("long double is double here")
     out = np.zeros(right(name).shape, dtype)
     refuses(TypeError, re.escape(str(out.dtype)), out, getattr(initcore, name), **RANDOM[name])
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_an_empty_array_is_refused_as_others_are(name: str) -> None:
+    """Of a dtype that no float is drawn in; of floats it takes a draw, as others do."""
+    empty = right(name)[:, :0]
+    generator = initcore.Generator(0)
+    with pytest.raises(TypeError, match="complex64"):
+        getattr(initcore, name)(empty.astype("complex64"), **RANDOM[name], rng=generator)
+    assert generator.draw == 0
+    getattr(initcore, name)(empty, **RANDOM[name], rng=generator)
+    assert generator.draw == 1
 
 
 def test_dtypes_of_ml_dtypes_but_bfloat16() -> None:
@@ -255,6 +268,15 @@ def test_shard_of_another_shape_shows_both(name: str) -> None:
         out = right(name)
         words = re.escape(str(out.shape)) + ".*" + re.escape(repr(shard)) + ".*" + re.escape(str(shard.shape))
         refuses(ValueError, words, out, getattr(initcore, name), **ALL[name], shard=shard)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"sparsity": 0.5, "std": -1.0}, {"sparsity": 0.5, "std": math.inf}, {"sparsity": 2}]
+)
+def test_a_sparse_matrix_that_is_refused_takes_no_draw(arguments: dict[str, float]) -> None:
+    generator = initcore.Generator(0)
+    refuses(ValueError, "std|sparsity", right("sparse_"), initcore.sparse_, **arguments, rng=generator)
+    assert generator.draw == 0
 
 
 @pytest.mark.parametrize("name", ALL)

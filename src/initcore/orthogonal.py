@@ -141,7 +141,7 @@ def delta_orthogonal_(
     if len(shape) not in (3, 4, 5):
         raise ValueError(f"Only tensors with 3, 4, or 5 dimensions are supported, got shape {shape}")
     if 0 in shape:
-        _core.take(rng)
+        _core.orthogonal(np.empty((1, 0, 0), out.dtype), (1, 0, 0), (0, 0, 0), gain, rng, progress)
         return out
     if shape[0] < shape[1]:
         raise ValueError(f"delta_orthogonal_ needs no fewer output than input channels, got shape {shape}")
