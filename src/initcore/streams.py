@@ -34,8 +34,14 @@ def _part(value: Any) -> str | int:
     return str(value) if isinstance(value, str) else _integer(value, "a part of a path must be a str or an int")
 
 
+#: Held while a module is imported that a first fill needs, and while the process forks: a child can never import what a
+#: thread was importing that it does not have
+_imports = threading.RLock()
+
+
 def _path_words(part: str | int) -> tuple[int, ...]:
-    import hashlib  # here, since it loads OpenSSL: a sixth of the time in which this package is imported
+    with _imports:
+        import hashlib  # here, since it loads OpenSSL: a sixth of the time in which this package is imported
 
     data = b"s:" + part.encode() if isinstance(part, str) else b"i:" + str(part).encode("ascii")
     digest = hashlib.blake2b(data, digest_size=16).digest()
@@ -114,7 +120,9 @@ class Stream(_core.KeyedStream):
 
 @lru_cache(maxsize=1024)
 def _key(seed: int, spawn_key: tuple[int, ...]) -> tuple[int, int]:
-    first, second = np.random.SeedSequence(seed, spawn_key=spawn_key).generate_state(2, np.uint32)
+    with _imports:
+        from numpy.random import SeedSequence
+    first, second = SeedSequence(seed, spawn_key=spawn_key).generate_state(2, np.uint32)
     return int(first), int(second)
 
 
@@ -215,14 +223,16 @@ def manual_seed(seed: int) -> Generator:
 
 def _after_fork() -> None:
     """Give a child its own numbers, unless its parent's seed was asked for."""
-    global _lock, _default
-    _lock = threading.Lock()
+    global _lock, _imports, _default
+    _lock, _imports = threading.Lock(), threading.RLock()
     if _default_is_ours:
         _default = None
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=lambda: _imports.acquire(), after_in_parent=lambda: _imports.release(), after_in_child=_after_fork
+    )
 
 
 def resolve(rng: Any) -> Stream | Generator:
