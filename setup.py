@@ -42,8 +42,8 @@ MSVC = ["/std:c11", "/O2", "/fp:precise", "/GL-"]
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion"]
 if os.environ.get("INITCORE_WERROR"):
     WARNINGS.append("-Werror")
-if os.environ.get("INITCORE_SANITIZE"):
-    GCC += ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={os.environ['INITCORE_SANITIZE']}"]
+if os.environ.get("INITCORE_SANITIZE"):  # with -g what is made of one instruction set takes ten minutes, not one
+    GCC += ["-O1", "-g1", "-fno-omit-frame-pointer", f"-fsanitize={os.environ['INITCORE_SANITIZE']}"]
 
 
 def is_gcc(compiler: list[str]) -> bool:
