@@ -46,7 +46,8 @@ LEFT_OUT = {
 def machines() -> ModuleType:
     """Return what compiles the core alone, and asks it."""
     spec = importlib.util.spec_from_file_location("machines", ROOT / "tests" / "machines" / "__main__.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

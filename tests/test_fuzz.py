@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 
+import fuzz_cases
 import pytest
 from conftest import Run
+from tables import ALL
 
 import initcore
 
@@ -23,6 +25,10 @@ pytestmark = [
 def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(HERE / "fuzz.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_every_initializer_is_fuzzed() -> None:
+    assert set(fuzz_cases.WEIGHTS) == set(ALL)
 
 
 def test_some_thousand_random_calls() -> None:
