@@ -13,6 +13,7 @@ given.
 from __future__ import annotations
 
 import argparse
+import os
 import runpy
 import shutil
 import subprocess
@@ -144,20 +145,24 @@ def main() -> int:
     args = parser.parse_args()
     if unknown := set(args.names) - set(TARGETS):
         parser.error(f"unknown targets {', '.join(sorted(unknown))}; known are {', '.join(TARGETS)}")
-    asked, failed = calls(), False
-    for name in args.names or TARGETS:
+    asked = calls()
+
+    def report(name: str) -> bool:
         lacks = missing(TARGETS[name])
         if lacks and args.available:
             print(f"{name}: NOT RUN: there is no {lacks}", flush=True)
-            continue
+            return True
         try:
             if lacks:
                 raise MachineError(f"there is no {lacks}")
             print(f"{name}: {check(TARGETS[name], asked)}", flush=True)
         except MachineError as failure:
             print(f"{name}: FAILED: {failure}", flush=True)
-            failed = True
-    return int(failed)
+            return False
+        return True
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return int(not all(list(pool.map(report, args.names or TARGETS))))
 
 
 if __name__ == "__main__":
