@@ -1,9 +1,21 @@
-"""A model small enough to be written often, and a script that writes it and is killed."""
+"""A model small enough to be written often, fixtures that write it, and a script that writes it and is killed."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+import initcore.models
+from initcore import Plan, writing
+from initcore.cli import main
+from initcore.models.resolve import Resolved
+from initcore.models.sources import shapes_like
 
 PLAN = """
 seed = 11
@@ -41,9 +53,12 @@ dtype = "float32"
 "head.wide" = [701, 96]
 """
 
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux's ways to kill, lock and measure")
+
 #: Three files, the first of which has more than ten windows
 SETTINGS = ("--shard-size", "300KB")
 BLOCK, WINDOW = 10_000, 40_000
+COMMAND = [sys.executable, "-m", "initcore"]
 
 
 def put_inputs(folder: Path) -> list[str]:
@@ -115,3 +130,80 @@ while True:
     step += stride
 print(step, kept, file=sys.stderr)
 """
+
+
+FORMS = [
+    pytest.param("out", SETTINGS, id="shards"),
+    pytest.param("out", (), id="one shard"),
+    pytest.param("out.safetensors", (), id="file"),
+    pytest.param("out", ("--format", "npy"), id="npy"),
+]
+
+
+GIVEN = {
+    "llama": ("LlamaForCausalLM", "AutoModelForCausalLM", {"num_key_value_heads": 2, "tie_word_embeddings": True}),
+    "mistral": ("MistralForCausalLM", "AutoModelForCausalLM", {"num_key_value_heads": 2}),
+    "qwen2": ("Qwen2ForCausalLM", "AutoModelForCausalLM", {"num_key_value_heads": 2}),
+    "qwen3": ("Qwen3ForCausalLM", "AutoModelForCausalLM", {"num_key_value_heads": 2, "head_dim": 16}),
+    "bert": ("BertForMaskedLM", "AutoModelForMaskedLM", {"max_position_embeddings": 16}),
+    "vit": ("ViTForImageClassification", "AutoModelForImageClassification", {"image_size": 32, "patch_size": 8}),
+    "gpt2": ("GPT2LMHeadModel", "AutoModelForCausalLM", {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 16}),
+}
+COMMON = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
+
+
+def put_config(folder: Path, family: str) -> Path:
+    architecture, _, given = GIVEN[family]
+    table = {"model_type": family, "architectures": [architecture], "vocab_size": 96, "dtype": "float32", **given}
+    path = folder / "config.json"
+    path.write_text(json.dumps(table if family == "gpt2" else {**COMMON, **table}))
+    return path
+
+
+def failing_after(monkeypatch: pytest.MonkeyPatch, blocks: int, fail: Callable[[], object]) -> list[int]:
+    """Have the fill fail when so many blocks are written, and return the list that blocks are noted in."""
+    filled: list[int] = []
+    fill = initcore.models.Parameter.fill
+
+    def fill_or_fail(self: Any, out: Any, shard: Any = None) -> Any:
+        if len(filled) == blocks:
+            fail()
+        filled.append(out.nbytes)
+        return fill(self, out, shard)
+
+    monkeypatch.setattr(initcore.models.Parameter, "fill", fill_or_fail)
+    return filled
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> list[str]:
+    return put_inputs(tmp_path)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "BLOCK_BYTES", BLOCK)
+    monkeypatch.setattr(writing, "WINDOW_BYTES", WINDOW)
+
+
+@pytest.fixture
+def model(base: list[str], tmp_path: Path) -> Resolved:
+    return shapes_like(tmp_path / "shapes.toml").resolve(Plan.from_toml(tmp_path / "plan.toml"))
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path, base: list[str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a checkpoint that is not complete."""
+    with monkeypatch.context() as patched:
+        patched.setattr(writing, "BLOCK_BYTES", BLOCK)
+        patched.setattr(writing, "WINDOW_BYTES", WINDOW)
+        failing_after(patched, 70, raising(KeyboardInterrupt()))
+        assert main([*base, *SETTINGS, "-o", str(tmp_path / "out")]) == 130
+    return tmp_path / "out"

@@ -18,6 +18,8 @@ from initcore import streams
 
 os.environ.setdefault("KERAS_BACKEND", "numpy")  # Keras' own default is TensorFlow, which need not be there
 
+pytest_plugins = ["checkpoints"]  # whose fixtures several files of tests share
+
 FLOATS = ("float64", "float32", "float16", "bfloat16")
 THREADS = (1, 2, 3, 7)
 
