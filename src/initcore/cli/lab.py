@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ def _target(output: str | None) -> Path | None:
         raise UsageError(f"{target.absolute().parent} is no directory")
     if target.suffix != ".json":
         try:
-            import initcore.lab.figures  # noqa: F401
+            import_module("initcore.lab.figures")  # which needs matplotlib: known before anything is computed
         except ImportError as error:
             raise UsageError(error) from None
     return target
