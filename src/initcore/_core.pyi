@@ -11,6 +11,7 @@ STREAM_VERSION: int
 ELEMENTS_PER_THREAD: int
 MOST_THREADS: int
 CACHE_BYTES: int
+BFLOAT16_BITS: np.dtype[Any]
 DISTS: dict[str, tuple[int, tuple[str, ...]]]
 
 @disjoint_base
@@ -24,6 +25,7 @@ class DrawCounter:
     def stream(self) -> Any: ...
     @property
     def draw(self) -> int: ...
+    def _give_back(self, draw: int) -> None: ...
     def _begin(self, stream: KeyedStream, draw: int) -> None: ...
 
 @final

@@ -97,6 +97,9 @@ cdef uint64_t streaming_bytes = CACHE_BYTES  # arrays that large are written pas
 DISTS = {ic_dist_name(i).decode(): (i, tuple(ic_dist_params(i).decode().split())) for i in range(ic_dist_count())}
 cdef dict _dist_names = {row[0]: name for name, row in DISTS.items()}
 
+#: bfloat16 for those who have no NumPy dtype of it
+BFLOAT16_BITS = np.dtype([("bfloat16", np.uint16)])
+
 cdef int max_threads = 1  # machine.py sets it
 cdef object _resolve = None  # streams.resolve, which imports this module
 
@@ -137,6 +140,11 @@ cdef class DrawCounter:
     def draw(self):
         """The number of the next draw."""
         return min(self.next_draw, 1 << 32)
+
+    def _give_back(self, int64_t draw):
+        """Take back the only draw that was taken since the next one was `draw`; others since then let it be."""
+        if self.next_draw == draw + 1:
+            self.next_draw = draw
 
     cdef int64_t take(self) except -1:
         cdef int64_t draw = ic_claim(&self.next_draw)
@@ -228,6 +236,8 @@ cdef int dtype_of(cnp.ndarray out):
     if number == cnp.NPY_UINT32:
         return IC_U32
     if number > cnp.NPY_VOID and out.dtype.name == "bfloat16":
+        return IC_BF16
+    if number == cnp.NPY_VOID and out.dtype == BFLOAT16_BITS:
         return IC_BF16
     return -1
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 import initcore
 from initcore import _core, new
-from initcore.new import as_dtype
+from initcore.dtypes import as_dtype
 from initcore.shards import Shard, as_shape
 
 try:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from initcore import distributions, initializers, patterns
+from initcore.dtypes import as_dtype
 from initcore.initializers import Fans
 from initcore.orthogonal import Progress, delta_orthogonal_, orthogonal_
 from initcore.shards import ShapeLike, Shard, as_shape
@@ -48,26 +49,6 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 Array: TypeAlias = "NDArray[Any]"
 Where: TypeAlias = "ShapeLike | Shard"
-
-
-def as_dtype(dtype: Any) -> np.dtype[Any]:
-    """Return a dtype; ``"bfloat16"`` is that of ml_dtypes.
-
-    Raises
-    ------
-    ImportError
-        If it is not installed.
-    TypeError
-        If there is no such dtype.
-    """
-    if dtype == "bfloat16":
-        try:
-            import ml_dtypes
-        except ImportError:
-            raise ImportError("bfloat16 arrays need the package ml_dtypes: pip install ml_dtypes") from None
-        dtype = ml_dtypes.bfloat16
-    found: np.dtype[Any] = np.dtype(dtype)
-    return found
 
 
 def allocate(shape: Where, dtype: DTypeLike) -> tuple[Array, Shard | None]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from initcore import _core
 from initcore.distributions import bits_, normal_
+from initcore.dtypes import BFLOAT16_BITS, bfloat16_bits
 from initcore.shards import Shard
 from initcore.shortage import partly_written
 from initcore.streams import RngLike
@@ -58,6 +59,8 @@ def _value(name: str, val: complex, dtype: np.dtype[Any]) -> Any:
         raise ValueError(f"{name}={val!r} is no value of {dtype}")
     with np.errstate(all="ignore"):
         try:
+            if dtype == BFLOAT16_BITS:
+                return bfloat16_bits(float(val))  # type: ignore[arg-type]
             value = np.asarray(val).astype(dtype)
         except (OverflowError, TypeError, ValueError) as error:
             raise ValueError(f"{name}={val!r} is no value of {dtype}: {error}") from None
@@ -121,7 +124,7 @@ def eye_(out: A, *, shard: Shard | None = None) -> A:
     zeros_(out, shard=shard)
     with partly_written():
         diagonal = np.arange(max(row, column), min(row + rows, column + columns))
-        out[diagonal - row, diagonal - column] = 1
+        out[diagonal - row, diagonal - column] = _value("one", 1, out.dtype)
     return out
 
 
@@ -166,7 +169,7 @@ def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
             places = [group * channels + passed, passed, *(np.full_like(passed, size // 2) for size in shape[2:])]
             local = [place - start for place, start in zip(places, _offset(out, shard), strict=True)]
             here = np.logical_and.reduce([(p >= 0) & (p < size) for p, size in zip(local, out.shape, strict=True)])
-            out[tuple(p[here] for p in local)] = 1
+            out[tuple(p[here] for p in local)] = _value("one", 1, out.dtype)
     return out
 
 

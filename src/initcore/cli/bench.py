@@ -25,7 +25,7 @@ from initcore.cli.measure import available_bytes, bandwidth, median_seconds
 from initcore.cli.peers import PEERS
 from initcore.cli.report import LEAST_WIDTH, Report, Row
 from initcore.cli.terminal import make_console, make_progress
-from initcore.new import as_dtype
+from initcore.dtypes import as_dtype
 
 if TYPE_CHECKING:
     from initcore.cli.arguments import Commands

@@ -15,7 +15,7 @@ import numpy as np
 from initcore.cli.arguments import UsageError, add_machine_options, add_stream_options, machine, shape, stream_of
 from initcore.cli.catalog import Initializer, catalog, find
 from initcore.cli.terminal import make_transfer, terminable
-from initcore.new import as_dtype
+from initcore.dtypes import as_dtype
 from initcore.shards import Shard
 from initcore.writing import Windows, Writeback, appearing, blocks_of, npy_head, require_space, reserve
 

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from initcore.dtypes import as_dtype
 from initcore.keras._installed import backend, keras, standardize_dtype
 from initcore.keras._seeds import advance, rng_of
-from initcore.new import as_dtype
 from initcore.shards import ShapeLike, Shard
 from initcore.streams import RngLike
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import initcore
+from initcore.dtypes import as_dtype
 from initcore.lab.activations import ActivationLike, Array, largest_slope, resolve
 from initcore.lab.inputs import COSINE, default_inputs, given_inputs
 from initcore.lab.jacobian import Tangent, extreme_singular_values
@@ -19,7 +20,6 @@ from initcore.lab.propagation import Propagation
 from initcore.lab.stack import EPSILON, Stack
 from initcore.lab.theory import MeanField, Step, recursion
 from initcore.lab.weights import InitLike, Weights, base_stream, make_inits, title
-from initcore.new import as_dtype
 from initcore.streams import RngLike, Stream
 
 __all__ = ["propagate"]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from initcore.dtypes import dtype_name
+
 if TYPE_CHECKING:
     from initcore.models.parameter import Parameter
     from initcore.models.verify import Verification
@@ -41,7 +43,7 @@ class Description:
             bound = "" if it.bound is None else f"{it.bound:.6g}"
             shape = " x ".join(map(str, it.shape)) or "scalar"
             table.add_row(
-                *(it.name, shape, it.dtype.name, it.rule.pattern, it.call, fans, f"{it.std:.6g}", bound),
+                *(it.name, shape, dtype_name(it.dtype), it.rule.pattern, it.call, fans, f"{it.std:.6g}", bound),
                 f"{it.nbytes:,}",
             )
         total = sum(it.nbytes for it in self.parameters)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from initcore import STREAM_VERSION
+from initcore.dtypes import dtype_code, dtype_name
 from initcore.models import npy
 from initcore.models.parameter import Parameter
 from initcore.models.resolve import Resolved
@@ -64,7 +65,16 @@ class Layout:
 def fingerprint_of(model: Resolved) -> str:
     """Return a hash of all that the bytes of a model's parameters are a function of, and of their order."""
     lines = [
-        [it.name, it.shape, it.dtype.str, it.dtype.name, it.init, it.settings, it.stream.seed, it.stream.path]
+        [
+            it.name,
+            it.shape,
+            dtype_code(it.dtype),
+            dtype_name(it.dtype),
+            it.init,
+            it.settings,
+            it.stream.seed,
+            it.stream.path,
+        ]
         for it in model.values()
     ]
     text = json.dumps([STREAM_VERSION, lines], sort_keys=True, default=repr)
@@ -143,7 +153,7 @@ def npy_folder(model: Resolved) -> Layout:
     index = {
         "metadata": {**_metadata(model, fingerprint), "format": "npy", "total_size": model.nbytes},
         "arrays": {
-            it.name: {"file": names[it.name], "dtype": it.dtype.name, "shape": it.shape} for it in model.values()
+            it.name: {"file": names[it.name], "dtype": dtype_name(it.dtype), "shape": it.shape} for it in model.values()
         },
     }
     return Layout(tuple(files), fingerprint, (npy.INDEX, _json(index)))

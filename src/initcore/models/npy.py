@@ -11,9 +11,9 @@ from urllib.parse import quote, unquote
 import numpy as np
 from numpy.typing import NDArray
 
+from initcore.dtypes import as_dtype
 from initcore.models.jsons import read_json
 from initcore.models.safetensors import CheckpointError
-from initcore.new import as_dtype
 
 __all__ = ["INDEX", "file_names", "listed_files", "open_folder"]
 

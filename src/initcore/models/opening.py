@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from initcore.dtypes import as_dtype
 from initcore.models import npy
 from initcore.models.headers import CheckpointError
 from initcore.models.jsons import read_json
 from initcore.models.safetensors import Header, read_header
-from initcore.new import as_dtype
 
 __all__ = ["checkpoint_in", "headers_of", "open_checkpoint"]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from initcore.dtypes import as_dtype
 from initcore.models import toml
 from initcore.models.errors import PlanError
 from initcore.models.filling import fill
 from initcore.models.resolve import Resolved, resolve
 from initcore.models.rule import Rule
 from initcore.models.shapes import ShapesLike
-from initcore.new import as_dtype
 from initcore.shards import Shard
 from initcore.streams import Stream
 

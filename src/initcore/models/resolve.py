@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from initcore.dtypes import dtype_name
 from initcore.models.conditions import Subject
 from initcore.models.errors import PlanError
 from initcore.models.fans import fans_of
@@ -56,7 +57,7 @@ def resolve(
     """
     entries, unreadable, repeated = read_shapes(shapes, dtype)
     problems = unreadable + repeated
-    subjects = {name: Subject(name, shape, dtype.name) for name, shape, dtype in entries}
+    subjects = {name: Subject(name, shape, dtype_name(dtype)) for name, shape, dtype in entries}
     taken = {name: _first(rules, subject, subjects) for name, subject in subjects.items()}
     problems += [] if unreadable else _idle(rules, labels, subjects, taken)
     parameters: dict[str, Parameter] = {}

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from initcore.dtypes import dtype_name
 from initcore.models.headers import DTYPES, CheckpointError, Parser, Tensor, is_text
 
 __all__ = ["CheckpointError", "Header", "make_header", "read_header"]
@@ -98,10 +99,10 @@ def make_header(
     table: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     at, starts = 0, []
     for name, dtype, shape in entries:
-        if dtype.name not in _CODES or name == "__metadata__" or not is_text(name):
-            raise CheckpointError(f"tensor {name!r} of {dtype.name} cannot be in a safetensors file")
+        if dtype_name(dtype) not in _CODES or name == "__metadata__" or not is_text(name):
+            raise CheckpointError(f"tensor {name!r} of {dtype_name(dtype)} cannot be in a safetensors file")
         stop = at + math.prod(shape) * dtype.itemsize
-        table[name] = {"dtype": _CODES[dtype.name], "shape": shape, "data_offsets": (at, stop)}
+        table[name] = {"dtype": _CODES[dtype_name(dtype)], "shape": shape, "data_offsets": (at, stop)}
         starts.append(at)
         at = stop
     text = json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode()

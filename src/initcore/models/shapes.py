@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from initcore.new import as_dtype
+from initcore.dtypes import as_storage
 from initcore.shards import as_shape
 
 __all__ = ["Entry", "ShapesLike", "read_shapes"]
@@ -19,7 +19,7 @@ Entry: TypeAlias = "tuple[str, tuple[int, ...], np.dtype[Any]]"
 def _dtype(value: Any) -> np.dtype[Any]:
     """Return a dtype, also of ``torch.float32`` and the like."""
     name = str(value)
-    return as_dtype(name.removeprefix("torch.") if name.startswith("torch.") else value)
+    return as_storage(name.removeprefix("torch.") if name.startswith("torch.") else value)
 
 
 def _entry(name: Any, value: Any, default: np.dtype[Any]) -> Entry:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from initcore.dtypes import as_dtype
 from initcore.models.errors import PlanError
 from initcore.models.rule import Rule
-from initcore.new import as_dtype
 from initcore.streams import Stream
 
 __all__ = ["loads", "parse", "read", "write"]

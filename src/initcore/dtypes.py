@@ -1,0 +1,69 @@
+"""Dtypes by name, and bfloat16 with and without the package that gives it to NumPy."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from initcore._core import BFLOAT16_BITS
+
+__all__ = ["BFLOAT16_BITS", "as_dtype", "as_storage", "bfloat16_bits", "dtype_code", "dtype_name"]
+
+
+def as_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return a dtype; ``"bfloat16"`` is that of ml_dtypes.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed.
+    TypeError
+        If there is no such dtype.
+    """
+    if dtype == "bfloat16":
+        try:
+            import ml_dtypes
+        except ImportError:
+            raise ImportError("bfloat16 arrays need the package ml_dtypes: pip install ml_dtypes") from None
+        dtype = ml_dtypes.bfloat16
+    found: np.dtype[Any] = np.dtype(dtype)
+    return found
+
+
+def as_storage(dtype: Any) -> np.dtype[Any]:
+    """Return a dtype for memory that is filled but not computed with.
+
+    Where ml_dtypes is missing, bfloat16 is :data:`BFLOAT16_BITS`: a record of one field of 16 bits, which every
+    initializer fills as bfloat16.
+    """
+    try:
+        return as_dtype(dtype)
+    except ImportError:
+        return BFLOAT16_BITS
+
+
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """Return the name that users know a dtype by."""
+    return "bfloat16" if dtype == BFLOAT16_BITS else dtype.name
+
+
+def dtype_code(dtype: np.dtype[Any]) -> str:
+    """Return ``dtype.str``, the same of bfloat16 with and without ml_dtypes."""
+    return np.dtype(np.uint16).str[0] + "V2" if dtype == BFLOAT16_BITS else dtype.str
+
+
+def bfloat16_bits(value: float) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return the bfloat16 nearest to a number, ties to even, as its bits; by way of float32, as torch rounds it.
+
+    Raises
+    ------
+    OverflowError
+        If a finite number rounds to infinity.
+    """
+    word = int(np.float32(value).view(np.uint32))
+    bits = word >> 16 | 0x40 if value != value else word + 0x7FFF + (word >> 16 & 1) >> 16
+    if math.isfinite(value) and bits & 0x7F80 == 0x7F80:
+        raise OverflowError(f"{value!r} is too large")
+    return np.array((bits,), BFLOAT16_BITS)
