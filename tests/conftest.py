@@ -36,6 +36,16 @@ def need(package: str) -> Any:
         pytest.skip(f"needs {package}")
 
 
+def wanted(package: str) -> Any:
+    """Import a package of models: without it the test is skipped, or fails where INITCORE_TEST_MODELS is set."""
+    try:
+        return importlib.import_module(package)
+    except ImportError:
+        if os.environ.get("INITCORE_TEST_MODELS"):
+            pytest.fail(f"INITCORE_TEST_MODELS is set, but there is no {package}")
+        pytest.skip(f"needs {package}")
+
+
 def dtype_of(name: str) -> np.dtype[Any]:
     return np.dtype(need("ml_dtypes").bfloat16 if name == "bfloat16" else name)
 

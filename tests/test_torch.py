@@ -99,7 +99,7 @@ def test_large_constants_are_set_by_initcore(monkeypatch: pytest.MonkeyPatch) ->
     """And bump the version, as torch's do; small ones are torch's."""
     seen: list[int] = []
     constant = initcore.constant_
-    monkeypatch.setattr(initcore, "constant_", lambda out, val: seen.append(out.size) or constant(out, val))
+    monkeypatch.setattr(initcore, "constant_", lambda out, val, **_: seen.append(out.size) or constant(out, val))
     large, small = torch.empty(1 << 18), torch.empty(1 << 10)
     for tensor in (large, small):
         init.ones_(tensor)

@@ -50,9 +50,11 @@ from initcore.torch.initializers import (
     zeros_,
 )
 from initcore.torch.modules import initialize
-from initcore.torch.patching import patch
+from initcore.torch.patching.patch import patch
+from initcore.torch.patching.tally import Drawn
 
 __all__ = [
+    "Drawn",
     "_calculate_correct_fan",
     "_calculate_fan_in_and_fan_out",
     "_no_grad_fill_",

@@ -6,8 +6,6 @@ import warnings
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from torch.nn.init import dirac, eye
-
 from initcore.torch import initializers
 
 __all__ = [
@@ -45,6 +43,8 @@ def _deprecated(function: Callable[P, R]) -> Callable[P, R]:
 uniform = _deprecated(initializers.uniform_)
 normal = _deprecated(initializers.normal_)
 constant = _deprecated(initializers.constant_)
+eye = _deprecated(initializers.eye_)
+dirac = _deprecated(initializers.dirac_)
 xavier_uniform = _deprecated(initializers.xavier_uniform_)
 xavier_normal = _deprecated(initializers.xavier_normal_)
 kaiming_uniform = _deprecated(initializers.kaiming_uniform_)

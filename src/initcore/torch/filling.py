@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch._C import _increment_version  # torch.autograd.graph's takes twice as long
+from torch.compiler import is_compiling
 
 from initcore import _core
-from initcore.new import as_dtype
 from initcore.shards import Shard
+from initcore.streams import Generator
 from initcore.torch import memory
 from initcore.torch.generators import GeneratorLike, keys_of, stream_from, torch_generator
 from initcore.torch.layouts import local_of
-from initcore.torch.memory import FLOATS, array_of, fill_by_parts, is_elsewhere, is_ours_distributed, memory_of
+from initcore.torch.memory import DTYPES, array_of, fill_by_parts, is_elsewhere, is_ours_distributed, memory_of
 from initcore.torch.naming import NAMING
+from initcore.torch.patching import tally
+from initcore.torch.privates import increment_version
 
-__all__ = ["fill", "leave_to", "own"]
-
-#: torch.nn.init's functions, which patch() puts others in the place of
-own: Any = SimpleNamespace(**{name: value for name, value in vars(torch.nn.init).items() if callable(value)})
+__all__ = ["fill", "fill_fixed", "is_refused", "leave_to"]
 
 _OVERLAP = (
     "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
@@ -60,8 +59,7 @@ def fill(
     try:
         if target is None:
             local = local_of(tensor)
-            if distributed:
-                _check(ours, tensor, args)
+            _check(ours, tensor, args)
             fill_by_parts(ours, local, args, rng, max(1, local.tensor.numel()) if whole else memory.STAGED)
         elif isinstance(ours, int):
             _core.fill(target, ours, args, rng)
@@ -72,19 +70,54 @@ def fill(
             _refuse_overlap(target)
         return leave_to(theirs, tensor, args, generator)
     except BaseException:  # interrupted, and partly written
-        _increment_version([tensor])
+        increment_version([tensor])
         raise
-    _increment_version([tensor])
+    increment_version([tensor])
+    tally.filled(theirs.__name__, tensor.numel() if target is not None else local.tensor.numel())
     if naming is not None:
         naming.note(tensor)
     return tensor
+
+
+def fill_fixed(
+    ours: Callable[..., Any],
+    theirs: Callable[..., Tensor],
+    tensor: Tensor,
+    args: tuple[Any, ...],
+    their_args: tuple[Any, ...],
+) -> Tensor:
+    """Fill a tensor by what draws nothing."""
+
+    def write(out: NDArray[Any], shard: Shard) -> None:
+        ours(out, *args, shard=shard)
+
+    try:
+        memory.write(write, local_of(tensor))
+    except (TypeError, ValueError):
+        return theirs(tensor, *their_args)
+    except BaseException:  # interrupted, and partly written
+        increment_version([tensor])
+        raise
+    increment_version([tensor])
+    if (naming := NAMING.get()) is not None:
+        naming.note(tensor)
+    return tensor
+
+
+def is_refused(ours: Callable[..., Any] | int, tensor: Tensor, args: tuple[Any, ...]) -> bool:
+    """Whether a fill would refuse the arguments."""
+    try:
+        _check(ours, tensor, args)
+    except (TypeError, ValueError):
+        return True
+    return False
 
 
 def _check(ours: Callable[..., Any] | int, tensor: Tensor, args: tuple[Any, ...]) -> None:
     """Refuse what a fill would refuse, in every process alike: also in one that holds no element, and before a draw."""
     shape = tuple(tensor.shape)
     shard = Shard(shape, np.s_[:0]) if shape else Shard(shape)
-    out = np.empty(shard.shape, as_dtype(FLOATS[tensor.dtype]))
+    out = np.empty(shard.shape, DTYPES[tensor.dtype])
     if isinstance(ours, int):
         _core.fill(out, ours, args, 0, shard)
     else:
@@ -92,8 +125,33 @@ def _check(ours: Callable[..., Any] | int, tensor: Tensor, args: tuple[Any, ...]
 
 
 def leave_to(theirs: Callable[..., Tensor], tensor: Tensor, args: tuple[Any, ...], generator: GeneratorLike) -> Tensor:
-    """Call torch's own function, with numbers of torch's own from what `generator` is."""
-    return theirs(tensor, *args, generator=torch_generator(generator, tensor))
+    """Call torch's own function, with numbers of torch's own from what `generator` is; one that raises takes none."""
+    if getattr(tensor, "is_meta", False) or is_compiling():
+        return theirs(tensor, *args, generator=torch_generator(generator, tensor))
+    with _nothing_taken_by_errors(generator):
+        return theirs(tensor, *args, generator=torch_generator(generator, tensor))
+
+
+@contextmanager
+def _nothing_taken_by_errors(generator: GeneratorLike) -> Iterator[None]:
+    """Set a generator back if an error is raised."""
+    if isinstance(generator, Generator):
+        draw = generator.draw
+        try:
+            yield
+        except Exception:
+            generator._give_back(draw)
+            raise
+    elif generator is None or isinstance(generator, torch.Generator):
+        source: Any = torch.default_generator if generator is None else generator
+        state = source.get_state()
+        try:
+            yield
+        except Exception:
+            source.set_state(state)
+            raise
+    else:
+        yield
 
 
 def _refuse_overlap(array: NDArray[Any]) -> None:

@@ -12,10 +12,22 @@ import torch
 from initcore import _core
 from initcore.distributions import bits_
 from initcore.streams import Generator, RngLike, Stream, resolve
+from initcore.torch import privates
 
 __all__ = ["GeneratorLike", "base_stream", "keys_of", "stream_from", "torch_generator"]
 
 GeneratorLike: TypeAlias = "torch.Generator | RngLike"
+
+
+def _kernel_of_random() -> Any:
+    """Return what writes the next word: torch's kernel itself, which no mode sees and no patch exchanges."""
+    if privates.get_kernel is None:
+        return torch.Tensor.random_
+    keys = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
+    return partial(privates.get_kernel("aten::random_", "CPU").call_boxed, keys)
+
+
+_random = _kernel_of_random()
 
 
 class _Word(threading.local):
@@ -25,7 +37,8 @@ class _Word(threading.local):
         with torch.inference_mode(False), torch._C.DisableTorchFunction():
             self.tensor = torch.empty((), dtype=torch.int64, device="cpu")
         self.address = self.tensor.data_ptr()
-        self.of_default = _core.DrawnKeys(self.tensor.random_, self.address)
+        self.draw = partial(_random, self.tensor)
+        self.of_default = _core.DrawnKeys(self.draw, self.address)
 
     def draw_elsewhere(self, generator: torch.Generator) -> None:
         """Let a generator of another device write."""
@@ -43,7 +56,7 @@ def keys_of(generator: torch.Generator | None) -> _core.DrawnKeys:
     word = _word
     if generator is None:
         return word.of_default
-    draw: Any = word.draw_elsewhere if generator.device.type != "cpu" else word.tensor.random_
+    draw: Any = word.draw_elsewhere if generator.device.type != "cpu" else word.draw
     return _core.DrawnKeys(partial(draw, generator=generator), word.address)
 
 

@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.init import _calculate_correct_fan, _calculate_fan_in_and_fan_out, calculate_gain, dirac_, eye_
 from torch.overrides import handle_torch_function, has_torch_function_variadic
 
 import initcore
 from initcore import _core
 from initcore.torch import memory
-from initcore.torch.filling import fill, leave_to, own
+from initcore.torch.filling import fill, fill_fixed, is_refused, leave_to
 from initcore.torch.generators import GeneratorLike, torch_generator
+from initcore.torch.patching.originals import held, own
 
 __all__ = [
     "_calculate_correct_fan",
@@ -53,6 +53,10 @@ __all__ = [
     "zeros_",
 ]
 
+_calculate_correct_fan: Any = held["_calculate_correct_fan"]
+_calculate_fan_in_and_fan_out: Any = held["_calculate_fan_in_and_fan_out"]
+calculate_gain: Any = held["calculate_gain"]
+
 _UNIFORM, _NORMAL, _TRUNC_NORMAL = (_core.DISTS[name][0] for name in ("uniform", "normal", "trunc_normal"))
 
 
@@ -78,7 +82,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     True
     """
     if has_torch_function_variadic(tensor):
-        return _overridden(uniform_, own.uniform_, tensor, a=a, b=b, generator=generator)
+        return _overridden(uniform_, tensor, a=a, b=b, generator=generator)
     return fill(_UNIFORM, own.uniform_, tensor, (a, b), generator)
 
 
@@ -104,7 +108,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     0.02
     """
     if has_torch_function_variadic(tensor):
-        return _overridden(normal_, own.normal_, tensor, mean=mean, std=std, generator=generator)
+        return _overridden(normal_, tensor, mean=mean, std=std, generator=generator)
     return fill(_NORMAL, own.normal_, tensor, (mean, std), generator)
 
 
@@ -142,14 +146,7 @@ def trunc_normal_(
     >>> w.abs().max().item() <= 0.04, round(w.std().item(), 4)
     (True, 0.0176)
     """
-    args = (mean, std, a, b)
-    if not std > 0 or tensor.is_meta:
-        return leave_to(own.trunc_normal_, tensor, args, generator)
-    if mean < a - 2 * std or mean > b + 2 * std:
-        if not (memory.is_ours(tensor) or memory.is_ours_distributed(tensor)):  # torch warns
-            return leave_to(own.trunc_normal_, tensor, args, generator)
-        warnings.warn(_FAR, stacklevel=2)
-    return fill(_TRUNC_NORMAL, own.trunc_normal_, tensor, args, generator)
+    return truncated(own.trunc_normal_, tensor, (mean, std, a, b), generator)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -167,7 +164,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     tensor([0.5000, 0.5000, 0.5000])
     """
     if has_torch_function_variadic(tensor):
-        return _overridden(constant_, own.constant_, tensor, val=val)
+        return _overridden(constant_, tensor, val=val)
     return _constant(own.constant_, tensor, val)
 
 
@@ -193,6 +190,44 @@ def zeros_(tensor: Tensor) -> Tensor:
     tensor([0., 0., 0.])
     """
     return _constant(own.zeros_, tensor)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """Fill a matrix with the identity, as ``torch.nn.init.eye_`` 2.13; of a DTensor each process its own part.
+
+    Raises
+    ------
+    ValueError
+        If there are other than two dimensions.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> init.eye_(torch.empty(2, 3))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
+    return _pattern(initcore.eye_, own.eye_, tensor)
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Fill a convolution's weights so that it passes its input on, as ``torch.nn.init.dirac_`` 2.13.
+
+    Of a DTensor each process fills its own part.
+
+    Raises
+    ------
+    ValueError
+        If there are other than three to five dimensions, or the number of outputs is no multiple of `groups`.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> init.dirac_(torch.empty(2, 2, 3))[:, :, 1]
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    return _pattern(initcore.dirac_, own.dirac_, tensor, groups)
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike = None) -> Tensor:
@@ -281,7 +316,7 @@ def kaiming_uniform_(
     """
     if has_torch_function_variadic(tensor):
         more: dict[str, Any] = {"mode": mode, "nonlinearity": nonlinearity, "generator": generator}
-        return _overridden(kaiming_uniform_, own.kaiming_uniform_, tensor, a=a, **more)
+        return _overridden(kaiming_uniform_, tensor, a=a, **more)
     if 0 in tensor.shape:
         warnings.warn(_NO_ELEMENTS, stacklevel=2)
         return tensor
@@ -381,24 +416,50 @@ def _no_grad_zero_(tensor: Tensor) -> Tensor:
     return _constant(own._no_grad_zero_, tensor)
 
 
-_no_grad_trunc_normal_ = trunc_normal_
+def _no_grad_trunc_normal_(
+    tensor: Tensor, mean: float, std: float, a: float, b: float, generator: GeneratorLike = None
+) -> Tensor:
+    return truncated(own._no_grad_trunc_normal_, tensor, (mean, std, a, b), generator)
+
+
+def truncated(
+    theirs: Callable[..., Tensor], tensor: Tensor, args: tuple[float, float, float, float], generator: GeneratorLike
+) -> Tensor:
+    """Fill with a truncated normal in the place of somebody's function, which warns itself where it is left to it."""
+    mean, std, a, b = args
+    if not std > 0 or tensor.is_meta:
+        return leave_to(theirs, tensor, args, generator)
+    if mean < a - 2 * std or mean > b + 2 * std:
+        if not _fills(tensor) or is_refused(_TRUNC_NORMAL, tensor, args):
+            return leave_to(theirs, tensor, args, generator)
+        warnings.warn(_FAR, stacklevel=3)
+    return fill(_TRUNC_NORMAL, theirs, tensor, args, generator)
+
+
+def _fills(tensor: Tensor) -> bool:
+    """Whether initcore fills a tensor."""
+    return memory.memory_of(tensor) is not None or memory.is_ours_distributed(tensor) or memory.is_elsewhere(tensor)
+
 
 _NO_ELEMENTS = "Initializing zero-element tensors is a no-op"
 _FAR = "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect."
 _LARGE = 1 << 18  # elements: below, torch sets a constant as fast
 
 
-def _overridden(ours: Callable[..., Tensor], theirs: Callable[..., Tensor], tensor: Tensor, **arguments: Any) -> Tensor:
+def _overridden(ours: Callable[..., Tensor], tensor: Tensor, **arguments: Any) -> Tensor:
     """Ask whoever overrides torch's functions.
 
     Modes, as that of ``with torch.device(...)``, and subclasses without rules of their own call what they are given:
-    this function again. Others know torch's functions, and are given those.
+    this function again. Others know torch's functions, and are given those; as all are while torch's call these.
     """
-    if not memory.is_plain(type(tensor)):
-        if "generator" in arguments:
-            arguments["generator"] = torch_generator(arguments["generator"], tensor)
-        ours = theirs
-    result: Tensor = handle_torch_function(ours, (tensor,), tensor=tensor, **arguments)
+    name = ours.__name__
+    plain = memory.is_plain(type(tensor))
+    if not plain and "generator" in arguments:
+        arguments["generator"] = torch_generator(arguments["generator"], tensor)
+    patched = held[name].__code__ is not getattr(own, name).__code__
+    result: Tensor = handle_torch_function(
+        ours if plain and not patched else held[name], (tensor,), tensor=tensor, **arguments
+    )
     return result
 
 
@@ -406,11 +467,14 @@ def _constant(theirs: Callable[..., Tensor], tensor: Tensor, *val: float) -> Ten
     if not (memory.is_ours(tensor) and tensor.is_cpu and tensor.numel() >= _LARGE):
         return theirs(tensor, *val)
     value = theirs(tensor.detach().new_empty(2), *val)[0].item()  # as torch converts it; of one element it refuses none
+    return fill_fixed(initcore.constant_, theirs, tensor, (value,), val)
 
-    def set_all(array: NDArray[Any], rng: None) -> NDArray[Any]:
-        return initcore.constant_(array, value)
 
-    return fill(set_all, lambda tensor, generator: theirs(tensor, *val), tensor, (), None, by_array=True)
+def _pattern(ours: Callable[..., Any], theirs: Callable[..., Tensor], tensor: Tensor, *args: Any) -> Tensor:
+    """Torch's own is right but on DTensors, of which it writes each part as if it were a whole."""
+    if not memory.is_ours_distributed(tensor):
+        return theirs(tensor, *args)
+    return fill_fixed(ours, theirs, tensor, args, args)
 
 
 def _kaiming(
@@ -425,3 +489,8 @@ def _kaiming(
     _calculate_correct_fan(tensor, mode)
     calculate_gain(nonlinearity, a)
     return fill(ours, theirs, tensor, args, generator)
+
+
+for _name in __all__:
+    # torch.jit.script compiles torch's own function for one of these
+    globals()[_name].__prepare_scriptable__ = partial(held.__getitem__, _name)

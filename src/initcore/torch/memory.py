@@ -14,20 +14,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch._C import _len_torch_dispatch_stack
-from torch._C._functorch import peek_interpreter_stack
 from torch.compiler import is_compiling
 from torch.nn import Parameter
-from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from initcore import _core
-from initcore.new import as_dtype
+from initcore.dtypes import BFLOAT16_BITS
 from initcore.shards import Shard
+from initcore.torch import privates
 from initcore.torch.layouts import Local, inner_of, is_distributed
 from initcore.torch.naming import Naming
 
 __all__ = [
+    "DTYPES",
     "FLOATS",
+    "KINDS",
     "STAGED",
     "array_of",
     "array_of_any",
@@ -38,6 +38,7 @@ __all__ = [
     "is_ours_distributed",
     "is_plain",
     "is_writable",
+    "memory_at",
     "memory_of",
     "write",
 ]
@@ -51,34 +52,40 @@ STAGED = 1 << 22  # elements that are drawn at a time for another device: 16 MiB
 _BEGIN = 4096
 _MEMORY: Any = (ctypes.c_char * (sys.maxsize - _BEGIN)).from_address(_BEGIN)
 
-_dtypes: dict[torch.dtype, np.dtype[Any]] = {}
-_kinds = {dtype: _core.MEMORY_KINDS[name] for dtype, name in FLOATS.items()}
+#: Of the arrays that are made of tensors; bfloat16 needs no other package for it
+DTYPES: dict[torch.dtype, np.dtype[Any]] = {
+    dtype: BFLOAT16_BITS if name == "bfloat16" else np.dtype(name) for dtype, name in FLOATS.items()
+}
+KINDS = {dtype: _core.MEMORY_KINDS[name] for dtype, name in FLOATS.items()}
 _default_torch_function = vars(Tensor)["__torch_function__"].__func__
 
 
 @lru_cache(maxsize=256)
 def is_plain(kind: type) -> bool:
     """Whether a type is Tensor, Parameter or a subclass that leaves the rules of both as they are."""
-    if not issubclass(kind, Tensor) or kind.__torch_dispatch__ is not torch._C._disabled_torch_dispatch_impl:
+    if not issubclass(kind, Tensor) or kind.__torch_dispatch__ is not privates.no_torch_dispatch:
         return False
     function: Any = kind.__torch_function__
-    return bool(function is torch._C._disabled_torch_function_impl or function.__func__ is _default_torch_function)
+    return bool(function is privates.no_torch_function or function.__func__ is _default_torch_function)
 
 
 def is_ours(tensor: Any) -> bool:
     """Whether nobody else has to know what happens to a tensor.
 
     Not ours are those of subclasses with rules of their own (DTensor, FakeTensor), those that a transformation (vmap,
-    functionalization, torch.compile) or a dispatch mode looks at, and inference tensors outside of inference mode.
+    functionalization, torch.compile, torch.jit.trace) or a dispatch mode looks at, nested ones, and inference tensors
+    outside of inference mode.
     """
     kind: Any = type(tensor)
     return (
         not is_compiling()
         and (kind is Parameter or kind is Tensor or is_plain(kind))
         and not tensor.is_neg()
+        and not tensor.is_nested
         and (not tensor.is_inference() or torch.is_inference_mode_enabled())
-        and (not _len_torch_dispatch_stack() or _only_naming())
-        and peek_interpreter_stack() is None
+        and (not privates.dispatch_depth() or _only_naming())
+        and privates.functorch_level() is None
+        and not privates.is_tracing()
     )
 
 
@@ -91,39 +98,44 @@ def is_ours_distributed(tensor: Any) -> bool:
 
 
 def _only_naming() -> bool:
-    return all(isinstance(mode, Naming) for mode in _get_current_dispatch_mode_stack())
+    return all(isinstance(mode, Naming) for mode in privates.dispatch_modes())
 
 
 def memory_of(tensor: Tensor) -> _core.Memory | NDArray[Any] | None:
     """Return what a fill takes for a tensor: its memory, or an array of it where it is not in C order; or None."""
-    if not is_ours(tensor) or not tensor.is_cpu or (kind := _kinds.get(tensor.dtype)) is None:
+    if not is_ours(tensor) or not tensor.is_cpu or (kind := KINDS.get(tensor.dtype)) is None:
         return None
+    return memory_at(tensor, kind)
+
+
+def memory_at(tensor: Tensor, kind: int) -> _core.Memory | NDArray[Any] | None:
+    """Return the same of a tensor on the CPU, of one of the dtypes of KINDS, that is known to be ours."""
     try:
-        if not tensor.is_contiguous():
-            return array_of(tensor)
         address = tensor.data_ptr()
+        if not address:
+            return None
+        if tensor.is_contiguous():
+            return _core.Memory(address, tensor.shape, kind)
+        return _array_at(tensor, address)
     except RuntimeError:  # sparse, and whatever else keeps no elements
         return None
-    return _core.Memory(address, tensor.shape, kind) if address else None
+
+
+def _array_at(tensor: Tensor, address: int) -> NDArray[Any]:
+    dtype = DTYPES[tensor.dtype]
+    strides = tuple(stride * dtype.itemsize for stride in tensor.stride())
+    return np.ndarray(tuple(tensor.shape), dtype, _MEMORY, address - _BEGIN, strides)  # slow with a torch.Size
 
 
 def array_of(tensor: Tensor) -> NDArray[Any] | None:
     """Return an array of a tensor's memory, valid while that lives; None if initcore has nothing to write there."""
-    if not is_ours(tensor) or not tensor.is_cpu:
+    if not is_ours(tensor) or not tensor.is_cpu or tensor.dtype not in DTYPES:
         return None
-    dtype = _dtypes.get(tensor.dtype)
-    if dtype is None:
-        if tensor.dtype not in FLOATS:
-            return None
-        dtype = _dtypes[tensor.dtype] = as_dtype(FLOATS[tensor.dtype])
     try:
         address = tensor.data_ptr()
     except RuntimeError:  # sparse, and whatever else keeps no elements
         return None
-    if not address:
-        return None
-    strides = tuple(stride * dtype.itemsize for stride in tensor.stride())
-    return np.ndarray(tuple(tensor.shape), dtype, _MEMORY, address - _BEGIN, strides)  # slow with a torch.Size
+    return _array_at(tensor, address) if address else None
 
 
 def is_elsewhere(tensor: Tensor) -> bool:

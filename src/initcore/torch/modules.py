@@ -16,7 +16,7 @@ from initcore.torch.checks import check_memory, kept_by
 from initcore.torch.generators import GeneratorLike, base_stream
 from initcore.torch.layouts import inner_of
 from initcore.torch.naming import Naming
-from initcore.torch.patching import patch
+from initcore.torch.patching.patch import patch
 from initcore.torch.planned import fill_as_planned
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
-from torch._C import _increment_version
 
 from initcore.torch.checks import check_memory, kept_by
 from initcore.torch.layouts import Local, local_of
 from initcore.torch.memory import STAGED, is_writable, write
+from initcore.torch.privates import increment_version
 
 if TYPE_CHECKING:
     from initcore.models import Plan, Resolved
@@ -36,7 +36,7 @@ def fill_as_planned(model: nn.Module, plan: Plan, keep: Iterable[str], shapes: S
     for name, local in parts.items():
         # what cannot be drawn by parts is drawn whole, where the CPU does not reach it
         write(resolved[name].fill, local, STAGED if resolved[name].cheap_by_rows else max(1, local.tensor.numel()))
-        _increment_version([tensors[name]])
+        increment_version([tensors[name]])
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:

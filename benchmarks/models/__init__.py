@@ -1,0 +1,1 @@
+"""Real models of other packages: how much of them ``initcore.torch.patch()`` draws, and how fast."""

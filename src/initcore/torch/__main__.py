@@ -1,0 +1,48 @@
+"""``python -m initcore.torch script.py``: any program under ``patch()``, unchanged."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import runpy
+import sys
+
+from initcore.torch.patching.patch import patch
+
+
+def main() -> None:
+    """Run a script, or a module, as ``python`` would, and report at its end who drew what."""
+    parser = argparse.ArgumentParser(
+        prog="python -m initcore.torch",
+        usage="python -m initcore.torch [--json FILE] [-m] SCRIPT ...",
+        description="Run a Python program while initcore draws the random numbers that torch would draw on the CPU. "
+        "At its end, who drew what is printed to the standard error; of torchrun's processes by the first one only.",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write who drew what to a file")
+    parser.add_argument("-m", dest="module", action="store_true", help="run a module, as python -m does")
+    parser.add_argument("script", metavar="SCRIPT", help="the program, or the name of the module")
+    parser.add_argument("arguments", metavar="...", nargs=argparse.REMAINDER, help="its arguments")
+    given = parser.parse_args()
+    if not given.module and not os.path.exists(given.script):
+        parser.error(f"there is no file {given.script!r}")
+    sys.argv = [given.script, *given.arguments]
+    drawn = patch.on()
+    try:
+        if given.module:
+            sys.path[0] = os.getcwd()
+            runpy.run_module(given.script, run_name="__main__", alter_sys=True)
+        else:
+            sys.path[0] = os.path.dirname(os.path.abspath(given.script))
+            runpy.run_path(given.script, run_name="__main__")
+    finally:
+        patch.off()
+        if given.json:
+            with open(given.json, "w", encoding="utf-8") as file:
+                json.dump(drawn.to_dict(), file, indent=2)
+        if os.environ.get("RANK", "0") == "0":
+            print(f"initcore: {drawn}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

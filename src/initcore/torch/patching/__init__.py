@@ -1,0 +1,1 @@
+"""``patch()``: what it exchanges, where, and who drew what meanwhile."""

@@ -1,0 +1,180 @@
+"""Entering and leaving: what holds for the process as long as anybody is inside."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import AbstractContextManager, ContextDecorator
+from types import TracebackType
+from typing import Any
+
+from initcore.torch import initializers, privates
+from initcore.torch.patching import tally
+from initcore.torch.patching.kernels import Kernels
+from initcore.torch.patching.originals import held
+from initcore.torch.patching.samplers import Samplers
+from initcore.torch.patching.stand_ins import StandIn
+from initcore.torch.patching.tally import Drawn
+
+__all__ = ["Patch", "patch"]
+
+_FUNCTIONS = [
+    StandIn(held[name], getattr(initializers, name))
+    for name in initializers.__all__
+    if name not in ("calculate_gain", "_calculate_correct_fan", "_calculate_fan_in_and_fan_out")
+]
+_kernels = Kernels()
+_samplers = Samplers()
+_lock = threading.RLock()
+#: By whoever is inside: the thread that entered, or None of what was switched on for the process
+_inside: dict[Drawn, int | None] = {}
+
+
+def _put() -> None:
+    for function in _FUNCTIONS:
+        function.put()
+    _kernels.put()
+    _samplers.put()
+    tally.watch(True)
+
+
+def _take_away() -> None:
+    tally.watch(False)
+    _samplers.take_away()
+    _kernels.take_away()
+    for function in reversed(_FUNCTIONS):
+        function.take_away()
+
+
+def _enter(thread: int | None) -> Drawn:
+    with _lock:
+        if not _inside:
+            try:
+                _put()
+            except BaseException:
+                _take_away()
+                raise
+        drawn = Drawn()
+        _inside[drawn] = thread
+        return drawn
+
+
+def _leave(drawn: Drawn) -> None:
+    with _lock:
+        if drawn not in _inside:  # of a thread that a fork has left behind
+            return
+        del _inside[drawn]
+        drawn.notes = (*privates.missing(), *_samplers.notes())
+        drawn._end()
+        if not _inside:
+            _take_away()
+
+
+def _after_fork() -> None:
+    """Leave for the threads that the child does not have."""
+    global _lock
+    _lock = threading.RLock()
+    here = threading.get_ident()
+    for drawn in [drawn for drawn, thread in _inside.items() if thread not in (None, here)]:
+        _leave(drawn)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_after_fork
+    )
+
+
+class Patch(AbstractContextManager[Drawn], ContextDecorator):
+    """What ``patch()`` returns: a context manager, which may be entered again, and a decorator."""
+
+    def __init__(self) -> None:
+        self._entered: list[Drawn] = []
+
+    def __enter__(self) -> Drawn:
+        drawn = _enter(threading.get_ident())
+        self._entered.append(drawn)
+        return drawn
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _leave(self._entered.pop())
+
+    def _recreate_cm(self) -> Patch:
+        return Patch()
+
+
+class _Patching:
+    """The function :data:`patch`, with its switches."""
+
+    __name__ = __qualname__ = "patch"
+    _on: Drawn | None = None
+
+    def __call__(self) -> Patch:
+        return Patch()
+
+    def on(self) -> Drawn:
+        """Patch the process until :meth:`off`; what is on already stays, and goes on counting.
+
+        Examples
+        --------
+        >>> import torch, initcore.torch
+        >>> drawn = initcore.torch.patch.on()
+        >>> weight = torch.nn.Linear(10, 10).weight
+        >>> initcore.torch.patch.off() is drawn, drawn.share
+        (True, 1.0)
+        """
+        with _lock:
+            if self._on is None:
+                self._on = _enter(None)
+            return self._on
+
+    def off(self) -> Drawn | None:
+        """End what :meth:`on` began, and return its report; None if nothing was on."""
+        with _lock:
+            drawn, self._on = self._on, None
+            if drawn is not None:
+                _leave(drawn)
+            return drawn
+
+
+patch: Any = _Patching()
+patch.__doc__ = """Let initcore draw every random number that torch would draw on the CPU, whatever code asks for it.
+
+Returns
+-------
+context manager and decorator
+    ``with patch() as drawn:`` gives the report that counts what was drawn, by initcore and by torch: a :class:`Drawn`.
+    ``patch.on()`` and ``patch.off()`` do the same for a notebook or a whole program; so does
+    ``python -m initcore.torch script.py``.
+
+Notes
+-----
+Within it, for all threads,
+
+- the functions of ``torch.nn.init`` are those of this module, by whatever reference they are called: their code is
+  exchanged, not their names;
+- the dispatcher's CPU kernels of ``normal_`` and ``uniform_`` are initcore's, so ``weight.data.normal_()``,
+  ``torch.randn``, ``torch.rand``, ``torch.normal`` and all that is made of them;
+- samplers that other packages have copied, as timm's truncated normal, are initcore's too, if their source is one that
+  was checked (``initcore.torch.patching.samplers``).
+
+The law of every number stays as it is, and ``torch.manual_seed`` and ``generator=`` govern it as ever; the numbers are
+others. Afterwards, and after an exception, everything is torch's again, in any order in which several are left. What
+initcore does not draw (integers, permutations, exponentials, other dtypes) is torch's, and counted.
+
+Examples
+--------
+>>> import torch, initcore.torch
+>>> with initcore.torch.patch() as drawn:
+...     model = torch.nn.Linear(1024, 1024)
+...     scale = torch.nn.Parameter(torch.randn(1024))
+>>> drawn.share, drawn.elements
+(1.0, 1050624)
+>>> print(drawn)
+1,050,624 elements drawn, 100 % by initcore
+  initcore  kaiming_uniform_        1,048,576         1 call
+  initcore  uniform_                    1,024         1 call
+  initcore  normal_                     1,024         1 call
+"""

@@ -1,0 +1,228 @@
+"""Private copies of samplers in other packages, whose law is exactly one of initcore's.
+
+They draw uniform numbers and transform them by an inverse distribution function, in three more passes over memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+import types
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from initcore.torch.initializers import truncated
+from initcore.torch.patching.stand_ins import StandIn, copy_of
+
+__all__ = ["SAMPLERS", "Sampler", "Samplers"]
+
+Law = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
+
+
+def _truncated(theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """``(tensor, mean, std, a, b)``: N(mean, std^2) truncated to [a, b]."""
+
+    def trunc_normal_(tensor: Tensor, mean: float, std: float, a: float, b: float) -> Tensor:
+        if _is_differentiated(tensor):
+            return theirs(tensor, mean, std, a, b)
+        return truncated(_without_generator(theirs), tensor, (mean, std, a, b), None)
+
+    return trunc_normal_
+
+
+def _truncated_in_sigmas(theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """``(tensor, mean, std, a, b)``: mean + std times N(0, 1) truncated to [a, b], under no_grad()."""
+
+    def trunc_normal_(tensor: Tensor, mean: float, std: float, a: float, b: float) -> Tensor:
+        if not (std > 0 and a <= b and a <= 2 and b >= -2):  # the rest warns, or is refused
+            return theirs(tensor, mean, std, a, b)
+
+        def left(tensor: Tensor, *args: float, generator: None = None) -> Tensor:
+            return theirs(tensor, mean, std, a, b)
+
+        left.__name__ = theirs.__name__
+        return truncated(left, tensor, (mean, std, mean + a * std, mean + b * std), None)
+
+    return trunc_normal_
+
+
+def _is_differentiated(tensor: Tensor) -> bool:
+    """Whether autograd would record, or refuse, what these functions do outside of no_grad()."""
+    return torch.is_grad_enabled() and tensor.requires_grad
+
+
+def _without_generator(theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def left(*args: Any, generator: None = None) -> Tensor:
+        return theirs(*args)
+
+    left.__name__ = theirs.__name__
+    return left
+
+
+class Sampler(NamedTuple):
+    """A row of the table.
+
+    Attributes
+    ----------
+    module, name : str
+        Where the function is.
+    law : callable
+        Makes initcore's function of a copy of theirs.
+    sources : tuple of str
+        SHA-256, its first 16 digits, of each source of the function that was checked.
+    uses : str
+        A function of the same module that it calls, whose row must hold as well.
+    """
+
+    module: str
+    name: str
+    law: Law
+    sources: tuple[str, ...]
+    uses: str = ""
+
+
+_TIMM = ("3895727d49b866c2",)  # 0.9.16, 1.0.9, 1.0.31
+_TIMM_TF = ("49fe151ae6524971", "6370ecf9833a1a4f")  # 0.9.16 and 1.0.9; 1.0.31
+_SIGLIP = ("10449f72355c57fc",)  # transformers 4.57.6
+_SIGLIP_TF = ("94aa880e29e6585a",)
+_IN_TRANSFORMERS_4 = ("phi4_multimodal", "siglip", "siglip2")
+SAMPLERS: tuple[Sampler, ...] = (
+    Sampler("timm.layers.weight_init", "_trunc_normal_", _truncated, _TIMM),
+    Sampler(
+        "diffusers.pipelines.deprecated.unidiffuser.modeling_uvit",
+        "_no_grad_trunc_normal_",
+        _truncated,
+        ("1a9f0981174e007c",),  # 0.42
+    ),
+    Sampler("timm.layers.weight_init", "trunc_normal_tf_", _truncated_in_sigmas, _TIMM_TF, "_trunc_normal_"),
+    *(
+        row
+        for model in _IN_TRANSFORMERS_4
+        for module in (f"transformers.models.{model}.modeling_{model}",)
+        for row in (
+            Sampler(module, "_trunc_normal_", _truncated, _SIGLIP),
+            Sampler(module, "trunc_normal_tf_", _truncated_in_sigmas, _SIGLIP_TF, "_trunc_normal_"),
+        )
+    ),
+)
+
+
+def _source(function: Any) -> str | None:
+    try:
+        return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
+    except (OSError, TypeError):
+        return None
+
+
+class Samplers:
+    """Those of the table that are imported, or will be while ``patch()`` lasts."""
+
+    def __init__(self, table: tuple[Sampler, ...] = SAMPLERS) -> None:
+        self._table = table
+        self._modules = frozenset(row.module for row in table)
+        #: By module and function, so that a module that is imported anew is looked at anew
+        self._known: dict[tuple[str, int], list[StandIn]] = {}
+        self._notes: dict[tuple[str, int], list[str]] = {}
+        self._finder = _Finder(self)
+        self._active = False
+
+    def put(self) -> None:
+        """Exchange the functions of the modules that are imported, and of others as soon as they are."""
+        self._active = True
+        sys.meta_path.insert(0, self._finder)
+        for name in self._modules:
+            module = sys.modules.get(name)
+            if module is not None and not getattr(module.__spec__, "_initializing", False):
+                self.take_in(module)
+
+    def take_away(self) -> None:
+        """Give all functions their own code back."""
+        self._active = False
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
+        for stand_ins in self._known.values():
+            for stand_in in stand_ins:
+                stand_in.take_away()
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """Names of the modules that the table is about."""
+        return self._modules
+
+    def notes(self) -> list[str]:
+        """Return what was left alone, and why."""
+        return [note for notes in self._notes.values() for note in notes]
+
+    def take_in(self, module: types.ModuleType) -> None:
+        """Exchange the functions of a module."""
+        key = (module.__name__, id(module))
+        if key not in self._known:
+            self._known[key], self._notes[key] = self._examined(module)
+        if self._active:
+            for stand_in in self._known[key]:
+                stand_in.put()
+
+    def _examined(self, module: types.ModuleType) -> tuple[list[StandIn], list[str]]:
+        stand_ins: dict[str, StandIn] = {}
+        notes: list[str] = []
+        for row in self._table:
+            if row.module != module.__name__:
+                continue
+            function = vars(module).get(row.name)
+            if function is None:
+                continue
+            source = _source(function)
+            if not isinstance(function, types.FunctionType) or source not in row.sources:
+                notes.append(
+                    f"{row.module}.{row.name} is not one that was checked (its source has the hash {source}): "
+                    "it is left alone, and what it draws is transformed as it says"
+                )
+            elif not row.uses or row.uses in stand_ins:
+                stand_ins[row.name] = StandIn(function, row.law(copy_of(function)))
+        return list(stand_ins.values()), notes
+
+
+class _Finder:
+    """Looks at the modules of the table when they are imported."""
+
+    def __init__(self, samplers: Samplers) -> None:
+        self._samplers = samplers
+        self._looking: set[str] = set()
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if name not in self._samplers.modules or name in self._looking:
+            return None
+        self._looking.add(name)
+        try:
+            spec = find_spec(name)
+        finally:
+            self._looking.discard(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, self._samplers)  # type: ignore[assignment]
+        return spec
+
+
+class _Loader:
+    """A loader that shows the module to the samplers once it is there; all else is the other loader's."""
+
+    def __init__(self, loader: Any, samplers: Samplers) -> None:
+        self._loader = loader
+        self._samplers = samplers
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        spec: Any = module.__spec__
+        spec.loader = module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        self._samplers.take_in(module)

@@ -1,0 +1,173 @@
+"""Who drew how many random numbers while :func:`initcore.torch.patch` lasted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import CodeType, FrameType
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+
+import initcore
+
+__all__ = ["Count", "Drawn", "Place", "Snapshot", "escaped", "filled", "now", "watch"]
+
+
+class Count(NamedTuple):
+    """Calls, and the elements that they drew."""
+
+    calls: int
+    elements: int
+
+
+class Place(NamedTuple):
+    """What drew without initcore: an operation of torch, and where it was called from."""
+
+    operation: str
+    file: str
+    line: int
+
+
+# Counters only grow, in steps that no thread can come between: they are read as differences of two moments.
+_filled: dict[str, list[int]] = {}
+_escaped: dict[tuple[str, CodeType | None, int], list[int]] = {}
+_watching = False
+
+
+def watch(whether: bool) -> None:
+    """Begin to count, or end it."""
+    global _watching
+    _watching = whether
+
+
+def filled(operation: str, elements: int) -> None:
+    """Count a fill by initcore."""
+    if _watching:
+        count = _filled.get(operation)
+        if count is None:
+            count = _filled.setdefault(operation, [0, 0])
+        count[0] += 1
+        count[1] += elements
+
+
+def escaped(operation: str, elements: int) -> None:
+    """Count what torch drew, at the place in the program that asked for it."""
+    frame = _caller()
+    key = (operation, None, 0) if frame is None else (operation, frame.f_code, frame.f_lineno)
+    count = _escaped.get(key)
+    if count is None:
+        count = _escaped.setdefault(key, [0, 0])
+    count[0] += 1
+    count[1] += elements
+
+
+_NOT_PLACES = tuple(os.path.dirname(module.__file__ or "") + os.sep for module in (torch, initcore))
+
+
+def _caller() -> FrameType | None:
+    """Return the innermost frame that is neither torch's nor initcore's."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(_NOT_PLACES):
+        frame = frame.f_back
+    return frame
+
+
+Snapshot: TypeAlias = "tuple[dict[str, Count], dict[Place, Count]]"
+
+
+def now() -> Snapshot:
+    """Return the counts of this moment."""
+    ours = {operation: Count(*count) for operation, count in list(_filled.items())}
+    theirs: dict[Place, Count] = {}
+    for (operation, code, line), (calls, elements) in list(_escaped.items()):
+        place = Place(operation, "" if code is None else code.co_filename, line)
+        before = theirs.get(place, Count(0, 0))
+        theirs[place] = Count(before.calls + calls, before.elements + elements)
+    return ours, theirs
+
+
+def _since(before: dict[Any, Count], after: dict[Any, Count]) -> dict[Any, Count]:
+    """Return what was added, the largest first."""
+    none = Count(0, 0)
+    added = {
+        key: Count(count.calls - before.get(key, none).calls, count.elements - before.get(key, none).elements)
+        for key, count in after.items()
+    }
+    rows = sorted(added.items(), key=lambda row: (-row[1].elements, -row[1].calls))
+    return {key: count for key, count in rows if count.calls}
+
+
+class Drawn:
+    """What was drawn since ``patch()`` was entered, until it was left: by initcore and by torch.
+
+    Counts are of all threads of the process. What is drawn again counts again; numbers that Python's or NumPy's own
+    generators draw, and those drawn on other devices by torch, are not seen.
+
+    Attributes
+    ----------
+    notes : tuple of str
+        What this patch does not reach, in words: samplers that have changed, names that torch lacks.
+    """
+
+    def __init__(self) -> None:
+        self._before = now()
+        self._after: Snapshot | None = None
+        self.notes: tuple[str, ...] = ()
+
+    def _end(self) -> None:
+        self._after = now()
+
+    @property
+    def initcore(self) -> dict[str, Count]:
+        """Calls and elements by the function or the operation that initcore drew for, the largest first."""
+        return _since(self._before[0], (self._after or now())[0])
+
+    @property
+    def torch(self) -> dict[Place, Count]:
+        """Calls and elements that torch drew itself, by operation, file and line, the largest first."""
+        return _since(self._before[1], (self._after or now())[1])
+
+    @property
+    def elements(self) -> int:
+        """All that were drawn, by either."""
+        return sum(count.elements for count in (*self.initcore.values(), *self.torch.values()))
+
+    @property
+    def share(self) -> float:
+        """Share of all drawn elements that initcore drew; 1 if none were drawn."""
+        ours = sum(count.elements for count in self.initcore.values())
+        everything = self.elements
+        return ours / everything if everything else 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON takes it."""
+        return {
+            "share": self.share,
+            "elements": self.elements,
+            "initcore": {operation: count._asdict() for operation, count in self.initcore.items()},
+            "torch": [{**place._asdict(), **count._asdict()} for place, count in self.torch.items()],
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        rows = [("initcore", operation, count, "") for operation, count in self.initcore.items()]
+        rows += [
+            ("torch", place.operation, count, f"{place.file}:{place.line}" if place.file else "")
+            for place, count in self.torch.items()
+        ]
+        lines = [f"{self.elements:,} elements drawn, {_percent(self.share)} by initcore"]
+        if rows:
+            wide = max(len(operation) for _, operation, _, _ in rows)
+            for who, operation, count, place in rows:
+                calls = f"{count.calls:,} call{'s' if count.calls != 1 else ''}"
+                lines.append(f"  {who:<8}  {operation:<{wide}}  {count.elements:>15,}  {calls:>13}  {place}".rstrip())
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+    def __repr__(self) -> str:
+        return f"<Drawn: {self.elements:,} elements, {_percent(self.share)} by initcore>"
+
+
+def _percent(share: float) -> str:
+    """Never 100 % of what is not all."""
+    return "100 %" if share == 1 else f"{min(100 * share, 99.99):.2f} %"

@@ -1,0 +1,102 @@
+"""Private names of torch that this package touches: one table, looked up when it is imported.
+
+Names without a leading underscore in a public module are not listed. Where torch has one no more, what stands in for it
+does the rest of the work, and :func:`missing` says what is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import torch
+
+__all__ = [
+    "MISSING",
+    "Private",
+    "dispatch_depth",
+    "dispatch_library",
+    "dispatch_modes",
+    "functorch_level",
+    "get_kernel",
+    "has_kernel",
+    "increment_version",
+    "is_tracing",
+    "missing",
+    "no_torch_dispatch",
+    "no_torch_function",
+]
+
+
+class Private(NamedTuple):
+    """A row of the table: where torch 2.13 has a name, and what is lost without it."""
+
+    path: str
+    lost: str
+
+
+#: What was looked up and not found, in order
+MISSING: list[Private] = []
+
+
+def _found(path: str, otherwise: Any, lost: str) -> Any:
+    """Return the object at ``module.attribute``, or what stands in for it."""
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError):
+        MISSING.append(Private(path, lost))
+        return otherwise
+
+
+def missing() -> list[str]:
+    """Return a sentence for each name that this torch lacks."""
+    return [f"torch {torch.__version__} has no {row.path}: {row.lost}" for row in MISSING]
+
+
+def _raise_version(tensors: list[Any]) -> None:
+    torch.autograd.graph.increment_version(tensors)
+
+
+def _is_tracing() -> bool:
+    return bool(import_module("torch.jit").is_tracing())
+
+
+#: As torch.autograd.graph's, which takes twice as long
+increment_version: Callable[[list[Any]], None] = _found(
+    "torch._C._increment_version", _raise_version, "small fills take a microsecond more"
+)
+dispatch_depth: Callable[[], int] = _found(
+    "torch._C._len_torch_dispatch_stack", lambda: 0, "dispatch modes do not see fills by initcore.torch's functions"
+)
+dispatch_modes: Callable[[], list[Any]] = _found(
+    "torch.utils._python_dispatch._get_current_dispatch_mode_stack",
+    lambda: [],
+    "dispatch modes do not see fills by initcore.torch's functions",
+)
+functorch_level: Callable[[], Any] = _found(
+    "torch._C._functorch.peek_interpreter_stack",
+    lambda: None,
+    "code within torch.func transformations is filled as if there were none",
+)
+is_tracing: Callable[[], Any] = _found(
+    "torch._C._get_tracing_state", _is_tracing, "small fills take a fraction of a microsecond more"
+)
+no_torch_dispatch: Any = _found(
+    "torch._C._disabled_torch_dispatch_impl",
+    vars(torch.Tensor).get("__torch_dispatch__"),
+    "some subclasses of Tensor are left to torch",
+)
+no_torch_function: Any = _found(
+    "torch._C._disabled_torch_function_impl", None, "some subclasses of Tensor are left to torch"
+)
+_NO_KERNELS = (
+    "Tensor.normal_, torch.randn and all else that is no function of torch.nn.init stays torch's under patch()"
+)
+dispatch_library: Callable[..., Any] | None = _found("torch._C._dispatch_library", None, _NO_KERNELS)
+has_kernel: Callable[[str, str], bool] | None = _found(
+    "torch._C._dispatch_has_kernel_for_dispatch_key", None, _NO_KERNELS
+)
+#: Public since torch 2.9
+get_kernel: Callable[..., Any] | None = _found("torch.library.get_kernel", None, _NO_KERNELS)
