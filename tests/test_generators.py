@@ -132,7 +132,11 @@ def test_bad_state_is_refused_and_changes_nothing(change: dict[str, Any], error:
 
 
 @pytest.mark.parametrize("draw", [0, 1, LAST, 2**32])
-@pytest.mark.parametrize("through", [*range(pickle.HIGHEST_PROTOCOL + 1), copy.copy, copy.deepcopy], ids=str)
+@pytest.mark.parametrize(
+    "through",
+    [*range(pickle.HIGHEST_PROTOCOL + 1), copy.copy, copy.deepcopy],
+    ids=lambda it: getattr(it, "__name__", str(it)),
+)
 def test_copies_go_on_alone(through: Any, draw: int) -> None:
     generator = Generator(Stream(2**70, "a", 3))
     generator.state = {**generator.state, "draw": draw}

@@ -394,7 +394,7 @@ def test_rows_and_table() -> None:
         ({"branch_scale": math.nan}, ValueError, "must be finite"),
         ({"rng": -1}, ValueError, "negative"),
     ],
-    ids=lambda x: str(x)[:40],
+    ids=lambda x: str(x).partition(" at 0x")[0][:40],
 )
 def test_misuse(options: dict[str, Any], error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):

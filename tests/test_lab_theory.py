@@ -144,7 +144,9 @@ def test_recommendations(activation: str, options: dict[str, Any], init: str, se
     assert found.reason in str(found)
 
 
-@pytest.mark.parametrize("activation", [*activation_names(), lambda x: x * np.exp(-x * x)], ids=str)
+@pytest.mark.parametrize(
+    "activation", [*activation_names(), lambda x: x * np.exp(-x * x)], ids=lambda it: getattr(it, "__name__", it)
+)
 @pytest.mark.parametrize("options", [{}, {"depth": 30}, {"depth": 30, "residual": True}, {"normalised": True}], ids=str)
 def test_every_recommendation_fills(activation: Any, options: dict[str, Any]) -> None:
     found = recommend(activation, **options)

@@ -244,7 +244,7 @@ def twin_of(value: Any, through: Any) -> Any:
     return through(value) if callable(through) else pickle.loads(pickle.dumps(value, through))
 
 
-@pytest.mark.parametrize("through", THROUGH, ids=str)
+@pytest.mark.parametrize("through", THROUGH, ids=lambda it: getattr(it, "__name__", str(it)))
 @pytest.mark.parametrize("place", [0, 5, BUFFER + 2])
 def test_copies_go_on_alone(place: int, through: Any) -> None:
     generator = Named(Stream(2**70, "a", 3), draw=4)
@@ -261,7 +261,7 @@ def test_copies_go_on_alone(place: int, through: Any) -> None:
     assert twin.lock is not generator.lock
 
 
-@pytest.mark.parametrize("through", THROUGH, ids=str)
+@pytest.mark.parametrize("through", THROUGH, ids=lambda it: getattr(it, "__name__", str(it)))
 def test_copies_with_a_key(through: Any) -> None:
     twin = twin_of(Philox4x32(key=[3, 4], counter=7), through)
     assert twin.seed_seq is None
@@ -270,7 +270,9 @@ def test_copies_with_a_key(through: Any) -> None:
 
 @pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.0.0", reason="pickles generators of NumPy's own alone")
 @pytest.mark.parametrize("kind", [Generator, RandomState])
-@pytest.mark.parametrize("through", [*range(2, pickle.HIGHEST_PROTOCOL + 1), copy.deepcopy], ids=str)
+@pytest.mark.parametrize(
+    "through", [*range(2, pickle.HIGHEST_PROTOCOL + 1), copy.deepcopy], ids=lambda it: getattr(it, "__name__", str(it))
+)
 def test_generators_are_copied_with_it(kind: Any, through: Any) -> None:
     generator = kind(Philox4x32(0))
     generator.standard_normal(7)

@@ -134,7 +134,11 @@ def same(a: Shard, b: Shard) -> bool:
 
 
 @pytest.mark.parametrize("index", INDICES, ids=str)
-@pytest.mark.parametrize("through", [*range(pickle.HIGHEST_PROTOCOL + 1), copy.copy, copy.deepcopy, repr], ids=str)
+@pytest.mark.parametrize(
+    "through",
+    [*range(pickle.HIGHEST_PROTOCOL + 1), copy.copy, copy.deepcopy, repr],
+    ids=lambda it: getattr(it, "__name__", str(it)),
+)
 def test_round_trips(index: Any, through: Any) -> None:
     """By pickles, copies and eval(repr())."""
     shard = Shard(WHOLE, index)

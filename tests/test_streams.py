@@ -99,7 +99,11 @@ def test_equality_and_hash_go_by_seed_and_path() -> None:
 
 
 @pytest.mark.parametrize(("seed", "path"), PATHS)
-@pytest.mark.parametrize("through", [*range(pickle.HIGHEST_PROTOCOL + 1), copy.copy, copy.deepcopy], ids=str)
+@pytest.mark.parametrize(
+    "through",
+    [*range(pickle.HIGHEST_PROTOCOL + 1), copy.copy, copy.deepcopy],
+    ids=lambda it: getattr(it, "__name__", str(it)),
+)
 def test_copies_equal_the_original(seed: int, path: tuple[str | int, ...], through: Any) -> None:
     stream = Stream(seed, *path)
     twin = through(stream) if callable(through) else pickle.loads(pickle.dumps(stream, through))

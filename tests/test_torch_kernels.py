@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Run, need
-from scipy import stats
 
 import initcore
 
 pytestmark = pytest.mark.any_isa
 
 if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    pytest.importorskip("torch")  # the whole module, where need() would skip a test
-torch = need("torch")
+    for package in ("torch", "scipy"):
+        pytest.importorskip(package)  # the whole module, where need() would skip a test
+torch, stats = need("torch"), need("scipy.stats")
 init = need("initcore.torch")
 nn = torch.nn
 

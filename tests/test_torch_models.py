@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from conftest import need, wanted
-from scipy import stats
 
 pytestmark = pytest.mark.any_isa
 
 if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    pytest.importorskip("torch")  # the whole module, where need() would skip a test
-torch = need("torch")
+    for package in ("torch", "scipy"):
+        pytest.importorskip(package)  # the whole module, where need() would skip a test
+torch, stats = need("torch"), need("scipy.stats")
 init = need("initcore.torch")
 
 P = 1e-7  # of each parameter of each model, with fixed seeds

@@ -318,16 +318,24 @@ def test_models_can_be_saved_copied_and_sent(run_python: Run, tmp_path: Any) -> 
     run_python(inspect.cleandoc(code), str(tmp_path / "model.pt"))
 
 
-def weight_of(seed: int) -> Any:
-    torch.manual_seed(seed)
-    with init.patch():
-        return nn.Linear(20, 10).weight.detach().numpy()
-
-
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
 def test_other_processes_draw_the_same(run_python: Run) -> None:
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        assert (pool.apply(weight_of, (3,)) == weight_of(3)).all()
+    """Those that are forked inside, and those that patch themselves."""
+    code = """
+        import multiprocessing, torch, initcore.torch as init
+        def weight(seed):
+            torch.manual_seed(seed)
+            return torch.nn.Linear(20, 10).weight.detach().numpy()
+        def patched(seed):
+            with init.patch():
+                return weight(seed)
+        with init.patch(), multiprocessing.get_context("fork").Pool(1) as pool:
+            assert (pool.apply(weight, (3,)) == weight(3)).all()
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            assert (pool.apply(patched, (3,)) == patched(3)).all()
+            assert (pool.apply(weight, (3,)) != patched(3)).any()
+    """
+    run_python(inspect.cleandoc(code))
 
 
 def test_no_module_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import need, wanted
-from scipy import stats
 
 pytestmark = pytest.mark.any_isa
 
 if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    pytest.importorskip("torch")  # the whole module, where need() would skip a test
-torch = need("torch")
+    for package in ("torch", "scipy"):
+        pytest.importorskip(package)  # the whole module, where need() would skip a test
+torch, stats = need("torch"), need("scipy.stats")
 init, samplers = need("initcore.torch"), need("initcore.torch.patching.samplers")
 
 P = 1e-6  # of each test against the original, with fixed seeds

@@ -30,6 +30,8 @@ def declare_operators() -> None:
     global _operators
     try:
         import torchvision  # noqa: F401
+    except ModuleNotFoundError:
+        return
     except RuntimeError:
         _operators = torch.library.Library("torchvision", "FRAGMENT")
         for name in ("nms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool", "deform_conv2d"):
@@ -63,7 +65,7 @@ _transformers("gpt2-medium", "GPT2LMHeadModel", "GPT2Config", n_embd=1024, n_lay
 _transformers(
     "llama, 4 layers of 1B", "LlamaForCausalLM", "LlamaConfig",
     hidden_size=2048, intermediate_size=8192, num_hidden_layers=4, num_attention_heads=32, num_key_value_heads=8,
-    vocab_size=128256 // 2 + 24000,
+    vocab_size=64128,
 )  # fmt: skip
 _transformers("bert-base", "BertModel", "BertConfig")
 _transformers(

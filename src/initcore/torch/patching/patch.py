@@ -6,7 +6,7 @@ import os
 import threading
 from contextlib import AbstractContextManager, ContextDecorator
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, cast
 
 from initcore.torch import initializers, privates
 from initcore.torch.patching import tally
@@ -105,76 +105,94 @@ class Patch(AbstractContextManager[Drawn], ContextDecorator):
         return Patch()
 
 
-class _Patching:
-    """The function :data:`patch`, with its switches."""
+class PatchFunction(Protocol):
+    """The type of :func:`patch`: a function with two switches."""
 
-    __name__ = __qualname__ = "patch"
-    _on: Drawn | None = None
-
-    def __call__(self) -> Patch:
-        return Patch()
-
-    def on(self) -> Drawn:
-        """Patch the process until :meth:`off`; what is on already stays, and goes on counting.
-
-        Examples
-        --------
-        >>> import torch, initcore.torch
-        >>> drawn = initcore.torch.patch.on()
-        >>> weight = torch.nn.Linear(10, 10).weight
-        >>> initcore.torch.patch.off() is drawn, drawn.share
-        (True, 1.0)
-        """
-        with _lock:
-            if self._on is None:
-                self._on = _enter(None)
-            return self._on
-
-    def off(self) -> Drawn | None:
-        """End what :meth:`on` began, and return its report; None if nothing was on."""
-        with _lock:
-            drawn, self._on = self._on, None
-            if drawn is not None:
-                _leave(drawn)
-            return drawn
+    def __call__(self) -> Patch: ...
+    def on(self) -> Drawn: ...
+    def off(self) -> Drawn | None: ...
 
 
-patch: Any = _Patching()
-patch.__doc__ = """Let initcore draw every random number that torch would draw on the CPU, whatever code asks for it.
+def _patch() -> Patch:
+    """Let initcore draw every random number that torch would draw on the CPU, whatever code asks for it.
 
-Returns
--------
-context manager and decorator
-    ``with patch() as drawn:`` gives the report that counts what was drawn, by initcore and by torch: a :class:`Drawn`.
-    ``patch.on()`` and ``patch.off()`` do the same for a notebook or a whole program; so does
-    ``python -m initcore.torch script.py``.
+    Returns
+    -------
+    context manager and decorator
+        ``with patch() as drawn:`` gives the report that counts what was drawn, by initcore and by torch: a
+        :class:`Drawn`.
+        ``patch.on()`` and ``patch.off()`` do the same for a notebook or a whole program; so does
+        ``python -m initcore.torch script.py``.
 
-Notes
------
-Within it, for all threads,
+    Notes
+    -----
+    Within it, for all threads,
 
-- the functions of ``torch.nn.init`` are those of this module, by whatever reference they are called: their code is
-  exchanged, not their names;
-- the dispatcher's CPU kernels of ``normal_`` and ``uniform_`` are initcore's, so ``weight.data.normal_()``,
-  ``torch.randn``, ``torch.rand``, ``torch.normal`` and all that is made of them;
-- samplers that other packages have copied, as timm's truncated normal, are initcore's too, if their source is one that
-  was checked (``initcore.torch.patching.samplers``).
+    - the functions of ``torch.nn.init`` are those of this module, by whatever reference they are called: their code is
+      exchanged, not their names;
+    - the dispatcher's CPU kernels of ``normal_`` and ``uniform_`` are initcore's, so ``weight.data.normal_()``,
+      ``torch.randn``, ``torch.rand``, ``torch.normal`` and all that is made of them;
+    - samplers that other packages have copied, as timm's truncated normal, are initcore's too, if their source is one
+      that was checked (``initcore.torch.patching.samplers``).
 
-The law of every number stays as it is, and ``torch.manual_seed`` and ``generator=`` govern it as ever; the numbers are
-others. Afterwards, and after an exception, everything is torch's again, in any order in which several are left. What
-initcore does not draw (integers, permutations, exponentials, other dtypes) is torch's, and counted.
+    The law of every number stays as it is, and ``torch.manual_seed`` and ``generator=`` govern it as ever; the numbers
+    are others. Afterwards, and after an exception, everything is torch's again, in any order in which several are left.
+    What initcore does not draw (integers, permutations, exponentials, other dtypes) is torch's, and counted.
 
-Examples
---------
->>> import torch, initcore.torch
->>> with initcore.torch.patch() as drawn:
-...     model = torch.nn.Linear(1024, 1024)
-...     scale = torch.nn.Parameter(torch.randn(1024))
->>> drawn.share, drawn.elements
-(1.0, 1050624)
->>> print(drawn)
-1,050,624 elements drawn, 100 % by initcore
-  initcore  kaiming_uniform_        1,048,576         1 call
-  initcore  uniform_                    1,024         1 call
-  initcore  normal_                     1,024         1 call
-"""
+    Examples
+    --------
+    >>> import torch, initcore.torch
+    >>> with initcore.torch.patch() as drawn:
+    ...     model = torch.nn.Linear(1024, 1024)
+    ...     scale = torch.nn.Parameter(torch.randn(1024))
+    >>> drawn.share, drawn.elements
+    (1.0, 1050624)
+    >>> print(drawn)
+    1,050,624 elements drawn, 100 % by initcore
+      initcore  kaiming_uniform_        1,048,576         1 call
+      initcore  uniform_                    1,024         1 call
+      initcore  normal_                     1,024         1 call
+    """
+    return Patch()
+
+
+_switched_on: Drawn | None = None
+
+
+def _on() -> Drawn:
+    """Patch the process until ``patch.off()``; what is on already stays, and goes on counting.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch
+    >>> drawn = initcore.torch.patch.on()
+    >>> weight = torch.nn.Linear(10, 10).weight
+    >>> initcore.torch.patch.off() is drawn, drawn.share
+    (True, 1.0)
+    """
+    global _switched_on
+    with _lock:
+        if _switched_on is None:
+            _switched_on = _enter(None)
+        return _switched_on
+
+
+def _off() -> Drawn | None:
+    """End what ``patch.on()`` began, and return its report; None if nothing was on."""
+    global _switched_on
+    with _lock:
+        drawn, _switched_on = _switched_on, None
+        if drawn is not None:
+            _leave(drawn)
+        return drawn
+
+
+def _made() -> PatchFunction:
+    for function, name in ((_patch, "patch"), (_on, "patch.on"), (_off, "patch.off")):
+        function.__name__, function.__qualname__ = name.rpartition(".")[2], name
+    made: Any = _patch
+    made.on, made.off = _on, _off
+    return cast(PatchFunction, made)
+
+
+patch = _made()
