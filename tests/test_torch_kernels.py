@@ -184,10 +184,16 @@ def test_a_program_under_the_patch(tmp_path: Any) -> None:
     assert json.loads((tmp_path / "report.json").read_text())["elements"] == 8
     assert run("-m", "beside", RANK="1").stderr == ""
     assert "8 elements drawn" in run("-m", "beside", RANK="0").stderr
-    missing = run("no_such.py")
-    assert missing.returncode == 2
-    assert "no file 'no_such.py'" in missing.stderr
-    assert "Traceback" not in missing.stderr
+    for arguments, words in (
+        (["no_such.py"], "no file 'no_such.py'"),
+        (["-m", "no.such.module"], "no module 'no.such.module'"),
+        (["--json", "no/such/folder.json", "program.py"], "--json no/such/folder.json: No such file"),
+        ([], "SCRIPT"),
+    ):
+        wrong = run(*arguments)
+        assert wrong.returncode == 2
+        assert words in wrong.stderr
+        assert "Traceback" not in wrong.stderr
 
 
 def test_methods_raise_what_torch_raises() -> None:

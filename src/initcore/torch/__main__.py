@@ -7,6 +7,7 @@ import json
 import os
 import runpy
 import sys
+from importlib.util import find_spec
 
 from initcore.torch.patching.patch import patch
 
@@ -24,24 +25,36 @@ def main() -> None:
     parser.add_argument("script", metavar="SCRIPT", help="the program, or the name of the module")
     parser.add_argument("arguments", metavar="...", nargs=argparse.REMAINDER, help="its arguments")
     given = parser.parse_args()
+    sys.path[0] = os.getcwd() if given.module else os.path.dirname(os.path.abspath(given.script))
+    if given.module and not _is_module(given.script):
+        parser.error(f"there is no module {given.script!r}")
     if not given.module and not os.path.exists(given.script):
         parser.error(f"there is no file {given.script!r}")
+    try:
+        report = open(given.json, "w", encoding="utf-8") if given.json else None  # noqa: SIM115  # closed at the end
+    except OSError as error:
+        parser.error(f"--json {given.json}: {error.strerror}")
     sys.argv = [given.script, *given.arguments]
     drawn = patch.on()
     try:
         if given.module:
-            sys.path[0] = os.getcwd()
             runpy.run_module(given.script, run_name="__main__", alter_sys=True)
         else:
-            sys.path[0] = os.path.dirname(os.path.abspath(given.script))
             runpy.run_path(given.script, run_name="__main__")
     finally:
         patch.off()
-        if given.json:
-            with open(given.json, "w", encoding="utf-8") as file:
-                json.dump(drawn.to_dict(), file, indent=2)
+        if report is not None:
+            with report:
+                json.dump(drawn.to_dict(), report, indent=2)
         if os.environ.get("RANK", "0") == "0":
             print(f"initcore: {drawn}", file=sys.stderr)
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 if __name__ == "__main__":
