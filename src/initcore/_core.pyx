@@ -201,11 +201,34 @@ cdef int take_draw(object rng, ic_stream *stream) except -1:
         keyed.find_key()
     else:
         keyed = (<DrawCounter>rng).stream
+        if keyed is None:
+            raise ValueError(f"{type(rng).__name__} was made without its __init__: it has no stream")
         keyed.find_key()
         stream.draw = <uint32_t>(<DrawCounter>rng).take()
     stream.key[0] = keyed.k0
     stream.key[1] = keyed.k1
     return 0
+
+
+def as_double(double x):
+    """Return a real number, and no text, as a float."""
+    return x
+
+
+def prepare(rng):
+    """Return `rng` as a source whose key is found: what may call its methods is then behind us."""
+    global _resolve
+    if type(rng) is Draw:
+        return rng
+    if not isinstance(rng, (KeyedStream, DrawCounter)):
+        if _resolve is None:
+            from initcore.streams import resolve
+            _resolve = resolve
+        rng = _resolve(rng)
+    keyed = rng if isinstance(rng, KeyedStream) else (<DrawCounter>rng).stream
+    if keyed is not None and not isinstance(keyed, DrawnKeys):
+        (<KeyedStream>keyed).find_key()
+    return rng
 
 
 def take(rng):
@@ -314,6 +337,17 @@ cdef int describe(cnp.ndarray out, object shard, ic_array *array) except -1:
     return 0
 
 
+cdef int check_still(cnp.ndarray out, const ic_array *array) except -1:
+    """Refuse an array that is another than the one described: what was called since has resized it."""
+    cdef int i
+    cdef bint same = cnp.PyArray_DATA(out) == <void *>array.data and cnp.PyArray_NDIM(out) == array.ndim
+    for i in range(array.ndim if same else 0):
+        same = same and cnp.PyArray_DIM(out, i) == array.shape[i] and cnp.PyArray_STRIDE(out, i) == array.stride[i]
+    if not same:
+        raise ValueError("out was resized by one of the other arguments while they were read; nothing was written")
+    return 0
+
+
 cdef int poll(void *raised) noexcept with gil:
     try:
         PyErr_CheckSignals()
@@ -357,6 +391,8 @@ def fill(out, int dist, tuple params, rng, shard=None):
         raise ValueError(f"{name} {problem.rule.decode()} ({out.dtype}): {name}={params[problem.param]!r}")
     cdef ic_stream stream
     take_draw(rng, &stream)
+    if type(out) is not Memory:
+        check_still(<cnp.ndarray>out, &array)
     run.threads = max_threads
     run.streaming_bytes = streaming_bytes
     if size < HOLD_GIL_BELOW:
@@ -427,6 +463,7 @@ def orthogonal(cnp.ndarray out, tuple shape, tuple offset, double gain, rng, pro
     matrices.gain = gain
     cdef ic_stream stream
     take_draw(rng, &stream)
+    check_still(out, &array)
     watch.progress = progress
     run.threads = max_threads
     run.streaming_bytes = streaming_bytes

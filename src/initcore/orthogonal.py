@@ -73,6 +73,7 @@ def orthogonal_(
     >>> bool(np.allclose(heads @ heads.transpose(0, 2, 1), np.eye(64)))
     True
     """
+    gain, rng = _core.as_double(gain), _core.prepare(rng)  # before views are made of out, which nothing may resize then
     shape, offset = _core.check_target(out, shard), (0,) * out.ndim if shard is None else shard.offset
     if batch_axis is None:
         stack, shape, offset = out[None], (1, *shape), (0, *offset)
@@ -137,6 +138,7 @@ def delta_orthogonal_(
     >>> bool(np.allclose(tap.T @ tap, np.eye(4))), bool(np.count_nonzero(w) == tap.size)
     (True, True)
     """
+    gain, rng = _core.as_double(gain), _core.prepare(rng)
     shape, offset = _core.check_target(out, shard), (0,) * out.ndim if shard is None else shard.offset
     if len(shape) not in (3, 4, 5):
         raise ValueError(f"Only tensors with 3, 4, or 5 dimensions are supported, got shape {shape}")
