@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import need, wanted
+from conftest import Run, need, wanted
 
 pytestmark = pytest.mark.any_isa
 
@@ -120,3 +121,35 @@ def check_law(name: str, ours: Any, theirs: Any) -> None:
     # the error of a ratio of two stds is below 1 / sqrt(n) for either law
     assert abs((ours.std() / theirs.std()).log()) < 6 / theirs.numel() ** 0.5 + 0.02, name
     assert ours.abs().max() < 1.7 * theirs.abs().max() + 1e-6, name
+
+
+def test_transformers_guards_leave_nothing_behind(run_python: Run, tmp_path: Any) -> None:
+    """First imported inside patch(), loading inside and outside: what was loaded is loaded, and torch's is torch's."""
+    need("transformers")
+    code = """
+        import importlib.util, sys, warnings
+        warnings.simplefilter("ignore")
+        sys.path.insert(0, sys.argv[2])
+        if importlib.util.find_spec("torchvision"): import torchvision_for_tests
+        import torch, initcore.torch as init
+        functions = {name: value for name, value in vars(torch.nn.init).items() if hasattr(value, "__code__")}
+        before = {name: (value, value.__code__) for name, value in functions.items()}
+        with init.patch() as drawn:
+            from transformers import BertConfig, BertModel
+            model = BertModel(BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2,
+                                         intermediate_size=48, vocab_size=99))
+            model.save_pretrained(sys.argv[1])
+            inside = BertModel.from_pretrained(sys.argv[1])
+            with init.patch() as after:
+                torch.nn.Linear(3, 4)
+        assert after.initcore["kaiming_uniform_"].elements == 12 and drawn.share == 1, drawn
+        outside = BertModel.from_pretrained(sys.argv[1])
+        for loaded in (inside, outside):
+            for name, value in model.state_dict().items():
+                assert torch.equal(value, loaded.state_dict()[name]), name
+        for name, (value, code) in before.items():
+            assert getattr(torch.nn.init, name) is value and value.__code__ is code, name
+        torch.manual_seed(0)
+        assert abs(torch.nn.init.normal_(torch.empty(1)).item() - 1.5409960746765137) < 1e-6
+    """
+    run_python(inspect.cleandoc(code), str(tmp_path / "saved"), os.path.dirname(__file__), HF_HUB_OFFLINE="1")

@@ -65,6 +65,13 @@ def _without_generator(theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return left
 
 
+def _without_result(function: Callable[..., Any]) -> Callable[..., None]:
+    def called(*args: Any) -> None:
+        function(*args)
+
+    return called
+
+
 class Sampler(NamedTuple):
     """A row of the table.
 
@@ -78,6 +85,8 @@ class Sampler(NamedTuple):
         SHA-256, its first 16 digits, of each source of the function that was checked.
     uses : str
         A function of the same module that it calls, whose row must hold as well.
+    returns : bool
+        Whether it returns the tensor, or nothing.
     """
 
     module: str
@@ -85,6 +94,7 @@ class Sampler(NamedTuple):
     law: Law
     sources: tuple[str, ...]
     uses: str = ""
+    returns: bool = True
 
 
 _TIMM = ("3895727d49b866c2",)  # 0.9.16, 1.0.9, 1.0.31
@@ -106,8 +116,8 @@ SAMPLERS: tuple[Sampler, ...] = (
         for model in _IN_TRANSFORMERS_4
         for module in (f"transformers.models.{model}.modeling_{model}",)
         for row in (
-            Sampler(module, "_trunc_normal_", _truncated, _SIGLIP),
-            Sampler(module, "trunc_normal_tf_", _truncated_in_sigmas, _SIGLIP_TF, "_trunc_normal_"),
+            Sampler(module, "_trunc_normal_", _truncated, _SIGLIP, returns=False),
+            Sampler(module, "trunc_normal_tf_", _truncated_in_sigmas, _SIGLIP_TF, "_trunc_normal_", returns=False),
         )
     ),
 )
@@ -184,7 +194,8 @@ class Samplers:
                     "it is left alone, and what it draws is transformed as it says"
                 )
             elif not row.uses or row.uses in stand_ins:
-                stand_ins[row.name] = StandIn(function, row.law(copy_of(function)))
+                ours = row.law(copy_of(function))
+                stand_ins[row.name] = StandIn(function, ours if row.returns else _without_result(ours))
         return list(stand_ins.values()), notes
 
 
