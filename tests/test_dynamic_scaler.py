@@ -410,3 +410,12 @@ def test_moments_are_merged_without_loss() -> None:
         expected = values.double().numpy()
         assert moments_of(values).mean == pytest.approx(expected.mean(), rel=1e-6)
         assert moments_of(values).std == pytest.approx((expected / scale).std() * scale, rel=1e-6)
+
+
+def test_a_state_of_something_else_is_refused() -> None:
+    """By name of what it lacks."""
+    scaler = DynamicScaler(mlp(16, 2))
+    with pytest.raises(ValueError, match="lacks version, names, settings, state"):
+        scaler.load_state_dict({})
+    with pytest.raises(ValueError, match="lacks state: "):
+        scaler.load_state_dict({key: value for key, value in scaler.state_dict().items() if key != "state"})

@@ -334,3 +334,13 @@ def test_the_bar_moves_while_a_matrix_is_made_in_one_piece(target: Path) -> None
     steps: list[int] = []
     fill.write_file(target, fill.Request(initializer, {"rng": 0}, (100, 100), np.dtype(np.float32)), steps.append)
     assert steps == [0, 10_000, 10_000, 20_000, 0]
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".pt", ".bin"])
+def test_names_of_other_formats_are_refused(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is written there, it would be .npy bytes under another name."""
+    target = tmp_path / f"w{suffix}"
+    assert main(["fill", "normal", "4x4", "-o", str(target)]) == 2
+    assert f"{suffix} is the name of another format" in capsys.readouterr().err
+    assert not target.exists()
+    assert main(["fill", "normal", "4x4", "-o", str(tmp_path / "w")]) == 0

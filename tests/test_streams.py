@@ -12,6 +12,7 @@ import pytest
 import ref
 
 import initcore
+import initcore.models
 from initcore import Generator, Stream
 
 PATHS: list[tuple[int, tuple[str | int, ...]]] = [
@@ -121,7 +122,22 @@ def test_streams_are_immutable(name: str) -> None:
     stream = Stream(0, "a")
     with pytest.raises(AttributeError):
         setattr(stream, name, 1)
+    with pytest.raises(AttributeError):
+        delattr(stream, name)
+    with pytest.raises(AttributeError, match="immutable"):
+        stream.__init__(1, "b")  # type: ignore[misc]
     assert (stream, stream.key) == (Stream(0, "a"), ref.key_of(0, ("a",)))
+
+
+def test_a_part_that_is_no_text_is_refused_at_once() -> None:
+    """Not when its key is needed: by then a plan may have filled other parameters."""
+    for make in (lambda: Stream(0, "\ud800"), lambda: Stream(0) / "\ud800"):
+        with pytest.raises(ValueError, match=r"must be text that UTF-8 can hold, not '\\ud800'"):
+            make()
+    a, b = np.zeros(3), np.zeros(3)
+    with pytest.raises(initcore.models.PlanError, match="UTF-8"):
+        initcore.Plan([initcore.Rule("normal", match="*")]).fill({"a": a, "\ud800": b})
+    assert not a.any()
 
 
 class Indexed:

@@ -31,7 +31,14 @@ def _seed(value: Any) -> int:
 
 
 def _part(value: Any) -> str | int:
-    return str(value) if isinstance(value, str) else _integer(value, "a part of a path must be a str or an int")
+    if not isinstance(value, str):
+        return _integer(value, "a part of a path must be a str or an int")
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"a part of a path must be text that UTF-8 can hold, not {text!r}") from None
+    return text
 
 
 #: Held while a module is imported that a first fill needs, and while the process forks: a child can never import what a
@@ -86,11 +93,16 @@ class Stream(_core.KeyedStream):
     path: tuple[str | int, ...]
 
     def __init__(self, seed: int, *path: str | int) -> None:
+        if hasattr(self, "path"):
+            raise AttributeError("a Stream is immutable; make another one instead of calling __init__ again")
         object.__setattr__(self, "seed", _seed(seed))
         object.__setattr__(self, "path", tuple(map(_part, path)))
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a Stream is immutable; make another one instead of setting {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a Stream is immutable; {name!r} cannot be deleted")
 
     def __truediv__(self, part: str | int) -> Stream:
         return Stream(self.seed, *self.path, part)

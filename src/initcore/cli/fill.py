@@ -111,6 +111,11 @@ def _request(args: argparse.Namespace) -> Request:
 
 def _target(args: argparse.Namespace) -> Path:
     target = Path(args.output).resolve()
+    if target.suffix not in ("", ".npy"):
+        raise UsageError(
+            f"{args.output}: fill writes .npy files, and {target.suffix} is the name of another format; "
+            "initcore init writes .safetensors"
+        )
     if target.exists() and not (args.force and target.is_file()):
         raise UsageError(f"{args.output} exists" + ("; --force replaces it" if target.is_file() else " and is no file"))
     if not target.parent.is_dir():

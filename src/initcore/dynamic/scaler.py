@@ -223,6 +223,9 @@ class DynamicScaler:
             If it had others.
         """
         ours = self.state_dict()
+        lacks = [key for key in ours if key not in saved]
+        if lacks:
+            raise ValueError(f"the saved state lacks {', '.join(lacks)}: is it one of a DynamicScaler?")
         for key in ("version", "names", "settings"):
             if _plain(saved[key]) != _plain(ours[key]):
                 raise ValueError(f"the {key} of the saved state are {saved[key]}, not {ours[key]}")
