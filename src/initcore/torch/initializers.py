@@ -19,14 +19,16 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor
-from torch.overrides import handle_torch_function, has_torch_function_variadic
+from torch.overrides import has_torch_function_variadic
 
 import initcore
 from initcore import _core
 from initcore.torch import memory
-from initcore.torch.filling import fill, fill_fixed, is_refused, leave_to
-from initcore.torch.generators import GeneratorLike, torch_generator
+from initcore.torch.filling import fill, is_refused, leave_to
+from initcore.torch.generators import GeneratorLike
+from initcore.torch.overriding import overridden
 from initcore.torch.patching.originals import held, own
+from initcore.torch.patterns import _no_grad_fill_, _no_grad_zero_, constant_, dirac_, eye_, ones_, zeros_
 
 __all__ = [
     "_calculate_correct_fan",
@@ -82,7 +84,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     True
     """
     if has_torch_function_variadic(tensor):
-        return _overridden(uniform_, tensor, a=a, b=b, generator=generator)
+        return overridden(uniform_, tensor, a=a, b=b, generator=generator)
     return fill(_UNIFORM, own.uniform_, tensor, (a, b), generator)
 
 
@@ -108,7 +110,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     0.02
     """
     if has_torch_function_variadic(tensor):
-        return _overridden(normal_, tensor, mean=mean, std=std, generator=generator)
+        return overridden(normal_, tensor, mean=mean, std=std, generator=generator)
     return fill(_NORMAL, own.normal_, tensor, (mean, std), generator)
 
 
@@ -147,87 +149,6 @@ def trunc_normal_(
     (True, 0.0176)
     """
     return truncated(own.trunc_normal_, tensor, (mean, std, a, b), generator)
-
-
-def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill with a value, as ``torch.nn.init.constant_`` 2.13: a tensor of any dtype.
-
-    Raises
-    ------
-    RuntimeError
-        If the value overflows the dtype.
-
-    Examples
-    --------
-    >>> import torch, initcore.torch as init
-    >>> init.constant_(torch.empty(3), 0.5)
-    tensor([0.5000, 0.5000, 0.5000])
-    """
-    if has_torch_function_variadic(tensor):
-        return _overridden(constant_, tensor, val=val)
-    return _constant(own.constant_, tensor, val)
-
-
-def ones_(tensor: Tensor) -> Tensor:
-    """Fill with ones, as ``torch.nn.init.ones_`` 2.13: a tensor of any dtype.
-
-    Examples
-    --------
-    >>> import torch, initcore.torch as init
-    >>> init.ones_(torch.empty(3))
-    tensor([1., 1., 1.])
-    """
-    return _constant(own.ones_, tensor)
-
-
-def zeros_(tensor: Tensor) -> Tensor:
-    """Fill with zeros, as ``torch.nn.init.zeros_`` 2.13: a tensor of any dtype.
-
-    Examples
-    --------
-    >>> import torch, initcore.torch as init
-    >>> init.zeros_(torch.empty(3))
-    tensor([0., 0., 0.])
-    """
-    return _constant(own.zeros_, tensor)
-
-
-def eye_(tensor: Tensor) -> Tensor:
-    """Fill a matrix with the identity, as ``torch.nn.init.eye_`` 2.13; of a DTensor each process its own part.
-
-    Raises
-    ------
-    ValueError
-        If there are other than two dimensions.
-
-    Examples
-    --------
-    >>> import torch, initcore.torch as init
-    >>> init.eye_(torch.empty(2, 3))
-    tensor([[1., 0., 0.],
-            [0., 1., 0.]])
-    """
-    return _pattern(initcore.eye_, own.eye_, tensor)
-
-
-def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """Fill a convolution's weights so that it passes its input on, as ``torch.nn.init.dirac_`` 2.13.
-
-    Of a DTensor each process fills its own part.
-
-    Raises
-    ------
-    ValueError
-        If there are other than three to five dimensions, or the number of outputs is no multiple of `groups`.
-
-    Examples
-    --------
-    >>> import torch, initcore.torch as init
-    >>> init.dirac_(torch.empty(2, 2, 3))[:, :, 1]
-    tensor([[1., 0.],
-            [0., 1.]])
-    """
-    return _pattern(initcore.dirac_, own.dirac_, tensor, groups)
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike = None) -> Tensor:
@@ -316,7 +237,7 @@ def kaiming_uniform_(
     """
     if has_torch_function_variadic(tensor):
         more: dict[str, Any] = {"mode": mode, "nonlinearity": nonlinearity, "generator": generator}
-        return _overridden(kaiming_uniform_, tensor, a=a, **more)
+        return overridden(kaiming_uniform_, tensor, a=a, **more)
     if 0 in tensor.shape:
         warnings.warn(_NO_ELEMENTS, stacklevel=2)
         return tensor
@@ -408,14 +329,6 @@ def _no_grad_normal_(tensor: Tensor, mean: float, std: float, generator: Generat
     return fill(_NORMAL, own._no_grad_normal_, tensor, (mean, std), generator)
 
 
-def _no_grad_fill_(tensor: Tensor, val: float) -> Tensor:
-    return _constant(own._no_grad_fill_, tensor, val)
-
-
-def _no_grad_zero_(tensor: Tensor) -> Tensor:
-    return _constant(own._no_grad_zero_, tensor)
-
-
 def _no_grad_trunc_normal_(
     tensor: Tensor, mean: float, std: float, a: float, b: float, generator: GeneratorLike = None
 ) -> Tensor:
@@ -443,38 +356,6 @@ def _fills(tensor: Tensor) -> bool:
 
 _NO_ELEMENTS = "Initializing zero-element tensors is a no-op"
 _FAR = "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect."
-_LARGE = 1 << 18  # elements: below, torch sets a constant as fast
-
-
-def _overridden(ours: Callable[..., Tensor], tensor: Tensor, **arguments: Any) -> Tensor:
-    """Ask whoever overrides torch's functions.
-
-    Modes, as that of ``with torch.device(...)``, and subclasses without rules of their own call what they are given:
-    this function again. Others know torch's functions, and are given those; as all are while torch's call these.
-    """
-    name = ours.__name__
-    plain = memory.is_plain(type(tensor))
-    if not plain and "generator" in arguments:
-        arguments["generator"] = torch_generator(arguments["generator"], tensor)
-    patched = held[name].__code__ is not getattr(own, name).__code__
-    result: Tensor = handle_torch_function(
-        ours if plain and not patched else held[name], (tensor,), tensor=tensor, **arguments
-    )
-    return result
-
-
-def _constant(theirs: Callable[..., Tensor], tensor: Tensor, *val: float) -> Tensor:
-    if not (memory.is_ours(tensor) and tensor.is_cpu and tensor.numel() >= _LARGE):
-        return theirs(tensor, *val)
-    value = theirs(tensor.detach().new_empty(2), *val)[0].item()  # as torch converts it; of one element it refuses none
-    return fill_fixed(initcore.constant_, theirs, tensor, (value,), val)
-
-
-def _pattern(ours: Callable[..., Any], theirs: Callable[..., Tensor], tensor: Tensor, *args: Any) -> Tensor:
-    """Torch's own is right but on DTensors, of which it writes each part as if it were a whole."""
-    if not memory.is_ours_distributed(tensor):
-        return theirs(tensor, *args)
-    return fill_fixed(ours, theirs, tensor, args, args)
 
 
 def _kaiming(

@@ -150,8 +150,8 @@ def _patch() -> Patch:
     >>> print(drawn)
     1,050,624 elements drawn, 100 % by initcore
       initcore  kaiming_uniform_        1,048,576         1 call
-      initcore  uniform_                    1,024         1 call
       initcore  normal_                     1,024         1 call
+      initcore  uniform_                    1,024         1 call
     """
     return Patch()
 

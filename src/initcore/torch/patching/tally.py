@@ -88,13 +88,13 @@ def now() -> Snapshot:
 
 
 def _since(before: dict[Any, Count], after: dict[Any, Count]) -> dict[Any, Count]:
-    """Return what was added, the largest first."""
+    """Return what was added, the largest first, and of the same size in the order of their names."""
     none = Count(0, 0)
     added = {
         key: Count(count.calls - before.get(key, none).calls, count.elements - before.get(key, none).elements)
         for key, count in after.items()
     }
-    rows = sorted(added.items(), key=lambda row: (-row[1].elements, -row[1].calls))
+    rows = sorted(added.items(), key=lambda row: (-row[1].elements, -row[1].calls, row[0]))
     return {key: count for key, count in rows if count.calls}
 
 

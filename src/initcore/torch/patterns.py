@@ -1,0 +1,125 @@
+"""The functions of torch.nn.init 2.13 that draw nothing: constants, and patterns of ones.
+
+They are torch's own, but for what is large and for what is distributed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.overrides import has_torch_function_variadic
+
+import initcore
+from initcore.torch import memory
+from initcore.torch.filling import fill_fixed
+from initcore.torch.overriding import overridden
+from initcore.torch.patching.originals import own
+
+__all__ = ["_no_grad_fill_", "_no_grad_zero_", "constant_", "dirac_", "eye_", "ones_", "zeros_"]
+
+_LARGE = 1 << 18  # elements: below, torch sets a constant as fast
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """Fill with a value, as ``torch.nn.init.constant_`` 2.13: a tensor of any dtype.
+
+    Raises
+    ------
+    RuntimeError
+        If the value overflows the dtype.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> init.constant_(torch.empty(3), 0.5)
+    tensor([0.5000, 0.5000, 0.5000])
+    """
+    if has_torch_function_variadic(tensor):
+        return overridden(constant_, tensor, val=val)
+    return _constant(own.constant_, tensor, val)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Fill with ones, as ``torch.nn.init.ones_`` 2.13: a tensor of any dtype.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> init.ones_(torch.empty(3))
+    tensor([1., 1., 1.])
+    """
+    return _constant(own.ones_, tensor)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Fill with zeros, as ``torch.nn.init.zeros_`` 2.13: a tensor of any dtype.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> init.zeros_(torch.empty(3))
+    tensor([0., 0., 0.])
+    """
+    return _constant(own.zeros_, tensor)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """Fill a matrix with the identity, as ``torch.nn.init.eye_`` 2.13; of a DTensor each process its own part.
+
+    Raises
+    ------
+    ValueError
+        If there are other than two dimensions.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> init.eye_(torch.empty(2, 3))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
+    return _pattern(initcore.eye_, own.eye_, tensor)
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Fill a convolution's weights so that it passes its input on, as ``torch.nn.init.dirac_`` 2.13.
+
+    Of a DTensor each process fills its own part.
+
+    Raises
+    ------
+    ValueError
+        If there are other than three to five dimensions, or the number of outputs is no multiple of `groups`.
+
+    Examples
+    --------
+    >>> import torch, initcore.torch as init
+    >>> init.dirac_(torch.empty(2, 2, 3))[:, :, 1]
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    return _pattern(initcore.dirac_, own.dirac_, tensor, groups)
+
+
+def _no_grad_fill_(tensor: Tensor, val: float) -> Tensor:
+    return _constant(own._no_grad_fill_, tensor, val)
+
+
+def _no_grad_zero_(tensor: Tensor) -> Tensor:
+    return _constant(own._no_grad_zero_, tensor)
+
+
+def _constant(theirs: Callable[..., Tensor], tensor: Tensor, *val: float) -> Tensor:
+    if not (memory.is_ours(tensor) and tensor.is_cpu and tensor.numel() >= _LARGE):
+        return theirs(tensor, *val)
+    value = theirs(tensor.detach().new_empty(2), *val)[0].item()  # as torch converts it; of one element it refuses none
+    return fill_fixed(initcore.constant_, theirs, tensor, (value,), val)
+
+
+def _pattern(ours: Callable[..., Any], theirs: Callable[..., Tensor], tensor: Tensor, *args: Any) -> Tensor:
+    """Torch's own is right but on DTensors, of which it writes each part as if it were a whole."""
+    if not memory.is_ours_distributed(tensor):
+        return theirs(tensor, *args)
+    return fill_fixed(ours, theirs, tensor, args, args)
