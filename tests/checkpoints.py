@@ -58,6 +58,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux's
 #: Three files, the first of which has more than ten windows
 SETTINGS = ("--shard-size", "300KB")
 BLOCK, WINDOW = 10_000, 40_000
+COMMAND = [sys.executable, "-m", "initcore"]
 
 
 def put_inputs(folder: Path) -> list[str]:

@@ -141,6 +141,9 @@ def test_a_part_that_is_no_text_is_refused_at_once() -> None:
 
 
 class Indexed:
+    def __repr__(self) -> str:
+        return "Indexed()"
+
     def __index__(self) -> int:
         return 2**70
 
