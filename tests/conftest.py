@@ -26,24 +26,19 @@ THREADS = (1, 2, 3, 7)
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def need(package: str) -> Any:
+def need(package: str, asked_by: str = "INITCORE_TEST_REQUIRE_ALL") -> Any:
     """Import a package that a user may not have: without it the test is skipped, or fails where CI asks for all."""
     try:
         return importlib.import_module(package)
     except ImportError:
-        if os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-            pytest.fail(f"INITCORE_TEST_REQUIRE_ALL is set, but there is no {package}")
+        if os.environ.get(asked_by):
+            pytest.fail(f"{asked_by} is set, but there is no {package}")
         pytest.skip(f"needs {package}")
 
 
 def wanted(package: str) -> Any:
-    """Import a package of models: without it the test is skipped, or fails where INITCORE_TEST_MODELS is set."""
-    try:
-        return importlib.import_module(package)
-    except ImportError:
-        if os.environ.get("INITCORE_TEST_MODELS"):
-            pytest.fail(f"INITCORE_TEST_MODELS is set, but there is no {package}")
-        pytest.skip(f"needs {package}")
+    """Import a package whose models are tested: CI asks for these in a step of their own."""
+    return need(package, "INITCORE_TEST_MODELS")
 
 
 def dtype_of(name: str) -> np.dtype[Any]:

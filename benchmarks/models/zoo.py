@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
@@ -29,7 +30,7 @@ def declare_operators() -> None:
     """Give torchvision's compiled operators names where they do not load: models need none of them to be made."""
     global _operators
     try:
-        import torchvision  # noqa: F401
+        import_module("torchvision")
     except ModuleNotFoundError:
         return
     except RuntimeError:

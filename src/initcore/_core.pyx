@@ -210,27 +210,6 @@ cdef int take_draw(object rng, ic_stream *stream) except -1:
     return 0
 
 
-def as_double(double x):
-    """Return a real number, and no text, as a float."""
-    return x
-
-
-def prepare(rng):
-    """Return `rng` as a source whose key is found: what may call its methods is then behind us."""
-    global _resolve
-    if type(rng) is Draw:
-        return rng
-    if not isinstance(rng, (KeyedStream, DrawCounter)):
-        if _resolve is None:
-            from initcore.streams import resolve
-            _resolve = resolve
-        rng = _resolve(rng)
-    keyed = rng if isinstance(rng, KeyedStream) else (<DrawCounter>rng).stream
-    if keyed is not None and not isinstance(keyed, DrawnKeys):
-        (<KeyedStream>keyed).find_key()
-    return rng
-
-
 def take(rng):
     """Return the draw that a fill with `rng` would take, taking it."""
     cdef Draw draw = Draw()

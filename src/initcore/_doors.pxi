@@ -1,4 +1,25 @@
-# Into the core, for sparse matrices, constants, truncated distributions and tests
+# Into the core, for orthogonal and sparse matrices, constants, truncated distributions and tests
+
+
+def as_double(double x):
+    """Return a real number, and no text, as a float."""
+    return x
+
+
+def prepare(rng):
+    """Return `rng` as a source whose key is found: what may call its methods is then behind us."""
+    global _resolve
+    if type(rng) is Draw:
+        return rng
+    if not isinstance(rng, (KeyedStream, DrawCounter)):
+        if _resolve is None:
+            from initcore.streams import resolve
+            _resolve = resolve
+        rng = _resolve(rng)
+    keyed = rng if isinstance(rng, KeyedStream) else (<DrawCounter>rng).stream
+    if keyed is not None and not isinstance(keyed, DrawnKeys):
+        (<KeyedStream>keyed).find_key()
+    return rng
 
 
 def sparse_mask(int64_t rows, int64_t zeros, uint32_t left_base, uint32_t right_base, int64_t first_row,
