@@ -194,35 +194,69 @@ def test_direct_operations_are_reproducible_and_parts_have_streams_of_their_own(
 
 
 class Held(nn.Module):
-    """Has a parameter that nothing resets."""
+    """Has a parameter that nothing resets, and is built of what it does not keep."""
 
-    def __init__(self) -> None:
+    def __init__(self, value: float) -> None:
         super().__init__()
         self.linear = nn.Linear(4, 3)
-        self.token = nn.Parameter(torch.full((3,), 7.0))
+        self.token = nn.Parameter(torch.full((3,), value))
 
 
-def test_what_no_reset_writes_is_named_and_kept() -> None:
-    held = Held()
-    with pytest.raises(RuntimeError, match=r"^no reset_parameters wrote to token: initialise what is left"):
+class Kept(Held):
+    """The same, but keeps it."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__(value)
+        self.value = value
+
+
+def test_what_nothing_writes_is_named_before_anything_is_written_and_kept() -> None:
+    held = Held(7.0)
+    before = {name: parameter.detach().clone() for name, parameter in held.named_parameters()}
+    with pytest.raises(RuntimeError, match=r"^nothing writes to token: neither Linear.reset_parameters\(\) nor"):
         init.initialize(held, rng=1)
+    for name, parameter in held.named_parameters():
+        assert torch.equal(parameter, before[name]), name
+    assert init.initialize(held, rng=1, keep=["*oken"]) is held
     assert (held.token == 7).all()
     np.testing.assert_array_equal(
         held.linear.bias.detach(), initcore.uniform(3, -0.5, 0.5, rng=Stream(1, "linear.bias"))
     )
-    assert init.initialize(held, rng=1, keep=["*oken"]) is held
+    init.initialize(held, rng=2, keep=["linear.*", "token"])
+    np.testing.assert_array_equal(
+        held.linear.bias.detach(), initcore.uniform(3, -0.5, 0.5, rng=Stream(1, "linear.bias"))
+    )
     with pytest.raises(ValueError, match="keep='nothing' fits no parameter"):
         init.initialize(held, rng=1, keep=["nothing"])
 
 
-def test_weights_behind_a_parametrization_are_not_taken_for_initialised() -> None:
-    """reset_parameters writes to a tensor that is made anew each time."""
-    for parametrized in (
-        torch.nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)),
-        torch.nn.utils.parametrizations.orthogonal(nn.Linear(4, 3)),
-    ):
-        with pytest.raises(RuntimeError, match="no reset_parameters wrote to parametrizations"):
-            init.initialize(parametrized, rng=1)
+def test_constants_of_a_constructor_are_what_it_makes_of_what_it_keeps() -> None:
+    kept = Kept(7.0)
+    with torch.no_grad():
+        kept.token.fill_(3)
+    assert (init.initialize(kept, rng=1).token == 7).all()
+
+
+def test_weights_behind_a_parametrization_are_set_by_its_right_inverse() -> None:
+    """So that the weight is what the module draws, or what the parametrization makes of it."""
+    expected = initcore.kaiming_uniform((3, 4), math.sqrt(5), rng=Stream(1, "weight"))
+    normed = init.initialize(torch.nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), rng=1)
+    np.testing.assert_allclose(normed.weight.detach(), expected, rtol=1e-6)
+    np.testing.assert_array_equal(normed.parametrizations.weight.original1.detach(), expected)
+    orthogonal = init.initialize(torch.nn.utils.parametrizations.orthogonal(nn.Linear(4, 3)), rng=1)
+    np.testing.assert_allclose((orthogonal.weight @ orthogonal.weight.T).detach(), np.eye(3), atol=1e-6)
+
+    class Doubled(nn.Module):
+        def forward(self, weight: Any) -> Any:
+            return 2 * weight
+
+    doubled = nn.Linear(4, 3)
+    torch.nn.utils.parametrize.register_parametrization(doubled, "weight", Doubled())
+    before = doubled.bias.detach().clone()
+    with pytest.raises(RuntimeError, match="weight is parametrized, by what has no right_inverse"):
+        init.initialize(doubled, rng=1)
+    assert torch.equal(doubled.bias, before)
+    init.initialize(doubled, rng=1, keep=["parametrizations.weight.*"])
 
 
 @pytest.mark.parametrize("order", [("emb", "head"), ("head", "emb")])
@@ -238,13 +272,13 @@ def test_tied_weights_are_of_the_module_they_are_named_after(order: tuple[str, s
     np.testing.assert_array_equal(layers["emb"].weight.detach().numpy(), expected)
 
 
-def test_initialize_refuses_what_has_no_memory() -> None:
-    with pytest.raises(ValueError, match=r"^weight, bias have no memory: model.to_empty"):
-        init.initialize(nn.Linear(3, 3, device="meta"))
+def test_what_has_no_shape_is_refused_and_what_has_no_memory_is_given_some() -> None:
     with pytest.raises(ValueError, match=r"^weight, bias have no shape yet"):
         init.initialize(nn.LazyLinear(3))
-    deferred = init.initialize(nn.Linear(3, 3, device="meta").to_empty(device="cpu"), rng=2)
-    assert torch.equal(deferred.weight, init.initialize(nn.Linear(3, 3), rng=2).weight)
+    for deferred in (nn.Linear(3, 3, device="meta"), nn.Linear(3, 3, device="meta").to_empty(device="cpu")):
+        assert torch.equal(init.initialize(deferred, rng=2).weight, init.initialize(nn.Linear(3, 3), rng=2).weight)
+    with torch.device("meta"), pytest.raises(ValueError, match="device= must be one with memory"):
+        init.initialize(nn.Linear(3, 3), rng=2)
 
 
 def test_initialize_after_an_error_is_undone() -> None:

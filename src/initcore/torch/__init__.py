@@ -49,7 +49,8 @@ from initcore.torch.initializers import (
     xavier_uniform_,
     zeros_,
 )
-from initcore.torch.modules import initialize
+from initcore.torch.modules.initialize import initialize, named
+from initcore.torch.modules.parts import flat_range
 from initcore.torch.patching.patch import patch
 from initcore.torch.patching.tally import Drawn
 
@@ -69,11 +70,13 @@ __all__ = [
     "dirac_",
     "eye",
     "eye_",
+    "flat_range",
     "initialize",
     "kaiming_normal",
     "kaiming_normal_",
     "kaiming_uniform",
     "kaiming_uniform_",
+    "named",
     "normal",
     "normal_",
     "ones_",

@@ -23,7 +23,7 @@ from initcore.torch.naming import NAMING
 from initcore.torch.patching import tally
 from initcore.torch.privates import increment_version
 
-__all__ = ["fill", "fill_fixed", "is_refused", "leave_to"]
+__all__ = ["fill", "fill_fixed", "is_part", "is_refused", "leave_to"]
 
 _OVERLAP = (
     "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
@@ -46,19 +46,25 @@ def fill(
     What initcore does not fill, or refuses, torch's own function is called for: it fills, or raises its own error.
     `by_array` is whether `ours` needs an array, `whole` whether a tensor on another device is to be drawn in one part.
     """
+    naming = None if is_compiling() else NAMING.get()
+    if naming is not None and (naming.is_skipped(tensor) or naming.is_recorded(tensor)):
+        return tensor
+    part = None if naming is None else naming.local_of(tensor)
     target = array_of(tensor) if by_array else memory_of(tensor)
-    distributed = target is None and is_ours_distributed(tensor)
+    distributed = part is not None or (target is None and is_ours_distributed(tensor))
     if target is None and not distributed and not is_elsewhere(tensor):
         return leave_to(theirs, tensor, args, generator)
-    naming = NAMING.get()
     rng: Any
-    if generator is not None:
+    named = naming is not None and naming.is_named(tensor)
+    if generator is not None and not (named and isinstance(generator, torch.Generator)):
         rng = stream_from(generator)
+    elif part is not None:
+        rng = part[1]
     else:
         rng = keys_of(None) if naming is None else naming.stream_of(tensor)
     try:
         if target is None:
-            local = local_of(tensor)
+            local = local_of(tensor) if part is None else part[0]
             _check(ours, tensor, args)
             fill_by_parts(ours, local, args, rng, max(1, local.tensor.numel()) if whole else memory.STAGED)
         elif isinstance(ours, int):
@@ -75,7 +81,7 @@ def fill(
     increment_version([tensor])
     tally.filled(theirs.__name__, tensor.numel() if target is not None else local.tensor.numel())
     if naming is not None:
-        naming.note(tensor)
+        naming.note_filled(tensor, local if part is not None else None)
     return tensor
 
 
@@ -87,6 +93,9 @@ def fill_fixed(
     their_args: tuple[Any, ...],
 ) -> Tensor:
     """Fill a tensor by what draws nothing."""
+    naming = None if is_compiling() else NAMING.get()
+    if naming is not None and naming.is_skipped(tensor):
+        return tensor
 
     def write(out: NDArray[Any], shard: Shard) -> None:
         ours(out, *args, shard=shard)
@@ -99,9 +108,15 @@ def fill_fixed(
         increment_version([tensor])
         raise
     increment_version([tensor])
-    if (naming := NAMING.get()) is not None:
+    if naming is not None:
         naming.note(tensor)
     return tensor
+
+
+def is_part(tensor: Tensor) -> bool:
+    """Whether a tensor without memory stands for a part of a distributed parameter that has a name."""
+    naming = None if is_compiling() else NAMING.get()
+    return naming is not None and naming.is_part(tensor)
 
 
 def is_refused(ours: Callable[..., Any] | int, tensor: Tensor, args: tuple[Any, ...]) -> bool:

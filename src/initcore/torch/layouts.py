@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from initcore.shards import Shard
 
-__all__ = ["Cut", "Local", "Runs", "held", "inner_of", "is_distributed", "local_of", "start_of"]
+__all__ = ["Cut", "Local", "Runs", "held", "inner_of", "is_distributed", "is_whole", "local_of", "part_of"]
 
 #: Consecutive indices along an axis, each run from its first to one past its last
 Runs: TypeAlias = "list[tuple[int, int]]"
@@ -29,13 +28,13 @@ class Local(NamedTuple):
         It, without the whole.
     runs : list of Runs
         For each axis the indices, in the whole, of its elements in order.
-    blocks : list of (tuple of slice, Shard)
+    blocks : list of (tuple of slice or int, Shard)
         Where each block lies in `tensor`, and in the whole.
     """
 
     tensor: Tensor
     runs: list[Runs]
-    blocks: list[tuple[tuple[slice, ...], Shard]]
+    blocks: list[tuple[tuple[Any, ...], Shard]]
 
 
 def is_distributed(tensor: Any) -> bool:
@@ -81,19 +80,67 @@ def local_of(tensor: Tensor) -> Local:
     )
 
 
-def start_of(part: Tensor, owner: Tensor, place: int) -> int | None:
-    """Return where in a DTensor a part of it begins, as a flat index; None for a view of another number of axes.
+def is_whole(tensor: Tensor) -> bool:
+    """Whether each process holds all of a tensor."""
+    if not is_distributed(tensor):
+        return True
+    mesh: Any = tensor.device_mesh  # type: ignore[attr-defined]
+    return all(place.is_replicate() or mesh.size(axis) == 1 for axis, place in enumerate(tensor.placements))  # type: ignore[attr-defined]
 
-    `place` is how many elements of the owner's local tensor are before those of the part.
+
+def part_of(owner: Tensor, whole: Tensor | None, part: Tensor) -> Local | None:
+    """Return what this process holds of a part of a distributed tensor; None if the part is no block of the whole.
+
+    `part` is cut from `whole`, a tensor in C order of the owner's shape; the blocks' shards are shards of the part.
     """
-    local, shape = local_of(owner), tuple(owner.shape)
-    within = np.unravel_index(place, tuple(local.tensor.shape))
-    start = [_index_at(runs, int(at)) for runs, at in zip(local.runs, within, strict=True)]
-    if is_distributed(part):  # its own part of which may begin later, here
-        if part.ndim != owner.ndim:
+    local = local_of(owner)
+    if whole is None:
+        return local
+    axes = _axes_of(tuple(part.shape), part.stride(), tuple(whole.shape), whole.stride())
+    if axes is None:
+        return None
+    start = _unravelled(int(part.storage_offset()), whole.stride(), tuple(whole.shape))
+    blocks: list[tuple[tuple[Any, ...], Shard]] = []
+    for index, shard in local.blocks:
+        here: list[slice] = []
+        there: list[slice] = []
+        for axis, (at, first, count) in enumerate(zip(index, shard.offset, shard.shape, strict=True)):
+            size = part.shape[axes.index(axis)] if axis in axes else 1
+            low, high = max(first, start[axis]), min(first + count, start[axis] + size)
+            here.append(slice(at.start + low - first, at.start + max(low, high) - first))
+            there.append(slice(low - start[axis], max(low, high) - start[axis]))
+        if all(one.start < one.stop for one in here):
+            index = tuple(one if axis in axes else one.start for axis, one in enumerate(here))
+            blocks.append((index, Shard(tuple(part.shape), tuple(there[axis] for axis in axes))))
+    return Local(local.tensor, local.runs, blocks)
+
+
+def _unravelled(place: int, strides: Sequence[int], shape: tuple[int, ...]) -> list[int]:
+    """The indices of the element at a place of a tensor in C order."""
+    start: list[int] = []
+    for stride, size in zip(strides, shape, strict=True):
+        start.append(min(place // stride, size - 1) if size > 1 else 0)
+        place -= start[-1] * stride
+    return start
+
+
+def _axes_of(
+    shape: tuple[int, ...], strides: Sequence[int], whole: tuple[int, ...], steps: Sequence[int]
+) -> list[int] | None:
+    """Which axis of the whole each axis of a part is, in order; None if some is none."""
+    axes: list[int] = []
+    for size, stride in zip(shape, strides, strict=True):
+        after = axes[-1] + 1 if axes else 0
+        fitting = [axis for axis in range(after, len(whole)) if steps[axis] == stride and whole[axis] >= size]
+        if size > 1 and not fitting:
             return None
-        start = [index - runs[0][0] for index, runs in zip(start, local_of(part).runs, strict=True)]
-    return int(np.ravel_multi_index(start, shape))
+        if fitting:
+            axes.append(next((axis for axis in fitting if whole[axis] > 1), fitting[0]))
+        elif after < len(whole):
+            axes.append(after)
+        else:
+            return None
+    return axes
 
 
 class Cut(NamedTuple):
@@ -162,14 +209,6 @@ def _length(runs: Runs) -> int:
     return sum(end - begin for begin, end in runs)
 
 
-def _index_at(runs: Runs, place: int) -> int:
-    for begin, end in runs:
-        if place < end - begin:
-            return begin + place
-        place -= end - begin
-    raise IndexError(place)
-
-
 def _chunk(runs: Runs, count: int, which: int) -> Runs:
     """The part number `which` of `count`, as ``torch.chunk`` cuts."""
     size = -(-_length(runs) // count)
@@ -193,7 +232,7 @@ def _joined(runs: Iterable[tuple[int, int]]) -> Runs:
     return joined
 
 
-def _blocks(shape: tuple[int, ...], runs: list[Runs]) -> list[tuple[tuple[slice, ...], Shard]]:
+def _blocks(shape: tuple[int, ...], runs: list[Runs]) -> list[tuple[tuple[Any, ...], Shard]]:
     """Every combination of a run along each axis: where it is in the local tensor, and in the whole."""
     placed: list[list[tuple[slice, slice]]] = []
     for along in runs:

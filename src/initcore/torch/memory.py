@@ -22,7 +22,7 @@ from initcore.dtypes import BFLOAT16_BITS
 from initcore.shards import Shard
 from initcore.torch import privates
 from initcore.torch.layouts import Local, inner_of, is_distributed
-from initcore.torch.naming import Naming
+from initcore.torch.naming import NAMING
 
 __all__ = [
     "DTYPES",
@@ -83,7 +83,7 @@ def is_ours(tensor: Any) -> bool:
         and not tensor.is_neg()
         and not tensor.is_nested
         and (not tensor.is_inference() or torch.is_inference_mode_enabled())
-        and (not privates.dispatch_depth() or _only_naming())
+        and (not privates.dispatch_depth() or NAMING.get() is not None)
         and privates.functorch_level() is None
         and not privates.is_tracing()
     )
@@ -95,10 +95,6 @@ def is_ours_distributed(tensor: Any) -> bool:
         return False
     inner = inner_of(tensor)
     return is_ours(inner) and not inner.is_meta
-
-
-def _only_naming() -> bool:
-    return all(isinstance(mode, Naming) for mode in privates.dispatch_modes())
 
 
 def memory_of(tensor: Tensor) -> _core.Memory | NDArray[Any] | None:
@@ -183,9 +179,17 @@ def write(fill: Callable[[NDArray[Any], Shard], object], local: Local, most: int
         array: Any = None if is_elsewhere(local.tensor) or not local.blocks else array_of_any(local.tensor)
         for index, shard in local.blocks:
             if array is None:
-                _write_staged(fill, local.tensor[index], shard, most)
+                _write_staged(fill, local.tensor[index].view(shard.shape), shard, most)
             else:
-                fill(array[(*index, ...)], shard)
+                block = array[(*index, ...)]
+                fill(block if block.shape == shard.shape else _reshaped(block, shard.shape), shard)
+
+
+def _reshaped(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return the same memory in another shape: of a flat part of a whole the block that it is."""
+    block = array.view()
+    block.shape = shape  # which refuses what would be a copy
+    return block
 
 
 def array_of_any(tensor: Tensor) -> NDArray[Any] | None:

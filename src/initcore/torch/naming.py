@@ -1,24 +1,41 @@
-"""Which parameter of a model a tensor is: for the stream that it takes, and to know that it was written."""
+"""While a model's own code initialises it: each parameter takes the stream of its name, and writes are taken down."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
+from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from initcore._core import KeyedStream
-from initcore.streams import Generator, Stream
-from initcore.torch.generators import keys_of
-from initcore.torch.layouts import inner_of, is_distributed, start_of
+from initcore.distributions import bits_
+from initcore.streams import Stream
+from initcore.torch.known import Found, Known
+from initcore.torch.layouts import Local, is_distributed, is_whole, part_of
 
-__all__ = ["NAMING", "Naming"]
+__all__ = ["NAMING", "Naming", "written_by"]
 
 NAMING: ContextVar[Naming | None] = ContextVar("NAMING", default=None)
-Place = tuple[torch.device, int]
+_aten = torch.ops.aten
+
+#: Operations that cut a part from a tensor, which of a distributed one may be a gathered copy
+_CUTS = {_aten.select.int, _aten.slice.Tensor, _aten.split.Tensor, _aten.split_with_sizes.default, _aten.unbind.int}
+#: Operations that give a new tensor of draws, and which method draws them
+_FACTORIES = {
+    _aten.randn.default: _aten.normal_.default,
+    _aten.randn_like.default: _aten.normal_.default,
+    _aten.rand.default: _aten.uniform_.default,
+    _aten.rand_like.default: _aten.uniform_.default,
+}
+#: Operations that write every element of their first argument, whatever was there
+_OVERWRITES = {"copy_", "fill_", "zero_", "set_", "_foreach_copy_", "_foreach_zero_"}
+#: The mark of tensors that were drawn and are no parameters
+_DRAWN = "_initcore_drawn"
 
 
 # torch's modes have no types
@@ -27,28 +44,39 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     Parameters
     ----------
-    model : torch.nn.Module
-        Of which parameters and buffers are known, and views of them.
+    tensors : mapping of str to torch.Tensor
+        Parameters and buffers by name: of these and of parts of them it is known what they are.
+    modules : mapping of int to str
+        From the ``id`` of a module to its name, for what is drawn into other tensors.
     base : Stream
-        What their names continue.
+        What the names continue.
     methods : dict
         What draws instead of the operations that are tensors' own methods.
+    kept : iterable of str
+        Names of those that nothing is written to.
+    dry : bool
+        Whether nothing is written to any of them, and writes are noted only.
     """
 
-    def __init__(self, model: nn.Module, base: Stream, methods: dict[Any, Callable[..., Tensor]]) -> None:
+    def __init__(
+        self,
+        tensors: Mapping[str, Tensor],
+        modules: Mapping[int, str],
+        base: Stream,
+        methods: dict[Any, Callable[..., Tensor]],
+        *,
+        kept: Iterable[str] = (),
+        dry: bool = False,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.base = base
+        self.known = Known(tensors)
+        self._modules = modules
         self._methods = methods
-        self._generators: dict[Stream, Generator] = {}
-        self.written: set[str] = set()
-        self._by_id: dict[int, str] = {}
-        self._by_storage: dict[Place, list[tuple[int, int, Tensor, str]]] = {}
+        self._kept = frozenset(kept)
+        self._dry = dry
+        self._temporaries: dict[str, int] = {}
         self._tokens: list[Token[Naming | None]] = []
-        for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-            self._by_id[id(tensor)] = name
-            inner = inner_of(tensor)
-            if (place := _place(inner)) is not None:
-                self._by_storage.setdefault(place, []).append((*_range(inner), tensor, name))
 
     def __enter__(self) -> Naming:
         self._tokens.append(NAMING.set(self))
@@ -59,99 +87,272 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__exit__(*error)  # type: ignore[no-untyped-call]
         NAMING.reset(self._tokens.pop())
 
-    def stream_of(self, tensor: Tensor) -> KeyedStream:
-        """Return the stream of a parameter's name, or of its name and where a part begins; for others, torch's.
+    @property
+    def written(self) -> set[str]:
+        """The names of what was written, every element of it."""
+        return self.known.written
+
+    def is_part(self, tensor: Tensor) -> bool:
+        """Whether a tensor without memory stands for a part of a distributed parameter."""
+        return self.known.part_of_twin(tensor) is not None
+
+    def is_skipped(self, tensor: Tensor, overwritten: bool = True) -> bool:
+        """Whether nothing is to be written to a tensor, which is then noted as written if all of it would be."""
+        if not self._dry and not self._kept:
+            return False
+        found = self.known.find(tensor)
+        twin = self.known.part_of_twin(tensor) if found is None else None
+        name = found.name if found else twin[0] if twin else ""
+        if not name or not (self._dry or name in self._kept):
+            return False
+        if not overwritten:
+            return True
+        if twin is not None:
+            part = self.local_of(tensor)
+            self.note_filled(tensor, part[0] if part else None)
+            return True
+        self.known.note(tensor)
+        return True
+
+    def is_named(self, tensor: Tensor) -> bool:
+        """Whether a tensor takes the stream of a name, whatever generator it is to be drawn by."""
+        return (self.known.find(tensor) or self.known.part_of_twin(tensor)) is not None
+
+    def is_recorded(self, tensor: Tensor) -> bool:
+        """Whether a draw is to be taken down only."""
+        return False
+
+    def stream_of(self, tensor: Tensor) -> Stream:
+        """Return the stream of a parameter's name, or of its name and where a part begins.
+
+        Others take one after the other those of the module that the code which asks for them is about.
 
         Raises
         ------
         RuntimeError
-            If it is a part of a DTensor, of other axes, so that it cannot be said where in the whole it begins.
+            If it is the local tensor of one that is distributed.
         """
-        name = self._by_id.get(id(tensor))
-        if name is not None:
-            return self.base / name
-        inner = inner_of(tensor)
-        begin, end = _range(inner)
-        for first, last, owner, name in self._by_storage.get(_place(inner) or (inner.device, 0), ()):
-            if owner.numel() == tensor.numel() and (first == begin or not inner.numel()):
-                return self.base / name
-            if begin < end and first <= begin and end <= last:
-                return self.base / name / _start(tensor, owner, (begin - first) // inner.element_size(), name)
-        return keys_of(None)
+        found = self.known.find(tensor)
+        if found is None:
+            return self.temporary()
+        return self._stream(found)
+
+    def _stream(self, found: Found) -> Stream:
+        if found.is_local and not is_whole(found.owner):
+            raise RuntimeError(_layout(found.name, "its local tensor"))
+        if found.start is None or (found.is_local and found.start == 0 and is_whole(found.owner)):
+            return self.base / found.name
+        return self.base / found.name / found.start
+
+    def local_of(self, tensor: Tensor) -> tuple[Local, Stream] | None:
+        """Return what this process holds of a part of a distributed parameter, and the part's stream; None of others.
+
+        Raises
+        ------
+        RuntimeError
+            If the part is not a block of the whole.
+        """
+        twin = self.known.part_of_twin(tensor)
+        if twin is None:
+            return None
+        name, owner, whole = twin
+        local = part_of(owner, whole, tensor)
+        if local is None:
+            raise RuntimeError(
+                f"{name} is distributed: of a part of it that is no block of its rows and columns, of shape "
+                f"{tuple(tensor.shape)}, it cannot be said where its elements are"
+            )
+        return local, self.base / name / tensor.storage_offset()
+
+    def temporary(self) -> Stream:
+        """Return the next stream of the module that the calling code is about."""
+        place = self._place_of_call()
+        number = self._temporaries.get(place, 0)
+        self._temporaries[place] = number + 1
+        return self.base / place / "torch.default_generator" / number
+
+    def _place_of_call(self) -> str:
+        """Return the name of the innermost module that the nearest frame knows; the whole model's is empty."""
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None:
+            if not frame.f_code.co_filename.startswith(_OURS):
+                names = [
+                    name for value in frame.f_locals.values() if (name := self._modules.get(id(value))) is not None
+                ]
+                if names:
+                    return max(names, key=lambda name: (name.count("."), bool(name)))
+            frame = frame.f_back
+        return ""
 
     def note(self, tensor: Tensor) -> None:
         """Take down that a tensor was written to."""
-        name = self._by_id.get(id(tensor))
-        if name is not None:
-            self.written.add(name)
-            return
-        inner = inner_of(tensor)
-        if (place := _place(inner)) is not None and place in self._by_storage:
-            begin, end = _range(inner)
-            self.written.update(
-                name for first, last, _, name in self._by_storage[place] if begin < last and first < end
-            )
+        self.known.note(tensor)
+
+    def note_filled(self, tensor: Tensor, part: Local | None) -> None:
+        """Take down that a tensor was filled, or what this process holds of a part of a distributed one."""
+        if part is not None:
+            for index, _ in part.blocks:
+                self.note(part.tensor[index])
+        else:
+            self.note(tensor)
+            if self.known.find(tensor) is None:
+                _mark_drawn(tensor)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if torch.Tag.nondeterministic_seeded in func.tags and kwargs.get("generator") is None:
-            drawn = self._drawn(func, args)
-            if drawn is not None:
-                return drawn
-        for i, argument in enumerate(func._schema.arguments):
-            if argument.alias_info is not None and argument.alias_info.is_write:
-                given = args[i] if i < len(args) else kwargs.get(argument.name)
-                for tensor in given if isinstance(given, (list, tuple)) else (given,):
-                    if isinstance(tensor, Tensor):
-                        self.note(tensor)
+        if func in _CUTS and is_distributed(args[0]):
+            cut = self._cut(func, args, kwargs)
+            if cut is not None:
+                return cut
+        written = written_by(func, args, kwargs)
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            return self._drawn(func, args, kwargs, written)
+        if written:
+            overwritten = _overwrites(func)
+            if all(self.is_skipped(tensor, overwritten) for tensor in written):
+                return written[0] if func._schema.returns else None
+            if (part := self.known.part_of_twin(written[0])) is not None:
+                return self._write_part(func, args, kwargs, part[0], written[0])
+            self._check_copy(func, args, written[0])
+            if (result := self._copied(func, args)) is not None:
+                return result
+            if overwritten:
+                for tensor in written:
+                    self.note(tensor)
+        result = func(*args, **kwargs)
+        if any(isinstance(arg, Tensor) and hasattr(arg, _DRAWN) for arg in args):
+            _mark_drawn(result)
+        return result
+
+    def _drawn(self, func: Any, args: Any, kwargs: Any, written: list[Tensor]) -> Any:
+        """Draw what torch would, from the stream of the name, or of the place of the call."""
+        target = written[0] if written else None
+        known = target is not None and self.is_named(target)
+        if target is not None and self.is_skipped(target):
+            return target
+        if kwargs.get("generator") is not None and not known:
+            return func(*args, **kwargs)
+        result = self.drawn_by_torch(func, args, kwargs, target)
+        if known and target is not None:
+            self.note(target)
+        else:
+            _mark_drawn(result)
+        return result
+
+    def drawn_by_torch(self, func: Any, args: Any, kwargs: Any, target: Tensor | None) -> Any:
+        """Draw what an operation of torch would draw, by initcore where it can."""
+        ours = self._methods.get(func)
+        if ours is not None:
+            return ours(*args)
+        made = _FACTORIES.get(func)
+        if made is not None and kwargs.get("generator") is None:
+            given = {key: value for key, value in kwargs.items() if key != "generator"}
+            like = torch.empty_like if isinstance(args[0], Tensor) else torch.empty
+            return self._methods[made](like(args[0], **given))
+        if any(isinstance(arg, Tensor) and is_distributed(arg) for arg in args):
+            raise RuntimeError(
+                f"{func} gives a DTensor values that depend on how it is distributed: "
+                "use normal_, uniform_ or the functions of torch.nn.init"
+            )
+        kwargs = {key: value for key, value in kwargs.items() if key != "generator"}
+        _seed_torch(_seed_of(self.temporary() if target is None else self.stream_of(target)))
         return func(*args, **kwargs)
 
-    def _drawn(self, func: Any, args: Any) -> Tensor | None:
-        """Draw what a tensor's own method would: each time anew, from a generator of the stream of its name.
-
-        What a DTensor would draw by itself depends on how it is distributed, so that nothing of it is left to torch.
-        """
-        tensor = next((arg for arg in args if isinstance(arg, Tensor)), None)
-        if tensor is None:
+    def _cut(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Return a part of a distributed parameter as one of its twin without memory, which writes go through."""
+        found = self.known.find(args[0])
+        if found is None or is_whole(found.owner):
             return None
-        ours = self._methods.get(func)
-        if ours is None:
-            if is_distributed(tensor):
-                raise RuntimeError(
-                    f"{func} gives a DTensor values that depend on how it is distributed: "
-                    "use normal_, uniform_ or the functions of torch.nn.init"
-                )
+        if found.start is not None or tuple(args[0].shape) != tuple(found.owner.shape):
+            raise RuntimeError(_layout(found.name, "a part of another arrangement of it"))
+        return func(self.known.twin(found.name, found.owner), *args[1:], **kwargs)
+
+    def _write_part(self, func: Any, args: Any, kwargs: Any, name: str, target: Tensor) -> Tensor:
+        """Write to what this process holds of a part of a distributed parameter."""
+        found = self.local_of(target)
+        assert found is not None  # there is a twin
+        sources = [arg for arg in args[1:] if isinstance(arg, Tensor)]
+        if any(source.is_meta or is_distributed(source) or hasattr(source, _DRAWN) for source in sources):
+            raise RuntimeError(_layout(name, f"what {func} gives a part of it"))
+        for index, shard in found[0].blocks:
+            there = tuple(slice(at, at + size) for at, size in zip(shard.offset, shard.shape, strict=True))
+            given = [
+                arg.broadcast_to(shard.global_shape)[there] if isinstance(arg, Tensor) and arg.ndim else arg
+                for arg in args[1:]
+            ]
+            view = found[0].tensor[index]
+            func(view, *given, **kwargs)
+            if _overwrites(func):
+                self.note(view)
+        return target
+
+    def _check_copy(self, func: Any, args: Any, target: Tensor) -> None:
+        """Refuse what was drawn in the shape of a local tensor."""
+        if any(isinstance(arg, Tensor) and hasattr(arg, _DRAWN) for arg in args[1:]):
+            found = self.known.find(target)
+            if found is not None and found.is_local and not is_whole(found.owner):
+                raise RuntimeError(_layout(found.name, f"what {func} gives its local tensor"))
+
+    def _copied(self, func: Any, args: Any) -> Tensor | None:
+        """Copy a plain tensor, the same in every process, to a distributed parameter: torch refuses to."""
+        if func is not _aten.copy_.default:
             return None
-        stream = self.stream_of(tensor)
-        if isinstance(stream, Stream):
-            return ours(tensor, *args[1:], generator=self._generators.setdefault(stream, Generator(stream)))
-        return ours(tensor, *args[1:])
+        target, source = args[0], args[1]
+        if not is_distributed(target) or is_distributed(source) or self.known.find(target) is None:
+            return None
+        local = part_of(target, None, target)
+        if local is None:
+            return None
+        whole = source.broadcast_to(target.shape)
+        for index, shard in local.blocks:
+            there = tuple(slice(at, at + size) for at, size in zip(shard.offset, shard.shape, strict=True))
+            local.tensor[index].copy_(whole[there])
+        self.note(target)
+        result: Tensor = target
+        return result
 
 
-def _place(tensor: Tensor) -> Place | None:
-    try:
-        return tensor.device, tensor.untyped_storage().data_ptr()
-    except (RuntimeError, NotImplementedError):  # of what has no memory of its own
-        return None
+_OURS = __file__.rpartition("naming.py")[0]
 
 
-def _start(part: Tensor, owner: Tensor, place: int, name: str) -> int:
-    """How many elements of a parameter are before a part of it, which begins so far into the parameter's memory."""
-    if not is_distributed(owner):
-        return place
-    start = start_of(part, owner, place)
-    if start is None:
-        raise RuntimeError(
-            f"where in {name}, which is distributed, a part of shape {tuple(part.shape)} begins cannot be said: "
-            f"fill parts of {owner.ndim} axes"
-        )
-    return start
+def written_by(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
+    """Return the tensors that an operation writes to."""
+    written: list[Tensor] = []
+    for i, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            given = args[i] if i < len(args) else kwargs.get(argument.name)
+            for tensor in given if isinstance(given, (list, tuple)) else (given,):
+                if isinstance(tensor, Tensor):
+                    written.append(tensor)
+    return written
 
 
-def _range(tensor: Tensor) -> tuple[int, int]:
-    """Where its first element begins in the storage and its last one ends, in bytes."""
-    if tensor.layout is not torch.strided or tensor.numel() == 0:
-        return 0, 0
-    last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    begin, size = int(tensor.storage_offset()), tensor.element_size()
-    return begin * size, (begin + int(last) + 1) * size
+def _overwrites(func: Any) -> bool:
+    """Whether an operation writes every element, whatever was there before."""
+    name = func._schema.name.rpartition("::")[2]
+    return name in _OVERWRITES or any(argument.is_out for argument in func._schema.arguments)
+
+
+def _mark_drawn(result: Any) -> None:
+    for tensor in result if isinstance(result, (list, tuple)) else (result,):
+        if isinstance(tensor, Tensor):
+            setattr(tensor, _DRAWN, True)
+
+
+def _layout(name: str, what: str) -> str:
+    return (
+        f"{name} is distributed, and {what} would depend on how: write to the parameter itself, "
+        "or initialise the model before it is distributed"
+    )
+
+
+def _seed_of(stream: Stream) -> int:
+    """Return the seed of torch's generator for what torch draws itself."""
+    return int(bits_(np.empty(2, np.uint32), rng=stream).view(np.uint64)[0])
+
+
+def _seed_torch(seed: int) -> None:
+    torch.default_generator.manual_seed(seed)
+    cuda: Any = torch.cuda
+    if cuda.is_available() and cuda.is_initialized():
+        cuda.manual_seed_all(seed)

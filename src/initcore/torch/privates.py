@@ -17,7 +17,6 @@ __all__ = [
     "Private",
     "dispatch_depth",
     "dispatch_library",
-    "dispatch_modes",
     "functorch_level",
     "get_kernel",
     "has_kernel",
@@ -69,11 +68,6 @@ increment_version: Callable[[list[Any]], None] = _found(
 )
 dispatch_depth: Callable[[], int] = _found(
     "torch._C._len_torch_dispatch_stack", lambda: 0, "dispatch modes do not see fills by initcore.torch's functions"
-)
-dispatch_modes: Callable[[], list[Any]] = _found(
-    "torch.utils._python_dispatch._get_current_dispatch_mode_stack",
-    lambda: [],
-    "dispatch modes do not see fills by initcore.torch's functions",
 )
 functorch_level: Callable[[], Any] = _found(
     "torch._C._functorch.peek_interpreter_stack",

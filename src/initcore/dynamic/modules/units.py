@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from initcore.dynamic.moments import Moments
-from initcore.torch.checks import check_memory
 from initcore.torch.layouts import is_distributed
+from initcore.torch.modules.refusals import check_memory
 
 __all__ = ["Call", "Site", "Unit", "first_tensor", "moments_of", "units_of"]
 

@@ -1,0 +1,1 @@
+"""Whole models: their own rules, their names, and what is refused."""

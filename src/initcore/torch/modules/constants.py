@@ -1,0 +1,145 @@
+"""What only a constructor writes: position indices, scales, masks. They are found by building what holds them again."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from initcore.streams import Stream
+from initcore.torch.modules.construction import Recorder, Replayer, small_only
+from initcore.torch.modules.names import classes_of, held_in, walk
+
+__all__ = ["REBUILT", "built_by_config", "recovered"]
+
+
+def _by_config(model: Any) -> nn.Module:
+    made: nn.Module = type(model)(model.config)
+    return made
+
+
+def _from_config(model: Any) -> nn.Module:
+    made: nn.Module = type(model).from_config(model.config)
+    return made
+
+
+#: Classes whose objects keep what they are built of, and how they are built of it
+REBUILT: dict[str, Callable[[Any], nn.Module]] = {
+    "transformers.modeling_utils.PreTrainedModel": _by_config,
+    "diffusers.configuration_utils.ConfigMixin": _from_config,
+}
+_PLAIN = (int, float, str, bool, tuple, type(None), torch.dtype)
+
+
+def built_by_config(model: nn.Module) -> set[int]:
+    """Return the ``id`` of each module of timm within a model of transformers: only building it says what it draws."""
+    return {
+        id(part)
+        for _, whole in walk(model)
+        if "transformers.modeling_utils.PreTrainedModel" in classes_of(whole)
+        for module in whole.modules()
+        if type(module).__module__.startswith("timm.")
+        for part in module.modules()
+    }
+
+
+def recovered(model: nn.Module, missing: set[str], base: Stream) -> dict[str, Tensor]:
+    """Return the values of what is missing, as far as what holds it can be built again.
+
+    A value that a constructor draws comes from the stream of its name.
+    """
+    found: dict[str, Tensor] = {}
+    for name, module in walk(model):
+        before = f"{name}." if name else ""
+        left = {one for one in missing - found.keys() if one.startswith(before)}
+        if not left:
+            continue
+        factory = _factory_of(module, {one for one in left if "." not in one.removeprefix(before)})
+        if factory is not None:
+            values = _values(factory, module, {one.removeprefix(before) for one in left}, base, before)
+            found |= {before + key: value for key, value in values.items()}
+    return found
+
+
+def _factory_of(module: nn.Module, own: set[str]) -> Callable[[], nn.Module] | None:
+    for name in classes_of(module) & REBUILT.keys():
+        row = REBUILT[name]
+        return lambda: row(module)
+    return _by_attributes(module) if own else None
+
+
+def _by_attributes(module: nn.Module) -> Callable[[], nn.Module] | None:
+    """Build a module of the attributes that its constructor has kept, if they are all there."""
+    if type(module).__module__.startswith("torch.nn."):
+        return None
+    try:
+        parameters = list(inspect.signature(type(module)).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    given: dict[str, Any] = {}
+    for one in parameters:
+        if one.name in ("device", "dtype") or one.kind is one.VAR_KEYWORD:
+            continue
+        if one.kind is one.VAR_POSITIONAL or not hasattr(module, one.name):
+            return None
+        given[one.name] = getattr(module, one.name)
+    return lambda: type(module)(**given)
+
+
+def _values(
+    factory: Callable[[], nn.Module], like: nn.Module, keys: set[str], base: Stream, before: str
+) -> dict[str, Tensor]:
+    """Return tensors of a model that is built for them; none if it is another one than `like`."""
+    from initcore.torch.modules.rules import METHODS, under_names  # which looks for constants
+
+    stream = base
+    wanted: set[int] = set()
+    first = Recorder(stream, METHODS)
+    try:
+        for _ in range(2):
+            first = Recorder(stream, METHODS)
+            with under_names(first), torch.device("cpu"), small_only(wanted) as registered:
+                built = factory()
+            here = {held.name: held.tensor for held in held_in(built)}
+            numbers = {id(parameter): number for number, parameter in enumerate(registered)}
+            absent = {key for key in keys & here.keys() if here[key].is_meta}
+            if not absent or wanted:
+                break
+            wanted = {numbers[id(here[key])] for key in absent if id(here[key]) in numbers}
+        if not _is_like(built, like):
+            return {}
+        if any(first.is_drawn(here[key]) for key in keys & here.keys()):
+            streams = [_under(one, base, before) for one in first.streams(built)]
+            with under_names(Replayer(stream, METHODS, first, streams)), torch.device("cpu"), small_only(wanted):
+                built = factory()
+            here = {held.name: held.tensor for held in held_in(built)}
+    except Exception:  # it cannot be built from this
+        return {}
+    return {key: here[key].detach() for key in keys & here.keys() if not here[key].is_meta}
+
+
+def _under(stream: Stream, base: Stream, before: str) -> Stream:
+    """Return the stream of a name below another one."""
+    name, *rest = stream.path[len(base.path) :]
+    return Stream(base.seed, *base.path, f"{before}{name}", *rest)
+
+
+def _is_like(built: nn.Module, like: nn.Module) -> bool:
+    """Whether two modules hold tensors of the same names and shapes, and the same plain attributes."""
+
+    def shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
+        return {held.name: tuple(held.tensor.shape) for held in held_in(module)}
+
+    def attributes(module: nn.Module) -> dict[str, Any]:
+        return {
+            key: value
+            for key, value in vars(module).items()
+            if isinstance(value, _PLAIN) and not key.startswith("_") and key not in ("training", "device")
+        }
+
+    mine, other = attributes(built), attributes(like)
+    shared = mine.keys() & other.keys()
+    return shapes(built) == shapes(like) and all(mine[key] == other[key] for key in shared)

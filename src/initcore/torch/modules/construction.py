@@ -1,0 +1,254 @@
+"""Building a model so that what its constructor draws comes from the streams of the names that it will have.
+
+When a constructor draws a weight, the weight has no name yet. So the model is built twice: once to see which parameter
+each draw goes into, on the meta device if its constructor runs there, and once for real, when the same draws, in the
+same order, take the streams of those names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.utils._pytree import tree_leaves
+
+from initcore.streams import Stream
+from initcore.torch.modules.names import held_in
+from initcore.torch.naming import Naming, written_by
+
+__all__ = ["Draw", "Recorder", "Replayer", "TooDifferentError", "built", "small_only"]
+
+M = TypeVar("M", bound=nn.Module)
+_LARGE = 1 << 16  # elements of parameters that are not kept where only constants are looked for
+
+
+class TooDifferentError(RuntimeError):
+    """A constructor did not draw the second time what it drew the first time."""
+
+
+class Draw(NamedTuple):
+    """A draw of a constructor: into which memory, from which element on, and of which shape."""
+
+    storage: int
+    offset: int
+    shape: tuple[int, ...]
+
+
+class Recorder(Naming):  # type: ignore[no-untyped-call]
+    """Takes down what a constructor draws, and which memory each draw ends in."""
+
+    def __init__(self, base: Stream, methods: dict[Any, Callable[..., Tensor]]) -> None:
+        super().__init__({}, {}, base, methods)
+        self.draws: list[Draw] = []
+        #: Which draws the contents of a memory are made of
+        self._made_of: dict[int, set[int]] = {}
+
+    def is_skipped(self, tensor: Tensor, overwritten: bool = True) -> bool:
+        return False
+
+    def is_named(self, tensor: Tensor) -> bool:
+        return True
+
+    def is_recorded(self, tensor: Tensor) -> bool:
+        if tensor.is_meta:
+            self.stream_of(tensor)
+        return tensor.is_meta
+
+    def stream_of(self, tensor: Tensor) -> Stream:
+        number = len(self.draws)
+        self.draws.append(_draw(tensor))
+        self._made_of.setdefault(self.draws[-1].storage, set()).add(number)
+        return self.stream(number)
+
+    def temporary(self) -> Stream:
+        self.draws.append(_UNKNOWN)
+        return self.stream(len(self.draws) - 1)
+
+    def stream(self, number: int) -> Stream:
+        """Return the stream of a draw."""
+        return self.base / "torch.default_generator" / number
+
+    def note(self, tensor: Tensor) -> None:
+        pass
+
+    def note_filled(self, tensor: Tensor, part: Any) -> None:
+        pass
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            return self._recorded(func, args, kwargs)
+        result = func(*args, **kwargs)
+        given = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
+        sources = {storage for one in given if (storage := _storage(one))}
+        numbers = {number for storage in sources for number in self._made_of.get(storage, ())}
+        for one in tree_leaves(result):
+            if isinstance(one, Tensor):
+                storage = _storage(one)
+                if storage in sources:
+                    if numbers:
+                        self._made_of.setdefault(storage, set()).update(numbers)
+                else:  # new memory, where there may have been other before
+                    self._made_of[storage] = set(numbers)
+        return result
+
+    def _recorded(self, func: Any, args: Any, kwargs: Any) -> Any:
+        target = next(iter(written_by(func, args, kwargs)), None)
+        number = len(self.draws)
+        result = self.drawn_by_torch(func, args, kwargs, target)
+        made = next((one for one in tree_leaves(result) if isinstance(one, Tensor)), None)
+        if target is None and made is not None and number < len(self.draws):
+            self.draws[number] = _draw(made)
+            self._made_of[_storage(made)] = {number}
+        return result
+
+    def streams(self, model: nn.Module) -> list[Stream]:
+        """Return the stream of each draw: that of the name of the parameter that it is, or goes into."""
+        places: dict[int, list[tuple[int, int, str]]] = {}
+        for held in reversed(list(held_in(model))):
+            first = int(held.tensor.storage_offset())
+            places.setdefault(_storage(held.tensor), []).insert(0, (first, held.tensor.numel(), held.name))
+        goes_into: dict[int, str] = {}
+        for storage, here in reversed(list(places.items())):
+            for number in self._made_of.get(storage, ()):
+                goes_into[number] = here[0][2]
+        counts: dict[str, int] = {}
+        return [self._stream_of(number, places, goes_into, counts) for number in range(len(self.draws))]
+
+    def _stream_of(
+        self,
+        number: int,
+        places: dict[int, list[tuple[int, int, str]]],
+        goes_into: dict[int, str],
+        counts: dict[str, int],
+    ) -> Stream:
+        storage, offset, shape = self.draws[number]
+        count = torch.Size(shape).numel()
+        for first, size, name in places.get(storage, ()):
+            if first == offset and size == count:
+                return self.base / name
+            if first <= offset < first + size:
+                return self.base / name / (offset - first)
+        if number not in goes_into:
+            return self.stream(number)
+        name = goes_into[number]
+        counts[name] = counts.get(name, -1) + 1
+        return self.base / name / "torch.default_generator" / counts[name]
+
+    def is_drawn(self, tensor: Tensor) -> bool:
+        """Whether the contents of a tensor are made of draws."""
+        return bool(self._made_of.get(_storage(tensor)))
+
+
+class Replayer(Recorder):  # type: ignore[no-untyped-call]
+    """Gives each draw of a constructor the stream that was found for it."""
+
+    def __init__(self, base: Stream, methods: dict[Any, Callable[..., Tensor]], like: Recorder, streams: list[Stream]):
+        super().__init__(base, methods)
+        self._like = like.draws
+        self._streams = streams
+
+    def stream(self, number: int) -> Stream:
+        here = self.draws[number]
+        if number >= len(self._streams) or (here is not _UNKNOWN and self._like[number].shape != here.shape):
+            raise TooDifferentError("the constructor draws other tensors the second time than the first")
+        return self._streams[number]
+
+
+_UNKNOWN = Draw(0, 0, ())
+
+
+def _draw(tensor: Tensor) -> Draw:
+    return Draw(_storage(tensor), int(tensor.storage_offset()), tuple(tensor.shape))
+
+
+def _storage(tensor: Tensor) -> int:
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (RuntimeError, NotImplementedError):
+        return 0
+
+
+Under = Callable[[Naming], Any]
+
+
+def built(
+    factory: Callable[[], M],
+    base: Stream,
+    methods: dict[Any, Callable[..., Tensor]],
+    under: Under,
+    device: torch.device | None,
+) -> M:
+    """Build a model whose constructor's draws take the streams of the parameters' names.
+
+    `under` is the context in which draws are made.
+
+    Raises
+    ------
+    TypeError
+        If it is no module that is built.
+    TooDifferentError
+        If the constructor does not draw the same tensors each time.
+    """
+    where = nullcontext() if device is None else device
+    first = Recorder(base, methods)
+    try:
+        with under(first), torch.device("meta"):
+            model: M | None = factory()
+    except Exception:  # what cannot be built without memory is built with it
+        model = None
+    if model is not None:
+        _check(model)
+        replayer = Replayer(base, methods, first, first.streams(model))
+        del model
+        try:
+            with under(replayer), where:
+                return _complete(factory(), replayer)
+        except TooDifferentError:
+            pass
+    first = Recorder(base, methods)
+    with under(first), where:
+        model = _check(factory())
+    streams = first.streams(model)
+    del model
+    replayer = Replayer(base, methods, first, streams)
+    with under(replayer), where:
+        return _complete(factory(), replayer)
+
+
+def _check(model: M) -> M:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"what initialize calls must return a torch.nn.Module, not a {type(model).__name__}")
+    return model
+
+
+def _complete(model: M, replayer: Replayer) -> M:
+    if len(replayer.draws) != len(replayer._like):
+        raise TooDifferentError("the constructor draws fewer tensors the second time than the first")
+    return model
+
+
+@contextmanager
+def small_only(wanted: set[int]) -> Iterator[list[nn.Parameter]]:
+    """Let large parameters be without memory while a model is built, but those of these numbers, in their order.
+
+    The list that this gives has the parameters as they are registered.
+    """
+    registered: list[nn.Parameter] = []
+
+    def register(module: nn.Module, name: str, parameter: Any) -> Any:
+        if isinstance(parameter, nn.Parameter):
+            if parameter.numel() > _LARGE and len(registered) not in wanted and not parameter.is_meta:
+                parameter = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
+            registered.append(parameter)
+        return parameter
+
+    handle = register_module_parameter_registration_hook(register)
+    try:
+        yield registered
+    finally:
+        handle.remove()

@@ -1,0 +1,324 @@
+"""How a model is initialised by its own rules: which of its methods to call, found by what its class is.
+
+Each row of :data:`CONVENTIONS` knows one way in which libraries write the initialiser of a whole model. A module that
+no row is for is initialised part by part: its children first, then what it has itself, by ``reset_parameters``, and by
+the statements of its constructor that write to tensors.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from initcore.torch.modules import constructors
+from initcore.torch.modules.constructors import Statement, UnknownError
+from initcore.torch.modules.names import classes_of, unwrapped, walk
+
+__all__ = [
+    "CONVENTIONS",
+    "Convention",
+    "RefusedError",
+    "Step",
+    "device_of",
+    "method_of",
+    "method_step",
+    "own_of",
+    "part_of",
+    "steps_of",
+]
+
+
+class RefusedError(RuntimeError):
+    """The model cannot be initialised so that it would be right."""
+
+
+class Step(NamedTuple):
+    """One call of the model's own code.
+
+    Attributes
+    ----------
+    name : str
+        Of the module.
+    label : str
+        What is called, in words.
+    call : callable
+        Without arguments.
+    """
+
+    name: str
+    label: str
+    call: Callable[[], Any]
+
+
+Find = Callable[[nn.Module], "list[Step] | None"]
+
+
+class Convention(NamedTuple):
+    """A row of the table.
+
+    Attributes
+    ----------
+    library : str
+        Whose way it is.
+    what : str
+        What is called, for the documentation.
+    find : callable
+        Returns the calls for a module and all below it, or None if this is not its way.
+    """
+
+    library: str
+    what: str
+    find: Find
+
+
+# transformers
+
+
+def _transformers(model: nn.Module) -> list[Step] | None:
+    if not _is_pretrained(model):
+        return None
+
+    def call() -> None:
+        forget(model)
+
+        # as initialize_weights() does, but for its test of whether a class is transformers' own: those that FSDP2 has
+        # wrapped fail it, and of theirs all modules without parameters of their own are then passed over
+        def below(module: Any, owner: Any) -> None:
+            if _is_of_timm(module, owner):
+                return
+            for child in module.children():
+                below(child, child if _is_pretrained(child) else owner)
+            if not getattr(module, "_is_hf_initialized", False):
+                owner._init_weights(module)
+                module._is_hf_initialized = True
+
+        below(model, model)
+
+    return [Step("", f"{type(model).__name__}._init_weights(module) of every module", call)]
+
+
+def _is_of_timm(module: nn.Module, owner: nn.Module) -> bool:
+    """Whether a module is a model of timm whose wrapper has been taken off: by it, it counted as initialised."""
+    return type(module).__module__.startswith("timm.") and not type(owner).__module__.startswith(
+        "transformers.models.timm_"
+    )
+
+
+def _is_pretrained(module: nn.Module) -> bool:
+    return "transformers.modeling_utils.PreTrainedModel" in classes_of(module)
+
+
+def forget(model: nn.Module) -> None:
+    """Take away the marks by which transformers knows what it has initialised, or loaded."""
+    held: list[Any] = [*model.modules(), *model.parameters(), *model.buffers()]
+    for one in held:
+        if getattr(one, "_is_hf_initialized", False):
+            one._is_hf_initialized = False
+
+
+# torchtitan
+
+
+def _torchtitan(model: nn.Module) -> list[Step] | None:
+    whole: Any = model
+    if "torchtitan.protocols.module.Module" not in classes_of(model) or not callable(
+        getattr(whole, "init_states", None)
+    ):
+        return None
+    device = device_of(model)
+    return [Step("", f"{type(model).__name__}.init_states()", partial(whole.init_states, buffer_device=device))]
+
+
+# Whatever has a method for it
+
+#: Methods that initialise all of a model, in the order in which they are looked for
+METHODS = (
+    "init_states",
+    "init_weights",
+    "initialize_weights",
+    "init_parameters",
+    "initialize_parameters",
+    "_init_all_weights",
+)
+
+
+def _method(model: nn.Module) -> list[Step] | None:
+    for name in METHODS:
+        if callable(getattr(type(model), name, None)) and _is_theirs(model, name):
+            statements = constructors.drawing_statements(_class(model))
+            if _is_for_one_module(getattr(model, name)) and statements:
+                return None  # the constructor says what it is applied to
+            return _around(model, statements, name)
+    return None
+
+
+def _is_theirs(model: nn.Module, name: str) -> bool:
+    owner = next(kind for kind in type(model).__mro__ if name in vars(kind))
+    return not owner.__module__.startswith("torch.nn.")
+
+
+def _is_for_one_module(method: Any) -> bool:
+    """Whether it is written for ``apply``: with one argument that must be given."""
+    return len(_required(method)) == 1 and not _required(method) & _GIVEN
+
+
+_GIVEN = {"device", "buffer_device"}
+
+
+def _required(method: Any) -> set[str]:
+    try:
+        parameters = inspect.signature(method).parameters.values()
+    except (TypeError, ValueError):
+        return set()
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {one.name for one in parameters if one.default is one.empty and one.kind not in kinds}
+
+
+def _around(model: nn.Module, statements: tuple[Statement, ...], name: str) -> list[Step]:
+    """Return the call of a method, and what the constructor does to the parameters after it has called it."""
+    own = method_step(model, name)
+    places = [i for i, statement in enumerate(statements) if statement.calls == name]
+    after = statements[places[-1] + 1 :] if places else ()
+    return [own, *(_statement_step(model, statement, needed=True) for statement in after)]
+
+
+def method_step(model: nn.Module, name: str) -> Step:
+    """Return the call of a model's method.
+
+    Raises
+    ------
+    RefusedError
+        If it must be given what is not known.
+    """
+    method: Any = getattr(model, name)
+    needed = _required(method)
+    label = f"{type(model).__name__}.{name}()"
+    if needed - _GIVEN:
+        wanted = ", ".join(f"{one}=..." for one in sorted(needed - _GIVEN))
+        raise RefusedError(f"{label} must be given {wanted}: pass by=lambda model: model.{name}({wanted})")
+    try:
+        given = {key: device_of(model) for key in _GIVEN & set(inspect.signature(method).parameters)}
+    except (TypeError, ValueError):
+        given = {}
+    return Step("", label, partial(method, **given))
+
+
+#: One row for each way, the most special first; what none is for is initialised part by part
+CONVENTIONS: tuple[Convention, ...] = (
+    Convention(
+        "transformers",
+        "_init_weights(module) of every module, with every mark of what is initialised taken away",
+        _transformers,
+    ),
+    Convention("torchtitan", "init_states(buffer_device=...)", _torchtitan),
+    Convention("timm, DiT, OpenCLIP and others", "the first that there is of " + ", ".join(METHODS), _method),
+)
+
+
+def own_of(model: nn.Module) -> list[Step] | None:
+    """Return how a module initialises all that it holds; None if no convention is for it."""
+    for convention in CONVENTIONS:
+        steps = convention.find(model)
+        if steps is not None:
+            return steps
+    return None
+
+
+def steps_of(model: nn.Module) -> list[Step]:
+    """Return the calls that initialise a model, in order.
+
+    Raises
+    ------
+    RefusedError
+        If one must be given what is not known.
+    """
+    names = {id(module): name for name, module in walk(model)}
+    seen: set[int] = set()
+    steps: list[Step] = []
+
+    def below(module: nn.Module) -> None:
+        inner = unwrapped(module)
+        if inner is not None:
+            below(inner)
+            return
+        if id(module) in seen:
+            return
+        seen.add(id(module))
+        name = names[id(module)]
+        own = own_of(module)
+        if own is not None:
+            seen.update(map(id, module.modules()))
+            steps.extend(step._replace(name=name) for step in own)
+            return
+        # the last first, so that a tied parameter is drawn last by the module that it is named after
+        for child in reversed([child for child in module._modules.values() if child is not None]):
+            below(child)
+        steps.extend(step._replace(name=name) for step in part_of(module, needed=True))
+
+    below(model)
+    return steps
+
+
+def method_of(module: nn.Module) -> list[Step]:
+    """Return the call of a method by which a module initialises all that it holds, if it has one that can be called."""
+    if _is_pretrained(module):  # called by the model that it is a part of
+        return []
+    try:
+        return _method(module) or []
+    except RefusedError:
+        return []
+
+
+def part_of(module: nn.Module, *, needed: bool) -> list[Step]:
+    """Return the calls that initialise what a module has itself."""
+    steps = resets_of(module)
+    own = type(module)
+    if not own.__module__.startswith("torch.nn."):
+        called = {step.label.rpartition(".")[2].removesuffix("()") for step in steps}
+        steps += [
+            _statement_step(module, statement, needed=needed)
+            for statement in constructors.drawing_statements(_class(module))
+            if statement.calls not in called
+        ]
+    return steps
+
+
+def _class(module: nn.Module) -> Any:
+    return type(module)
+
+
+def resets_of(module: nn.Module) -> list[Step]:
+    """Return the call of a module's ``reset_parameters``, if it has one."""
+    for name in ("reset_parameters", "_reset_parameters"):
+        reset = getattr(module, name, None)
+        if callable(reset) and not _required(reset):
+            return [Step("", f"{type(module).__name__}.{name}()", reset)]
+    return []
+
+
+def _statement_step(module: nn.Module, statement: Statement, *, needed: bool) -> Step:
+    label = f"{statement.kind.__name__}.__init__: {statement.text}"
+    unknown = constructors.unknown_in(statement, module)
+    if unknown is not None and needed:
+        raise RefusedError(
+            f"{statement.kind.__qualname__} initialises parameters in its constructor, by `{statement.text}`, which "
+            f"{unknown}: pass initialize(lambda: the call that builds the model, rng), or by= what initialises it"
+        )
+
+    def call() -> None:
+        with suppress(UnknownError):
+            constructors.run(statement, module)
+
+    return Step("", label, call)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return where the memory of a model is."""
+    tensors: Iterator[Tensor] = iter((*model.parameters(), *model.buffers()))
+    return next((tensor.device for tensor in tensors if not tensor.is_meta), torch.device("cpu"))

@@ -1,0 +1,83 @@
+"""Memory for a model on the meta device, its ties kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from initcore.torch.layouts import inner_of, is_distributed
+from initcore.torch.modules.names import held_in
+
+__all__ = ["materialise", "on_meta", "reshard", "tied"]
+
+
+def on_meta(model: nn.Module) -> list[str]:
+    """Return the names of the parameters and buffers that have no memory."""
+    return [held.name for held in held_in(model) if inner_of(held.tensor).is_meta]
+
+
+def tied(model: nn.Module) -> list[list[str]]:
+    """Return the names of each parameter or buffer that has several."""
+    names: dict[int, list[str]] = {}
+    for held in held_in(model):
+        names.setdefault(id(held.tensor), []).append(held.name)
+    return [group for group in names.values() if len(group) > 1]
+
+
+def materialise(model: nn.Module, device: torch.device | str | int | None) -> None:
+    """Give memory, not written yet, to what is on the meta device; the rest stays where it is.
+
+    Raises
+    ------
+    ValueError
+        If the device is meta.
+    """
+    where = torch.get_default_device() if device is None else torch.device(device)
+    if where.type == "meta":
+        raise ValueError("device= must be one with memory, not meta")
+    groups = tied(model)
+    made: dict[int, Tensor] = {}
+
+    def with_memory(tensor: Tensor) -> Tensor:
+        if not inner_of(tensor).is_meta:
+            return tensor
+        if id(tensor) not in made:
+            there = where
+            if device is None and is_distributed(tensor):
+                there = torch.device(tensor.device_mesh.device_type)  # type: ignore[attr-defined]
+            made[id(tensor)] = torch.empty_like(tensor, device=there)
+        return made[id(tensor)]
+
+    # what wraps a model (FSDP2, torchtitan) and what keeps other references (RNNs) take part in _apply
+    marks = {held.name: dict(vars(held.tensor)) for held in held_in(model) if held.is_parameter}
+    module: Any = model
+    module._apply(with_memory)
+    if tie_again(model, groups):
+        module._apply(lambda tensor: tensor)
+    for held in held_in(model):
+        for key, value in marks.get(held.name, {}).items():
+            if not hasattr(held.tensor, key):
+                setattr(held.tensor, key, value)
+
+
+def tie_again(model: nn.Module, groups: list[list[str]]) -> bool:
+    """Let all names of each group be of one tensor, the first's; return whether any was another's."""
+    held = {one.name: one for one in held_in(model)}
+    changed = False
+    for first, *others in groups:
+        for name in others:
+            if first in held and name in held and held[first].tensor is not held[name].tensor:
+                one: Any = held[name].module
+                (one._parameters if held[name].is_parameter else one._buffers)[held[name].key] = held[first].tensor
+                changed = True
+    return changed
+
+
+def reshard(model: nn.Module) -> None:
+    """Have modules of FSDP2 hold their own parts, if they hold the whole after a forward: what is written is lost."""
+    for module in model.modules():
+        if any(kind.__name__ == "FSDPModule" for kind in type(module).__mro__):
+            again: Any = module
+            again.reshard()

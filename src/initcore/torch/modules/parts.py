@@ -1,0 +1,126 @@
+"""What part of a whole a plain local tensor is, where it does not say so itself: Megatron-core, DeepSpeed, FSDP1.
+
+A part is a :class:`initcore.Shard`; or a list of blocks of the local tensor, each with the Shard that it is; or, of
+what holds elements i to j of the whole in C order, :func:`flat_range`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from torch import Tensor
+
+from initcore.shards import Shard
+from initcore.torch.layouts import Local
+
+__all__ = ["Part", "Parts", "flat_range", "local_by_parts", "shape_of"]
+
+#: A block of the whole; or blocks of the local tensor, each with the block of the whole that it is
+Part: TypeAlias = "Shard | Sequence[tuple[Any, Shard]]"
+Parts: TypeAlias = "Mapping[str, Part] | Callable[[str, Tensor], Part | tuple[Tensor, Part] | None]"
+
+
+def flat_range(shape: Sequence[int], start: int, stop: int) -> list[tuple[Any, Shard]]:
+    """Return the blocks of a whole that its elements from start to stop are, in C order, and where each lies there.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the whole.
+    start, stop : int
+        From 0 to the number of elements of the whole.
+
+    Returns
+    -------
+    list of (slice, Shard)
+        At most two for each axis and one: where in a flat array of ``stop - start`` elements a block lies, and which
+        block it is. As it is, ``parts=`` takes it.
+
+    Raises
+    ------
+    ValueError
+        If the range leaves the whole.
+
+    Examples
+    --------
+    >>> from initcore.torch import flat_range
+    >>> flat_range((4, 3), 2, 8)
+    [(slice(0, 1, None), Shard((4, 3), numpy.s_[0:1, 2:3])), (slice(1, 4, None), Shard((4, 3), numpy.s_[1:2, 0:3])), \
+(slice(4, 6, None), Shard((4, 3), numpy.s_[2:3, 0:2]))]
+    """
+    whole = tuple(int(size) for size in shape)
+    count = math.prod(whole)
+    if not 0 <= start <= stop <= count:
+        raise ValueError(f"elements {start} to {stop} are not all in a whole of shape {whole}, which has {count}")
+    if not whole:
+        return [(slice(0, 1), Shard(whole))] if start < stop else []
+    return [
+        (slice(first - start, last - start), Shard(whole, index)) for first, last, index in _blocks(whole, start, stop)
+    ]
+
+
+def _blocks(shape: tuple[int, ...], start: int, stop: int) -> Iterator[tuple[int, int, tuple[slice, ...]]]:
+    """Yield where each block begins and ends in C order, and its slices: as few as there can be."""
+    if start >= stop:
+        return
+    row = math.prod(shape[1:])
+    first, last = start // row, (stop - 1) // row + 1
+    if start == first * row and stop == last * row:
+        yield start, stop, (slice(first, last), *(slice(0, size) for size in shape[1:]))
+        return
+    inner_first = first if start == first * row else first + 1
+    inner_last = last if stop == last * row else last - 1
+    for at in dict.fromkeys((first, None, last - 1)):
+        if at is None:
+            if inner_first < inner_last:
+                rest = tuple(slice(0, size) for size in shape[1:])
+                yield inner_first * row, inner_last * row, (slice(inner_first, inner_last), *rest)
+        elif not inner_first <= at < inner_last:
+            low, high = max(start, at * row), min(stop, (at + 1) * row)
+            for begin, end, index in _blocks(shape[1:], low - at * row, high - at * row):
+                yield at * row + begin, at * row + end, (slice(at, at + 1), *index)
+
+
+def shape_of(local: Local) -> tuple[int, ...]:
+    """Return the shape of the whole that a local tensor is a part of."""
+    return tuple(size for runs in local.runs for _, size in runs)
+
+
+def local_by_parts(name: str, tensor: Tensor, parts: Parts | None) -> Local | None:
+    """Return what a local tensor is a part of; None of what is whole, or says so itself.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not agree.
+    """
+    if parts is None:
+        return None
+    given: Any = parts(name, tensor) if callable(parts) else parts.get(name)
+    if given is None:
+        return None
+    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], Tensor):
+        tensor, given = given
+    blocks: list[tuple[Any, Shard]]
+    if isinstance(given, Shard):
+        blocks = [(tuple(slice(0, size) for size in given.shape), given)]
+        if tuple(tensor.shape) != given.shape:
+            raise ValueError(f"{name}: the tensor has the shape {tuple(tensor.shape)}, {given!r} has {given.shape}")
+    else:
+        blocks = [(index if isinstance(index, tuple) else (index,), shard) for index, shard in given]
+    wholes = {shard.global_shape for _, shard in blocks}
+    if len(wholes) != 1:
+        raise ValueError(f"{name}: parts must be of one whole, and there are {sorted(wholes) or 'none'}")
+    for index, shard in blocks:
+        view = np.broadcast_to(np.int8(0), tuple(tensor.shape))[index]
+        if view.size != math.prod(shard.shape):
+            raise ValueError(
+                f"{name}: {index} of the tensor has {view.size} elements, {shard!r} {math.prod(shard.shape)}"
+            )
+    whole = wholes.pop()
+    return Local(
+        tensor, [[(0, size)] for size in whole], [(index, shard) for index, shard in blocks if 0 not in shard.shape]
+    )

@@ -1,0 +1,62 @@
+"""Filling a model as a plan says: what each process holds of each parameter, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from initcore.torch.layouts import Local, local_of
+from initcore.torch.memory import STAGED, is_writable, write
+from initcore.torch.modules.names import named_tensors
+from initcore.torch.modules.parts import Parts, local_by_parts, shape_of
+from initcore.torch.privates import increment_version
+
+if TYPE_CHECKING:
+    from initcore.models import Plan, Resolved
+
+__all__ = ["fill_as_planned"]
+
+
+def fill_as_planned(
+    model: nn.Module, plan: Plan, kept: Set[str], shapes: Any, parts: Parts | None
+) -> Callable[[], None]:
+    """Return what fills the parameters and the persistent buffers of a model, but those that are to be kept.
+
+    Raises
+    ------
+    ValueError
+        As :func:`initcore.torch.initialize`; nothing is written before what is returned is called.
+    """
+    tensors = {name: tensor for name, tensor in named_tensors(model).items() if name not in kept}
+    given = {name: local_by_parts(name, tensor, parts) for name, tensor in tensors.items()}
+    if isinstance(shapes, nn.Module):
+        shapes = named_tensors(shapes)
+    if shapes is None:
+        shapes = {
+            name: (tuple(tensor.shape) if (part := given[name]) is None else shape_of(part), tensor.dtype)
+            for name, tensor in tensors.items()
+        }
+    resolved = plan.resolve(shapes)
+    locals_ = {name: _local(name, tensor, given[name], resolved) for name, tensor in tensors.items()}
+
+    def fill() -> None:
+        for name, local in locals_.items():
+            # what cannot be drawn by parts is drawn whole, where the CPU does not reach it
+            write(resolved[name].fill, local, STAGED if resolved[name].cheap_by_rows else max(1, local.tensor.numel()))
+            increment_version([tensors[name]])
+
+    return fill
+
+
+def _local(name: str, tensor: Tensor, given: Local | None, resolved: Resolved) -> Local:
+    if name not in resolved:
+        raise ValueError(f"{name}: the model has this parameter, `shapes` has not")
+    shape = tuple(tensor.shape) if given is None else shape_of(given)
+    if resolved[name].shape != shape:
+        raise ValueError(f"{name}: the model has the shape {shape}, `shapes` {resolved[name].shape}")
+    local = local_of(tensor) if given is None else given
+    if not is_writable(local.tensor):
+        raise ValueError(f"{name}: {type(local.tensor).__name__} of {tensor.dtype} has no memory that can be written")
+    return local
