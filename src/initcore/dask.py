@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 import initcore
 from initcore import _core, new
 from initcore.dtypes import as_dtype
-from initcore.shards import Shard, as_shape
+from initcore.shards import Shard, as_shape, set_rows_to_zero
 
 try:
     import_module("dask.array")
@@ -78,7 +78,16 @@ def plan(plan: Plan, shapes: ShapesLike, chunks: Any = "auto") -> dict[str, da.A
     if unknown := [name for name in of_each if name not in resolved]:
         raise ValueError(f"chunks for {', '.join(unknown)}: there is no such parameter")
     return {
-        name: _array(it.init, it.shape, of_each.get(name, "auto"), it.dtype, it.settings, it.stream, it.draws)
+        name: _array(
+            it.init,
+            it.shape,
+            of_each.get(name, "auto"),
+            it.dtype,
+            it.settings,
+            it.stream,
+            it.draws,
+            tuple(it.rule.zero_rows),
+        )
         for name, it in resolved.items()
     }
 
@@ -93,6 +102,7 @@ class Blocks:
     shard: Shard
     starts: tuple[range | tuple[int, ...], ...]
     draw: _core.Draw | None = None
+    zero_rows: tuple[int, ...] = ()
 
     def __call__(self, block_id: tuple[int, ...] = ()) -> NDArray[Any]:
         """Return a block, by its place in the grid of them."""
@@ -106,6 +116,7 @@ class Blocks:
         """Return what a shard of the whole has."""
         given = {} if self.draw is None else {"rng": self.draw}
         array: NDArray[Any] = getattr(initcore, self.init)(shard, dtype=self.dtype, **given, **self.settings)
+        set_rows_to_zero(array, self.zero_rows, shard)
         return array
 
 
@@ -117,7 +128,14 @@ def _starts(sizes: tuple[int, ...]) -> range | tuple[int, ...]:
 
 
 def _array(
-    init: str, where: Any, chunks: Any, dtype: Any, settings: Mapping[str, Any], rng: Any, draws: bool
+    init: str,
+    where: Any,
+    chunks: Any,
+    dtype: Any,
+    settings: Mapping[str, Any],
+    rng: Any,
+    draws: bool,
+    zero_rows: tuple[int, ...] = (),
 ) -> da.Array:
     """Return the array that a call describes; if it `draws`, one draw of `rng` is taken for all of it."""
     shard = where if isinstance(where, Shard) else Shard(as_shape(where))
@@ -125,7 +143,8 @@ def _array(
     if isinstance(chunks, str) and chunks == "auto":
         chunks = _cheap_chunks(init, settings, shard.shape, dtype.itemsize)
     grid: Chunks = normalize_chunks(chunks, shard.shape, dtype=dtype)
-    blocks = Blocks(init, settings, dtype, shard, tuple(map(_starts, grid)), _core.take(0) if draws else None)
+    starts = tuple(map(_starts, grid))
+    blocks = Blocks(init, settings, dtype, shard, starts, _core.take(0) if draws else None, zero_rows)
     # what a block would refuse is refused now, before a draw is taken: by a block of no elements
     blocks.filled(Shard(shard.global_shape, (slice(0, 0),) * len(shard.shape)))
     if draws:

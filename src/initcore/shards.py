@@ -9,8 +9,9 @@ from types import EllipsisType
 from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Index", "ShapeLike", "Shard", "as_shape", "contiguous_blocks"]
+__all__ = ["Index", "ShapeLike", "Shard", "as_shape", "contiguous_blocks", "set_rows_to_zero"]
 
 ShapeLike: TypeAlias = "SupportsIndex | Iterable[SupportsIndex]"
 Index: TypeAlias = "slice | EllipsisType | tuple[slice | EllipsisType, ...]"
@@ -136,6 +137,14 @@ def _bounds(part: slice, size: int, whole: tuple[int, ...], all_parts: Any) -> t
 
     start, stop = absolute(part.start, 0), absolute(part.stop, size)
     return start, max(start, stop)
+
+
+def set_rows_to_zero(out: NDArray[Any], rows: Iterable[int], shard: Shard | None) -> None:
+    """Set rows of a whole to zero, as far as they are in the shard of it that an array is."""
+    first = shard.offset[0] if shard is not None and shard.offset else 0
+    for row in rows:
+        if 0 <= row - first < out.shape[0]:
+            out[row - first] = 0
 
 
 def contiguous_blocks(shape: tuple[int, ...], most: int) -> Iterator[Shard]:

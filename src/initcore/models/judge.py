@@ -102,6 +102,10 @@ def _drawn(parameter: Parameter, array: NDArray[Any], shard: Shard | None, it: M
         if shard is None and not law.zeros <= it.zeros <= law.zeros + 2:  # of normals themselves 2^-33 are zero
             yield f"{it.zeros} zeros, not {law.zeros}", 0.0
         count, law = it.finite - it.zeros, replace(law, std=law.spread)
+    elif law.zeros:  # rows of a table
+        if shard is None and it.zeros < law.zeros:
+            yield f"{it.zeros} zeros, not {law.zeros} at least: rows {list(parameter.rule.zero_rows)} are not zero", 0.0
+        count -= min(it.zeros, law.zeros)
     if count == 0 or is_too_narrow(law, name):
         return
     yield from _moments(law, it, count, _ulp(law, name))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from initcore import _core
@@ -12,7 +12,7 @@ from initcore.fans import calculate_gain, fan_of
 from initcore.models.moments import truncated_moments
 from initcore.truncation import STD_WITHIN_TWO_SIGMA, std_before_truncation
 
-__all__ = ["Law", "law_of"]
+__all__ = ["Law", "law_of", "with_zero_rows"]
 
 Shape = tuple[int, ...]
 Fans = tuple[float, float]
@@ -25,7 +25,8 @@ class Law:
     ``kind`` is one of ``constant``, ``uniform``, ``normal``, ``trunc_normal``, ``orthogonal``, ``sparse`` and
     ``pattern``; ``mean`` and ``std`` are those of its values, ``low`` and ``high`` enclose them. ``centre`` and
     ``spread`` are mean and std of a normal distribution before it is truncated or thinned out, ``zeros`` is the number
-    of elements that are exactly zero.
+    of elements that are exactly zero; of a normal, truncated normal or uniform distribution they are not counted in the
+    rest.
     """
 
     kind: str
@@ -165,6 +166,25 @@ _ALONE: dict[str, Callable[..., Law]] = {
     "ones": lambda: _constant(1.0),
     "bits": lambda: _uniform(0.0, 2.0**32),
 }
+
+
+def with_zero_rows(law: Law, rows: Sequence[int], shape: Shape) -> Law:
+    """Return the distribution of what is left of another one when rows along the first axis are zero.
+
+    Raises
+    ------
+    ValueError
+        If a row is not there, or the law is none of a normal, a truncated normal and a uniform distribution around 0.
+    """
+    if not rows:
+        return law
+    if not shape or max(rows) >= shape[0]:
+        raise ValueError(f"zero_rows {list(rows)} are not all rows of the shape {shape}")
+    if law.kind == "constant" and law.mean == 0:
+        return law
+    if law.kind not in ("normal", "trunc_normal", "uniform") or law.mean:
+        raise ValueError("zero_rows is for normal, truncated normal and uniform distributions around 0")
+    return replace(law, zeros=len(set(rows)) * math.prod(shape[1:]))
 
 
 def law_of(init: str, settings: Mapping[str, Any], shape: Shape, fans: Fans | None) -> Law:

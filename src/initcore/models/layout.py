@@ -74,6 +74,7 @@ def fingerprint_of(model: Resolved) -> str:
             it.settings,
             it.stream.seed,
             it.stream.path,
+            *([it.rule.zero_rows] if it.rule.zero_rows else []),
         ]
         for it in model.values()
     ]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from initcore.models.laws import Law
 from initcore.models.rule import Rule, initializers
-from initcore.shards import Shard
+from initcore.shards import Shard, set_rows_to_zero
 from initcore.streams import Stream
 
 __all__ = ["Parameter"]
@@ -65,7 +65,8 @@ class Parameter:
     @property
     def call(self) -> str:
         """The initializer and its settings, as one would write them."""
-        return f"{self.init}({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
+        call = f"{self.init}({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
+        return f"{call}, rows {list(self.rule.zero_rows)} zero" if self.rule.zero_rows else call
 
     def fill(self, out: A, shard: Shard | None = None) -> A:
         """Fill an array of the parameter's shape, or the shard of it that `out` is, and return it.
@@ -87,4 +88,35 @@ class Parameter:
             raise ValueError(f"{self.name} has the shape {self.shape}, not {whole}")
         given = {"rng": self.stream} if self.draws else {}
         initializers()[self.init].fill(out, shard=shard, **given, **self.settings)
+        set_rows_to_zero(out, self.rule.zero_rows, shard)
+        return out
+
+
+@dataclass(frozen=True)
+class Computed(Parameter):
+    """A parameter whose values a model's own code has computed: they are copied, whatever the seed."""
+
+    values: NDArray[Any] | None = None
+
+    @property
+    def draws(self) -> bool:
+        """Whether its values are random: what they are made of may be, but they are given."""
+        return False
+
+    @property
+    def cheap_by_rows(self) -> bool:
+        """Whether a block of rows costs its share of the whole."""
+        return True
+
+    @property
+    def call(self) -> str:
+        """What gives the values."""
+        return "computed by the model"
+
+    def fill(self, out: A, shard: Shard | None = None) -> A:
+        """Fill an array of the parameter's shape, or the shard of it that `out` is, and return it."""
+        whole = out.shape if shard is None else shard.global_shape
+        if whole != self.shape or self.values is None:
+            raise ValueError(f"{self.name} has the shape {self.shape}, not {whole}")
+        out[...] = self.values if shard is None else self.values[shard.index]
         return out

@@ -110,6 +110,60 @@ class Plan:
         plan._labels = tuple(labels)
         return plan
 
+    @classmethod
+    def of(
+        cls,
+        model: Any,
+        seed: int | Stream = 0,
+        *,
+        by: str | Callable[[Any], Any] | None = None,
+        keep: Iterable[str] = (),
+        note: str = "",
+    ) -> Plan:
+        """Return a plan of a torch model's own rules: what :func:`initcore.torch.initialize` would draw, to be edited.
+
+        Parameters
+        ----------
+        model : torch.nn.Module or callable
+            On the meta device or any other; nothing is written to it, and nothing measured. Of a function that builds
+            a model, it is called within ``torch.device("meta")``.
+        seed : int or Stream
+            Of the plan.
+        by : str or callable, optional
+            What initialises the model, as :func:`initcore.torch.initialize` takes it.
+        keep : iterable of str
+            Names or patterns of parameters and buffers that the plan is not to have.
+        note : str
+            What the plan is.
+
+        Returns
+        -------
+        Plan
+            Which fills the model that it was made of with the bytes that ``initialize(model, seed)`` gives it. Its
+            patterns are as wide as that model allows: one rule for all layers that are filled alike.
+
+        Raises
+        ------
+        PlanError
+            Naming what the model's own code computes in several steps, as an embedding of which one row is zero, and no
+            initializer does. `keep` leaves that out.
+        ValueError, RuntimeError
+            As :func:`initcore.torch.initialize`.
+
+        Examples
+        --------
+        >>> import initcore, torch
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 32, bias=False), torch.nn.LayerNorm(32))
+        >>> for rule in initcore.Plan.of(model).rules:
+        ...     print(rule.pattern, rule.init, rule.settings)
+        0.weight kaiming_uniform {'a': 2.23606797749979}
+        *.weight ones {}
+        *.bias zeros {}
+        """
+        from initcore.torch.modules.recorded import rules_of
+
+        return cls(rules_of(model, by, keep), seed=seed, note=note)
+
     def to_toml(self) -> str:
         """Return the plan as TOML, which reads as an equal plan."""
         return toml.write(self.rules, self.stream, self.dtype.name, self.note)

@@ -11,7 +11,7 @@ from initcore.dtypes import dtype_name
 from initcore.models.conditions import Subject
 from initcore.models.errors import PlanError
 from initcore.models.fans import fans_of
-from initcore.models.laws import law_of
+from initcore.models.laws import law_of, with_zero_rows
 from initcore.models.parameter import Parameter
 from initcore.models.rule import AXES, Rule, initializers
 from initcore.models.shapes import Entry, ShapesLike, read_shapes
@@ -110,9 +110,8 @@ def _parameter(rule: Rule, entry: Entry, subjects: Mapping[str, Subject], stream
             settings["fans"] = fans
         settings = {key: value for key, value in settings.items() if key not in AXES}
     _try(initializer, settings, shape, dtype)
-    return Parameter(
-        name, shape, dtype, rule, rule.init, settings, fans, stream / name, law_of(rule.init, settings, shape, fans)
-    )
+    law = with_zero_rows(law_of(rule.init, settings, shape, fans), rule.zero_rows, shape)
+    return Parameter(name, shape, dtype, rule, rule.init, settings, fans, stream / name, law)
 
 
 def _try(initializer: Any, settings: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

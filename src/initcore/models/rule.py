@@ -95,6 +95,8 @@ class Rule:
         The initializer's parameters by name. For those that have a scale of the fans also ``in_axis``, ``out_axis``
         and ``batch_axis``, each an int or a list, or ``fans``: two numbers, or the last part of the name of the
         parameter beside this one that they are those of.
+    zero_rows : sequence of int
+        Indices along the first axis at which all is zero afterwards, as of an embedding's padding.
     optional : bool
         Whether it is right that no parameter takes the rule.
     note : str
@@ -118,8 +120,11 @@ class Rule:
     settings: Mapping[str, Any] = field(default_factory=dict)
     optional: bool = False
     note: str = ""
+    zero_rows: Sequence[int] = ()
 
     def __post_init__(self) -> None:
+        if _is_list(self.zero_rows):
+            object.__setattr__(self, "zero_rows", tuple(_plain(list(self.zero_rows))))
         for name in ("where", "settings"):
             value = getattr(self, name)
             if isinstance(value, Mapping):
@@ -142,6 +147,8 @@ class Rule:
         for name, kind in (("where", Mapping), ("settings", Mapping), ("optional", bool), ("note", str)):
             if not isinstance(getattr(self, name), kind):
                 yield f"{name} must be a {kind.__name__.lower()}, not {getattr(self, name)!r}"
+        if not _is_list(self.zero_rows) or not all(_is_int(row) and row >= 0 for row in self.zero_rows):
+            yield f"zero_rows must be a list of indices, from 0 on, not {self.zero_rows!r}"
         if isinstance(self.where, Mapping):
             yield from problems_of(self.where)
         if self.init not in initializers():

@@ -18,7 +18,7 @@ from initcore.streams import Stream
 __all__ = ["loads", "parse", "read", "write"]
 
 #: Keys of a rule that are not parameters of its initializer
-RULE_KEYS = ("init", "match", "regex", "where", "optional", "note")
+RULE_KEYS = ("init", "match", "regex", "where", "optional", "note", "zero_rows")
 TOP_KEYS = ("seed", "path", "dtype", "note", "rule")
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*(?:rule|\"rule\"|'rule')[ \t]*\]\]", re.MULTILINE)
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -119,7 +119,8 @@ def _table(rule: Rule) -> str:
     entry |= {"match": rule.match} if rule.match is not None else {"regex": rule.regex}
     entry |= {"where": rule.where} if rule.where else {}
     entry |= {"optional": True} if rule.optional else {}
-    return "\n".join(["", "[[rule]]", *_lines({**entry, "init": rule.init, **rule.settings})])
+    rows = {"zero_rows": list(rule.zero_rows)} if rule.zero_rows else {}
+    return "\n".join(["", "[[rule]]", *_lines({**entry, "init": rule.init, **rule.settings, **rows})])
 
 
 def _lines(table: Mapping[str, Any]) -> Iterator[str]:

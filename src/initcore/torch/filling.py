@@ -17,7 +17,8 @@ from initcore.shards import Shard
 from initcore.streams import Generator
 from initcore.torch import memory
 from initcore.torch.generators import GeneratorLike, keys_of, stream_from, torch_generator
-from initcore.torch.layouts import local_of
+from initcore.torch.known import Call
+from initcore.torch.layouts import local_of, refuse_gathered
 from initcore.torch.memory import DTYPES, array_of, fill_by_parts, is_elsewhere, is_ours_distributed, memory_of
 from initcore.torch.naming import NAMING
 from initcore.torch.patching import tally
@@ -47,7 +48,7 @@ def fill(
     `by_array` is whether `ours` needs an array, `whole` whether a tensor on another device is to be drawn in one part.
     """
     naming = None if is_compiling() else NAMING.get()
-    if naming is not None and (naming.is_skipped(tensor) or naming.is_recorded(tensor)):
+    if naming is not None and (naming.is_skipped(tensor, call=Call(ours, args)) or naming.is_recorded(tensor)):
         return tensor
     part = None if naming is None else naming.local_of(tensor)
     target = array_of(tensor) if by_array else memory_of(tensor)
@@ -55,6 +56,8 @@ def fill(
     if target is None and not distributed and not is_elsewhere(tensor):
         return leave_to(theirs, tensor, args, generator)
     rng: Any
+    if distributed and part is None:
+        refuse_gathered(tensor)
     named = naming is not None and naming.is_named(tensor)
     if generator is not None and not (named and isinstance(generator, torch.Generator)):
         rng = stream_from(generator)
@@ -94,12 +97,13 @@ def fill_fixed(
 ) -> Tensor:
     """Fill a tensor by what draws nothing."""
     naming = None if is_compiling() else NAMING.get()
-    if naming is not None and naming.is_skipped(tensor):
+    if naming is not None and naming.is_skipped(tensor, call=Call(ours, args)):
         return tensor
 
     def write(out: NDArray[Any], shard: Shard) -> None:
         ours(out, *args, shard=shard)
 
+    refuse_gathered(tensor)
     try:
         memory.write(write, local_of(tensor))
     except (TypeError, ValueError):

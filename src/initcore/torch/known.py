@@ -12,9 +12,20 @@ from torch import Tensor
 
 from initcore.torch.layouts import inner_of, is_distributed
 
-__all__ = ["Found", "Known"]
+__all__ = ["Call", "Found", "Known"]
 
 Place = tuple[torch.device, int]
+
+
+class Call(NamedTuple):
+    """A call that fills a tensor: a function or a distribution of initcore, and its arguments.
+
+    ``zero_rows`` are those that are set to zero afterwards.
+    """
+
+    fill: Any
+    args: tuple[Any, ...]
+    zero_rows: tuple[int, ...] = ()
 
 
 class Found(NamedTuple):
@@ -60,6 +71,8 @@ class Known:
         self._twins: dict[int, tuple[str, Tensor, Tensor]] = {}
         self._twin_of: dict[str, Tensor] = {}
         self._written: dict[str, NDArray[np.bool_] | None] = {}
+        #: The call that filled a parameter, if nothing else has been written to it since
+        self.laws: dict[str, Call | None] = {}
         for name, tensor in tensors.items():
             self.add(name, tensor)
 
@@ -89,6 +102,17 @@ class Known:
             if begin < end and first <= begin and end <= last:
                 return Found(name, owner, (begin - first) // inner.element_size(), is_local)
         return None
+
+    def record(self, name: str, owner: Tensor, start: int | None, size: int, call: Call | None) -> None:
+        """Take down what would be written to a parameter, or to `size` elements of it from one on; None if no call."""
+        before, row = self.laws.get(name), owner.numel() // owner.shape[0] if owner.ndim and owner.numel() else 0
+        is_zero_row = call is not None and call.args == (0.0,) and row == size and start is not None and not start % row
+        if start is None:
+            self.laws[name] = call
+        elif is_zero_row and before is not None and owner.is_contiguous():
+            self.laws[name] = before._replace(zero_rows=(*before.zero_rows, start // row))
+        else:
+            self.laws[name] = None
 
     # Of a distributed parameter, torch gives parts that are gathered copies: what is written there is lost. While names
     # are given, a part is cut from a tensor without memory instead, of the shape of the whole, so that it is known

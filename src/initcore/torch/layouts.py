@@ -13,7 +13,18 @@ from torch import Tensor
 
 from initcore.shards import Shard
 
-__all__ = ["Cut", "Local", "Runs", "held", "inner_of", "is_distributed", "is_whole", "local_of", "part_of"]
+__all__ = [
+    "Cut",
+    "Local",
+    "Runs",
+    "held",
+    "inner_of",
+    "is_distributed",
+    "is_whole",
+    "local_of",
+    "part_of",
+    "refuse_gathered",
+]
 
 #: Consecutive indices along an axis, each run from its first to one past its last
 Runs: TypeAlias = "list[tuple[int, int]]"
@@ -78,6 +89,25 @@ def local_of(tensor: Tensor) -> Local:
     raise RuntimeError(
         f"the local tensor has shape {tuple(inner.shape)}, but {_described(tensor)} gives this process {lengths}"
     )
+
+
+def refuse_gathered(tensor: Tensor) -> None:
+    """Refuse a part of a DTensor that torch has gathered: it is a copy, in which what is written would be lost.
+
+    Raises
+    ------
+    RuntimeError
+        If it is one.
+    """
+    base: Any = tensor._base if is_distributed(tensor) and tensor._is_view() else None
+    if base is None or not is_distributed(base):
+        return
+    mine, whole = inner_of(tensor), inner_of(base)
+    if mine.numel() and whole.numel() and mine.untyped_storage()._cdata != whole.untyped_storage()._cdata:
+        raise RuntimeError(
+            f"a part of shape {tuple(tensor.shape)} of {_described(base)} is a gathered copy, in which what is written "
+            "would be lost: fill the whole, or write to parts within initcore.torch.named(model)"
+        )
 
 
 def is_whole(tensor: Tensor) -> bool:

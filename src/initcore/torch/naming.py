@@ -14,11 +14,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from initcore.distributions import bits_
+from initcore.patterns import constant_
 from initcore.streams import Stream
-from initcore.torch.known import Found, Known
+from initcore.torch.known import Call, Found, Known
 from initcore.torch.layouts import Local, is_distributed, is_whole, part_of
 
-__all__ = ["NAMING", "Naming", "written_by"]
+__all__ = ["NAMING", "LayoutError", "Naming", "overwrites", "written_by"]
 
 NAMING: ContextVar[Naming | None] = ContextVar("NAMING", default=None)
 _aten = torch.ops.aten
@@ -36,6 +37,10 @@ _FACTORIES = {
 _OVERWRITES = {"copy_", "fill_", "zero_", "set_", "_foreach_copy_", "_foreach_zero_"}
 #: The mark of tensors that were drawn and are no parameters
 _DRAWN = "_initcore_drawn"
+
+
+class LayoutError(RuntimeError):
+    """What would be written depends on how a parameter is distributed."""
 
 
 # torch's modes have no types
@@ -96,15 +101,24 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Whether a tensor without memory stands for a part of a distributed parameter."""
         return self.known.part_of_twin(tensor) is not None
 
-    def is_skipped(self, tensor: Tensor, overwritten: bool = True) -> bool:
-        """Whether nothing is to be written to a tensor, which is then noted as written if all of it would be."""
+    def is_skipped(self, tensor: Tensor, overwritten: bool = True, call: Call | None = None) -> bool:
+        """Whether nothing is to be written to a tensor, which is then noted as written if all of it would be.
+
+        `call` is what would fill it.
+        """
         if not self._dry and not self._kept:
             return False
         found = self.known.find(tensor)
         twin = self.known.part_of_twin(tensor) if found is None else None
-        name = found.name if found else twin[0] if twin else ""
-        if not name or not (self._dry or name in self._kept):
+        if found is not None:
+            name, owner, start = found.name, found.owner, found.start
+        elif twin is not None:
+            name, owner, start = twin[0], twin[1], int(tensor.storage_offset())
+        else:
             return False
+        if not self._dry and name not in self._kept:
+            return False
+        self.known.record(name, owner, start, tensor.numel(), call if overwritten else None)
         if not overwritten:
             return True
         if twin is not None:
@@ -139,7 +153,7 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _stream(self, found: Found) -> Stream:
         if found.is_local and not is_whole(found.owner):
-            raise RuntimeError(_layout(found.name, "its local tensor"))
+            raise LayoutError(_layout(found.name, "its local tensor"))
         if found.start is None or (found.is_local and found.start == 0 and is_whole(found.owner)):
             return self.base / found.name
         return self.base / found.name / found.start
@@ -158,7 +172,7 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name, owner, whole = twin
         local = part_of(owner, whole, tensor)
         if local is None:
-            raise RuntimeError(
+            raise LayoutError(
                 f"{name} is distributed: of a part of it that is no block of its rows and columns, of shape "
                 f"{tuple(tensor.shape)}, it cannot be said where its elements are"
             )
@@ -208,8 +222,9 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if torch.Tag.nondeterministic_seeded in func.tags:
             return self._drawn(func, args, kwargs, written)
         if written:
-            overwritten = _overwrites(func)
-            if all(self.is_skipped(tensor, overwritten) for tensor in written):
+            overwritten = overwrites(func)
+            call = _constant(func, args) if overwritten else None
+            if all(self.is_skipped(tensor, overwritten, call) for tensor in written):
                 return written[0] if func._schema.returns else None
             if (part := self.known.part_of_twin(written[0])) is not None:
                 return self._write_part(func, args, kwargs, part[0], written[0])
@@ -228,7 +243,7 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Draw what torch would, from the stream of the name, or of the place of the call."""
         target = written[0] if written else None
         known = target is not None and self.is_named(target)
-        if target is not None and self.is_skipped(target):
+        if target is not None and func not in self._methods and self.is_skipped(target):
             return target
         if kwargs.get("generator") is not None and not known:
             return func(*args, **kwargs)
@@ -250,7 +265,7 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
             like = torch.empty_like if isinstance(args[0], Tensor) else torch.empty
             return self._methods[made](like(args[0], **given))
         if any(isinstance(arg, Tensor) and is_distributed(arg) for arg in args):
-            raise RuntimeError(
+            raise LayoutError(
                 f"{func} gives a DTensor values that depend on how it is distributed: "
                 "use normal_, uniform_ or the functions of torch.nn.init"
             )
@@ -264,7 +279,7 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if found is None or is_whole(found.owner):
             return None
         if found.start is not None or tuple(args[0].shape) != tuple(found.owner.shape):
-            raise RuntimeError(_layout(found.name, "a part of another arrangement of it"))
+            raise LayoutError(_layout(found.name, "a part of another arrangement of it"))
         return func(self.known.twin(found.name, found.owner), *args[1:], **kwargs)
 
     def _write_part(self, func: Any, args: Any, kwargs: Any, name: str, target: Tensor) -> Tensor:
@@ -273,7 +288,7 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         assert found is not None  # there is a twin
         sources = [arg for arg in args[1:] if isinstance(arg, Tensor)]
         if any(source.is_meta or is_distributed(source) or hasattr(source, _DRAWN) for source in sources):
-            raise RuntimeError(_layout(name, f"what {func} gives a part of it"))
+            raise LayoutError(_layout(name, f"what {func} gives a part of it"))
         for index, shard in found[0].blocks:
             there = tuple(slice(at, at + size) for at, size in zip(shard.offset, shard.shape, strict=True))
             given = [
@@ -282,7 +297,7 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
             ]
             view = found[0].tensor[index]
             func(view, *given, **kwargs)
-            if _overwrites(func):
+            if overwrites(func):
                 self.note(view)
         return target
 
@@ -291,7 +306,7 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if any(isinstance(arg, Tensor) and hasattr(arg, _DRAWN) for arg in args[1:]):
             found = self.known.find(target)
             if found is not None and found.is_local and not is_whole(found.owner):
-                raise RuntimeError(_layout(found.name, f"what {func} gives its local tensor"))
+                raise LayoutError(_layout(found.name, f"what {func} gives its local tensor"))
 
     def _copied(self, func: Any, args: Any) -> Tensor | None:
         """Copy a plain tensor, the same in every process, to a distributed parameter: torch refuses to."""
@@ -327,10 +342,24 @@ def written_by(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
     return written
 
 
-def _overwrites(func: Any) -> bool:
+def overwrites(func: Any) -> bool:
     """Whether an operation writes every element, whatever was there before."""
     name = func._schema.name.rpartition("::")[2]
     return name in _OVERWRITES or any(argument.is_out for argument in func._schema.arguments)
+
+
+def _constant(func: Any, args: Any) -> Call | None:
+    """Return the call that fills with the same constant as an operation does."""
+    if func is _aten.zero_.default:
+        return Call(constant_, (0.0,))
+    if func in (_aten.fill_.Scalar, _aten.fill_.Tensor):
+        value = args[1]
+        if isinstance(value, Tensor):
+            if value.is_meta or is_distributed(value) or value.ndim:
+                return None
+            value = value.item()
+        return Call(constant_, (float(value),))
+    return None
 
 
 def _mark_drawn(result: Any) -> None:

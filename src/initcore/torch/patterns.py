@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
+from torch.compiler import is_compiling
 from torch.overrides import has_torch_function_variadic
 
 import initcore
 from initcore.torch import memory
 from initcore.torch.filling import fill_fixed
+from initcore.torch.naming import NAMING
 from initcore.torch.overriding import overridden
 from initcore.torch.patching.originals import own
 
@@ -120,6 +122,6 @@ def _constant(theirs: Callable[..., Tensor], tensor: Tensor, *val: float) -> Ten
 
 def _pattern(ours: Callable[..., Any], theirs: Callable[..., Tensor], tensor: Tensor, *args: Any) -> Tensor:
     """Torch's own is right but on DTensors, of which it writes each part as if it were a whole."""
-    if not memory.is_ours_distributed(tensor):
+    if not memory.is_ours_distributed(tensor) and (is_compiling() or NAMING.get() is None or tensor.is_meta):
         return theirs(tensor, *args)
     return fill_fixed(ours, theirs, tensor, args, args)

@@ -13,7 +13,7 @@ from initcore.streams import Stream
 from initcore.torch.modules.construction import Recorder, Replayer, small_only
 from initcore.torch.modules.names import classes_of, held_in, walk
 
-__all__ = ["REBUILT", "built_by_config", "recovered"]
+__all__ = ["REBUILT", "built_by_config", "is_rebuilt", "is_within_rebuilt", "recovered"]
 
 
 def _by_config(model: Any) -> nn.Module:
@@ -32,6 +32,16 @@ REBUILT: dict[str, Callable[[Any], nn.Module]] = {
     "diffusers.configuration_utils.ConfigMixin": _from_config,
 }
 _PLAIN = (int, float, str, bool, tuple, type(None), torch.dtype)
+
+
+def is_rebuilt(module: nn.Module) -> bool:
+    """Whether a module keeps what it is built of, so that it can be built again."""
+    return bool(classes_of(module) & REBUILT.keys())
+
+
+def is_within_rebuilt(model: nn.Module, module: nn.Module) -> bool:
+    """Whether a module is a part of one that can be built again."""
+    return any(is_rebuilt(whole) and any(part is module for part in whole.modules()) for _, whole in walk(model))
 
 
 def built_by_config(model: nn.Module) -> set[int]:
@@ -111,6 +121,7 @@ def _values(
             wanted = {numbers[id(here[key])] for key in absent if id(here[key]) in numbers}
         if not _is_like(built, like):
             return {}
+        keys = {key for key in keys & here.keys() if here[key].is_meta or not first.is_empty(here[key])}
         if any(first.is_drawn(here[key]) for key in keys & here.keys()):
             streams = [_under(one, base, before) for one in first.streams(built)]
             with under_names(Replayer(stream, METHODS, first, streams)), torch.device("cpu"), small_only(wanted):

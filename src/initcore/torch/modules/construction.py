@@ -17,8 +17,9 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils._pytree import tree_leaves
 
 from initcore.streams import Stream
+from initcore.torch.known import Call
 from initcore.torch.modules.names import held_in
-from initcore.torch.naming import Naming, written_by
+from initcore.torch.naming import Naming, overwrites, written_by
 
 __all__ = ["Draw", "Recorder", "Replayer", "TooDifferentError", "built", "small_only"]
 
@@ -33,7 +34,7 @@ class TooDifferentError(RuntimeError):
 class Draw(NamedTuple):
     """A draw of a constructor: into which memory, from which element on, and of which shape."""
 
-    storage: int
+    memory: int
     offset: int
     shape: tuple[int, ...]
 
@@ -44,10 +45,25 @@ class Recorder(Naming):  # type: ignore[no-untyped-call]
     def __init__(self, base: Stream, methods: dict[Any, Callable[..., Tensor]]) -> None:
         super().__init__({}, {}, base, methods)
         self.draws: list[Draw] = []
-        #: Which draws the contents of a memory are made of
+        #: Which draws the contents of a memory are made of; memories are numbered, since their addresses are used again
         self._made_of: dict[int, set[int]] = {}
+        self._memories: dict[int, int] = {}
+        self._is_new = False
+        self._next = 0
+        #: Memories that nothing has been written to yet, and how many elements they have
+        self._empty: dict[int, int] = {}
 
-    def is_skipped(self, tensor: Tensor, overwritten: bool = True) -> bool:
+    def _memory(self, tensor: Tensor, *, new: bool = False) -> int:
+        address = _storage(tensor)
+        if new or address not in self._memories:
+            self._next += 1
+            self._memories[address] = self._next
+        return self._memories[address]
+
+    def _draw(self, tensor: Tensor, *, new: bool = False) -> Draw:
+        return Draw(self._memory(tensor, new=new), int(tensor.storage_offset()), tuple(tensor.shape))
+
+    def is_skipped(self, tensor: Tensor, overwritten: bool = True, call: Call | None = None) -> bool:
         return False
 
     def is_named(self, tensor: Tensor) -> bool:
@@ -60,8 +76,10 @@ class Recorder(Naming):  # type: ignore[no-untyped-call]
 
     def stream_of(self, tensor: Tensor) -> Stream:
         number = len(self.draws)
-        self.draws.append(_draw(tensor))
-        self._made_of.setdefault(self.draws[-1].storage, set()).add(number)
+        self.draws.append(self._draw(tensor, new=self._is_new))
+        self._is_new = False
+        self._fill(tensor)
+        self._made_of.setdefault(self.draws[-1].memory, set()).add(number)
         return self.stream(number)
 
     def temporary(self) -> Stream:
@@ -84,26 +102,43 @@ class Recorder(Naming):  # type: ignore[no-untyped-call]
             return self._recorded(func, args, kwargs)
         result = func(*args, **kwargs)
         given = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
-        sources = {storage for one in given if (storage := _storage(one))}
-        numbers = {number for storage in sources for number in self._made_of.get(storage, ())}
+        addresses = set() if func is _LIFTED else {_storage(one) for one in given}
+        numbers = {number for one in given for number in self._made_of.get(self._memory(one), ())}
+        if overwrites(func):
+            for one in written_by(func, args, kwargs):
+                self._fill(one)
+        empty = func.overloadpacket in _EMPTY or any(self._memory(one) in self._empty for one in given)
+        empty = empty and func is not _LIFTED
         for one in tree_leaves(result):
             if isinstance(one, Tensor):
-                storage = _storage(one)
-                if storage in sources:
-                    if numbers:
-                        self._made_of.setdefault(storage, set()).update(numbers)
-                else:  # new memory, where there may have been other before
-                    self._made_of[storage] = set(numbers)
+                is_new = _storage(one) not in addresses
+                memory = self._memory(one, new=is_new)
+                addresses.add(_storage(one))
+                if is_new and empty:
+                    self._empty[memory] = one.numel()
+                if numbers:
+                    self._made_of.setdefault(memory, set()).update(numbers)
         return result
+
+    def _fill(self, tensor: Tensor) -> None:
+        """Take down that all of a tensor was written."""
+        if tensor.numel() >= self._empty.get(self._memory(tensor), 0):
+            self._empty.pop(self._memory(tensor), None)
+
+    def is_empty(self, tensor: Tensor) -> bool:
+        """Whether not all of the contents of a tensor were written."""
+        return self._memory(tensor) in self._empty
 
     def _recorded(self, func: Any, args: Any, kwargs: Any) -> Any:
         target = next(iter(written_by(func, args, kwargs)), None)
         number = len(self.draws)
+        self._is_new = target is None
         result = self.drawn_by_torch(func, args, kwargs, target)
+        self._is_new = False
         made = next((one for one in tree_leaves(result) if isinstance(one, Tensor)), None)
-        if target is None and made is not None and number < len(self.draws):
-            self.draws[number] = _draw(made)
-            self._made_of[_storage(made)] = {number}
+        if target is None and made is not None and number < len(self.draws) and self.draws[number] is _UNKNOWN:
+            self.draws[number] = self._draw(made, new=True)
+            self._made_of[self.draws[number].memory] = {number}
         return result
 
     def streams(self, model: nn.Module) -> list[Stream]:
@@ -111,10 +146,10 @@ class Recorder(Naming):  # type: ignore[no-untyped-call]
         places: dict[int, list[tuple[int, int, str]]] = {}
         for held in reversed(list(held_in(model))):
             first = int(held.tensor.storage_offset())
-            places.setdefault(_storage(held.tensor), []).insert(0, (first, held.tensor.numel(), held.name))
+            places.setdefault(self._memory(held.tensor), []).insert(0, (first, held.tensor.numel(), held.name))
         goes_into: dict[int, str] = {}
-        for storage, here in reversed(list(places.items())):
-            for number in self._made_of.get(storage, ()):
+        for memory, here in reversed(list(places.items())):
+            for number in self._made_of.get(memory, ()):
                 goes_into[number] = here[0][2]
         counts: dict[str, int] = {}
         return [self._stream_of(number, places, goes_into, counts) for number in range(len(self.draws))]
@@ -126,9 +161,9 @@ class Recorder(Naming):  # type: ignore[no-untyped-call]
         goes_into: dict[int, str],
         counts: dict[str, int],
     ) -> Stream:
-        storage, offset, shape = self.draws[number]
+        memory, offset, shape = self.draws[number]
         count = torch.Size(shape).numel()
-        for first, size, name in places.get(storage, ()):
+        for first, size, name in places.get(memory, ()):
             if first == offset and size == count:
                 return self.base / name
             if first <= offset < first + size:
@@ -141,7 +176,7 @@ class Recorder(Naming):  # type: ignore[no-untyped-call]
 
     def is_drawn(self, tensor: Tensor) -> bool:
         """Whether the contents of a tensor are made of draws."""
-        return bool(self._made_of.get(_storage(tensor)))
+        return bool(self._made_of.get(self._memory(tensor)))
 
 
 class Replayer(Recorder):  # type: ignore[no-untyped-call]
@@ -160,10 +195,10 @@ class Replayer(Recorder):  # type: ignore[no-untyped-call]
 
 
 _UNKNOWN = Draw(0, 0, ())
-
-
-def _draw(tensor: Tensor) -> Draw:
-    return Draw(_storage(tensor), int(tensor.storage_offset()), tuple(tensor.shape))
+_aten = torch.ops.aten
+_EMPTY = {_aten.empty, _aten.empty_like, _aten.empty_strided, _aten.new_empty, _aten.new_empty_strided}
+#: What makes a tensor of Python's numbers, in memory that no operation has asked for
+_LIFTED = torch.ops.aten.lift_fresh.default
 
 
 def _storage(tensor: Tensor) -> int:

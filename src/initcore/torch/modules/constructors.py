@@ -18,29 +18,16 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-__all__ = ["Statement", "UnknownError", "drawing_statements", "run", "unknown_in"]
+__all__ = ["Statement", "UnknownError", "drawing_statements", "run", "tied_by", "unknown_in"]
 
-#: What writes to a tensor: functions of torch.nn.init and their copies, and tensors' own methods
-WRITES = frozenset(name for name in dir(nn.init) if name.endswith("_") and not name.startswith("__")) | frozenset(
+#: What writes to a tensor: functions of torch.nn.init and their copies, tensors' own methods, and what calls those
+WRITES = frozenset(
     [
-        "trunc_normal_tf_",
-        "variance_scaling_",
-        "lecun_normal_",
-        "_trunc_normal_",
-        "copy_",
-        "fill_",
-        "zero_",
-        "mul_",
-        "div_",
-        "add_",
-        "sub_",
-        "clamp_",
-        "exponential_",
-        "bernoulli_",
-        "random_",
-        "log_normal_",
-        "cauchy_",
-        "erfinv_",
+        *(name for name in dir(nn.init) if name.endswith("_") and not name.startswith("__")),
+        *("trunc_normal_tf_", "_trunc_normal_", "variance_scaling_", "lecun_normal_"),
+        *("copy_", "fill_", "zero_", "mul_", "div_", "add_", "sub_", "clamp_", "erfinv_"),
+        *("exponential_", "bernoulli_", "random_", "log_normal_", "cauchy_"),
+        *("reset_parameters", "_reset_parameters"),
     ]
 )
 #: What makes parameters or modules: it is not done again
@@ -203,6 +190,47 @@ def _code_uses(code: CodeType, around: dict[str, Any], kind: type, names: frozen
         ):
             return True
     return False
+
+
+# What is tied
+
+
+def tied_by(module: nn.Module) -> Iterator[tuple[str, str]]:
+    """Yield what a module's constructor ties: two paths below the module, of which the first becomes the second.
+
+    They are written ``self.head.weight = self.embedding.weight``, under conditions that still can be known.
+    """
+    for base in reversed(type(module).__mro__):
+        if "__init__" not in vars(base) or base.__module__.startswith("torch.") or not issubclass(base, nn.Module):
+            continue
+        tree = _tree(base)
+        for node in tree.body if tree is not None else ():
+            statement = Statement(base, node, "", True)
+            if isinstance(node, ast.If) and not _holds(statement, node.test, module):
+                continue
+            for inner in node.body if isinstance(node, ast.If) else [node]:
+                if isinstance(inner, ast.Assign) and len(inner.targets) == 1:
+                    paths = _path(inner.targets[0]), _path(inner.value)
+                    if all("." in path for path in paths):
+                        yield paths
+
+
+def _holds(statement: Statement, test: ast.expr, module: nn.Module) -> bool:
+    try:
+        known = _environment(statement._replace(node=ast.Expr(test)), module)
+        around: dict[str, Any] = vars(statement.kind)["__init__"].__globals__
+        return bool(eval(compile(ast.Expression(test), "<constructor>", "eval"), {**around, **known}))
+    except Exception:  # not known any more
+        return False
+
+
+def _path(node: ast.expr) -> str:
+    """Return ``head.weight`` for ``self.head.weight``; nothing for anything else."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join(reversed(parts)) if isinstance(node, ast.Name) and node.id == "self" else ""
 
 
 # What a statement reads

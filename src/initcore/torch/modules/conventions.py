@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from initcore.torch.modules import constructors
-from initcore.torch.modules.constructors import Statement, UnknownError
+from initcore.torch.modules.constructors import Statement
 from initcore.torch.modules.names import classes_of, unwrapped, walk
 
 __all__ = [
@@ -26,7 +25,6 @@ __all__ = [
     "RefusedError",
     "Step",
     "device_of",
-    "method_of",
     "method_step",
     "own_of",
     "part_of",
@@ -181,11 +179,15 @@ def _required(method: Any) -> set[str]:
 
 
 def _around(model: nn.Module, statements: tuple[Statement, ...], name: str) -> list[Step]:
-    """Return the call of a method, and what the constructor does to the parameters after it has called it."""
-    own = method_step(model, name)
+    """Return what the constructor does to the parameters, of which the call of a method is a part; or that alone."""
     places = [i for i, statement in enumerate(statements) if statement.calls == name]
-    after = statements[places[-1] + 1 :] if places else ()
-    return [own, *(_statement_step(model, statement, needed=True) for statement in after)]
+    if not places:
+        return [method_step(model, name)]
+    return [
+        step
+        for i, statement in enumerate(statements)
+        for step in statement_steps(model, statement, needed=i > places[-1])
+    ]
 
 
 def method_step(model: nn.Module, name: str) -> Step:
@@ -259,33 +261,25 @@ def steps_of(model: nn.Module) -> list[Step]:
         # the last first, so that a tied parameter is drawn last by the module that it is named after
         for child in reversed([child for child in module._modules.values() if child is not None]):
             below(child)
-        steps.extend(step._replace(name=name) for step in part_of(module, needed=True))
+        steps.extend(step._replace(name=name) for step in part_of(module))
 
     below(model)
     return steps
 
 
-def method_of(module: nn.Module) -> list[Step]:
-    """Return the call of a method by which a module initialises all that it holds, if it has one that can be called."""
-    if _is_pretrained(module):  # called by the model that it is a part of
-        return []
-    try:
-        return _method(module) or []
-    except RefusedError:
-        return []
+def part_of(module: nn.Module) -> list[Step]:
+    """Return the calls that initialise what a module has itself, as its constructor does.
 
-
-def part_of(module: nn.Module, *, needed: bool) -> list[Step]:
-    """Return the calls that initialise what a module has itself."""
+    Raises
+    ------
+    RefusedError
+        If the constructor does so with what the module does not keep.
+    """
     steps = resets_of(module)
-    own = type(module)
-    if not own.__module__.startswith("torch.nn."):
-        called = {step.label.rpartition(".")[2].removesuffix("()") for step in steps}
-        steps += [
-            _statement_step(module, statement, needed=needed)
-            for statement in constructors.drawing_statements(_class(module))
-            if statement.calls not in called
-        ]
+    called = {step.label.rpartition(".")[2].removesuffix("()") for step in steps}
+    for statement in constructors.drawing_statements(_class(module)):
+        if statement.calls not in called:
+            steps += statement_steps(module, statement, needed=True)
     return steps
 
 
@@ -302,20 +296,28 @@ def resets_of(module: nn.Module) -> list[Step]:
     return []
 
 
-def _statement_step(module: nn.Module, statement: Statement, *, needed: bool) -> Step:
+def statement_steps(module: nn.Module, statement: Statement, *, needed: bool) -> list[Step]:
+    """Return the call that runs a statement of a constructor again; none if it cannot be run and is not needed.
+
+    Of a method that is called with what is not known, its own defaults are taken.
+
+    Raises
+    ------
+    RefusedError
+        If it is needed, and reads what is not known.
+    """
     label = f"{statement.kind.__name__}.__init__: {statement.text}"
     unknown = constructors.unknown_in(statement, module)
-    if unknown is not None and needed:
-        raise RefusedError(
-            f"{statement.kind.__qualname__} initialises parameters in its constructor, by `{statement.text}`, which "
-            f"{unknown}: pass initialize(lambda: the call that builds the model, rng), or by= what initialises it"
-        )
-
-    def call() -> None:
-        with suppress(UnknownError):
-            constructors.run(statement, module)
-
-    return Step("", label, call)
+    if unknown is None:
+        return [Step("", label, partial(constructors.run, statement, module))]
+    if statement.calls in METHODS:
+        return [method_step(module, statement.calls)]
+    if not needed:
+        return []
+    raise RefusedError(
+        f"{statement.kind.__qualname__} initialises parameters in its constructor, by `{statement.text}`, which "
+        f"{unknown}: pass initialize(lambda: the call that builds the model, rng), or by= what initialises it"
+    )
 
 
 def device_of(model: nn.Module) -> torch.device:

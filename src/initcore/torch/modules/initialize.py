@@ -16,7 +16,7 @@ from initcore.torch.modules.checks import check_ranks as check
 from initcore.torch.modules.checks import kept_by
 from initcore.torch.modules.construction import built
 from initcore.torch.modules.conventions import Step, method_step, steps_of
-from initcore.torch.modules.meta import materialise, on_meta, reshard
+from initcore.torch.modules.meta import materialise, on_meta, reshard, tie_as_constructed
 from initcore.torch.modules.names import classes_of, held_in, unwrapped
 from initcore.torch.modules.parts import Parts
 from initcore.torch.modules.planned import fill_as_planned
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from initcore.models import Plan
     from initcore.models.shapes import ShapesLike
 
-__all__ = ["initialize", "named"]
+__all__ = ["configure", "initialize", "named", "own_steps", "tie"]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -69,7 +69,8 @@ def initialize(
         Where what is on the meta device gets its memory: of a DTensor on the device of its mesh, of others on torch's
         default device, if it is not given.
     keep : iterable of str
-        Names or patterns, as ``"*.position"``, of parameters and buffers that nothing is written to.
+        Names or patterns, as ``"*.position"``, of parameters and buffers that nothing is written to. What of these is
+        on the meta device stays there.
     shapes : mapping, iterable or torch.nn.Module, optional
         Of the whole model, as :meth:`initcore.Plan.resolve` takes them, where `model` is a part of it, such as a stage
         of a pipeline, and `rng` a plan.
@@ -132,22 +133,22 @@ def initialize(
     if not isinstance(model, nn.Module):
         made: M = _construct(model, source, planned, by, device, keep, shapes, parts)
         return made
-    _configure(model)
+    configure(model)
     reshard(model)
-    _tie(model)
+    tie(model)
     names = [held.name for held in held_in(model)]
     kept = kept_by(keep, names)
     refuse(model, parts=names if parts is not None else (), kept=kept)
     before = Snapshot(model)
-    without = set(on_meta(model))
+    without = set(on_meta(model)) - kept
     try:
         if without:
-            materialise(model, device)
+            materialise(model, device, kept)
         if planned:
             _fill(model, source, kept, without, shapes, parts)
         else:
             base = base_stream(source)
-            draw(model, base, _steps(model, by), _required(model, without) - kept, kept)
+            draw(model, base, own_steps(model, by), _required(model, without) - kept, kept)
     except BaseException:
         if without:
             before.restore()
@@ -241,7 +242,7 @@ def _is_initialised_later(model: nn.Module) -> bool:
     return bool(classes_of(unwrapped(model) or model) & _LATER)
 
 
-def _configure(model: nn.Module) -> None:
+def configure(model: nn.Module) -> None:
     """Let a LightningModule build what it holds, if it does so in ``configure_model`` and has not yet."""
     lightning: Any = model
     is_lightning = any(kind.__name__ == "LightningModule" for kind in type(model).__mro__)
@@ -249,16 +250,17 @@ def _configure(model: nn.Module) -> None:
         lightning.configure_model()
 
 
-def _tie(model: nn.Module) -> None:
-    """Let models of transformers tie what they tie: what has been distributed since is not tied any more."""
+def tie(model: nn.Module) -> None:
+    """Tie what is tied, as models of transformers and constructors say: after parallelize_module it is not any more."""
     for module in model.modules():
         if "transformers.modeling_utils.PreTrainedModel" in classes_of(module):
             whole: Any = module
             whole.tie_weights()
             return
+    tie_as_constructed(model)
 
 
-def _steps(model: nn.Module, by: str | Callable[[Any], Any] | None) -> list[Step]:
+def own_steps(model: nn.Module, by: str | Callable[[Any], Any] | None) -> list[Step]:
     if by is None:
         return steps_of(model)
     root = unwrapped(model) or model

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from initcore.torch.layouts import inner_of, is_distributed
-from initcore.torch.modules.names import held_in
+from initcore.torch.modules.constructors import tied_by
+from initcore.torch.modules.names import held_in, walk
 
-__all__ = ["materialise", "on_meta", "reshard", "tied"]
+__all__ = ["materialise", "on_meta", "reshard", "tie_as_constructed", "tied"]
 
 
 def on_meta(model: nn.Module) -> list[str]:
@@ -26,8 +29,8 @@ def tied(model: nn.Module) -> list[list[str]]:
     return [group for group in names.values() if len(group) > 1]
 
 
-def materialise(model: nn.Module, device: torch.device | str | int | None) -> None:
-    """Give memory, not written yet, to what is on the meta device; the rest stays where it is.
+def materialise(model: nn.Module, device: torch.device | str | int | None, kept: Set[str] = frozenset()) -> None:
+    """Give memory, not written yet, to what is on the meta device, but for what is kept; the rest stays where it is.
 
     Raises
     ------
@@ -39,9 +42,10 @@ def materialise(model: nn.Module, device: torch.device | str | int | None) -> No
         raise ValueError("device= must be one with memory, not meta")
     groups = tied(model)
     made: dict[int, Tensor] = {}
+    left = {id(held.tensor) for held in held_in(model) if held.name in kept}
 
     def with_memory(tensor: Tensor) -> Tensor:
-        if not inner_of(tensor).is_meta:
+        if not inner_of(tensor).is_meta or id(tensor) in left:
             return tensor
         if id(tensor) not in made:
             there = where
@@ -73,6 +77,28 @@ def tie_again(model: nn.Module, groups: list[list[str]]) -> bool:
                 (one._parameters if held[name].is_parameter else one._buffers)[held[name].key] = held[first].tensor
                 changed = True
     return changed
+
+
+def tie_as_constructed(model: nn.Module) -> None:
+    """Tie DTensors that a constructor has tied: parallelize_module makes two of one."""
+    for _, module in walk(model):
+        for path, other in tied_by(module) if type(module).__module__.partition(".")[0] != "torch" else ():
+            try:
+                mine, theirs = attrgetter(path)(module), attrgetter(other)(module)
+                holder: Any = attrgetter(path.rpartition(".")[0])(module)
+            except AttributeError:
+                continue
+            if mine is theirs or not (isinstance(mine, nn.Parameter) and isinstance(theirs, nn.Parameter)):
+                continue
+            distributed: list[Any] = [one for one in (mine, theirs) if is_distributed(one)]
+            if len(distributed) == 2 and _is_same_layout(*distributed) and isinstance(holder, nn.Module):
+                holder._parameters[path.rpartition(".")[2]] = theirs
+
+
+def _is_same_layout(one: Any, other: Any) -> bool:
+    return bool(
+        one.shape == other.shape and one.device_mesh == other.device_mesh and one.placements == other.placements
+    )
 
 
 def reshard(model: nn.Module) -> None:

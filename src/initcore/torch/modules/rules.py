@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from initcore.streams import Stream
 from initcore.torch import initializers
+from initcore.torch.known import Call
 from initcore.torch.layouts import inner_of
-from initcore.torch.modules.constants import built_by_config, recovered
-from initcore.torch.modules.conventions import RefusedError, Step, method_of, part_of
+from initcore.torch.modules.constants import built_by_config, is_rebuilt, is_within_rebuilt, recovered
+from initcore.torch.modules.conventions import RefusedError, Step, part_of, resets_of
 from initcore.torch.modules.names import held_in, walk
 from initcore.torch.modules.parametrized import Parametrized
 from initcore.torch.modules.snapshot import Snapshot
-from initcore.torch.naming import Naming
+from initcore.torch.naming import LayoutError, Naming
 from initcore.torch.patching.patch import patch
 
-__all__ = ["METHODS", "draw", "naming_of", "under_names"]
+__all__ = ["METHODS", "Prepared", "draw", "naming_of", "prepare", "under_names"]
 
 #: Of tensors themselves, as in ``weight.data.normal_()``
 METHODS: dict[Any, Callable[..., Tensor]] = {
@@ -47,52 +48,92 @@ def under_names(naming: Naming) -> Iterator[Naming]:
         yield naming
 
 
+class Prepared(NamedTuple):
+    """What is to be called, as it was found without writing.
+
+    Attributes
+    ----------
+    before : list of Step
+        Calls that initialise what `steps` leave, as the constructors of the modules that hold it do.
+    steps : list of Step
+        Calls that initialise the model.
+    constants : dict
+        Values of what neither writes, found by building what holds it once more.
+    laws : dict
+        From the name of what is written to the call that writes it last and whole; to None where there is no one call.
+    failed : Exception or None
+        What `steps` raised: they need what they have written, so that it is not known what they would leave.
+    """
+
+    before: list[Step]
+    steps: list[Step]
+    constants: dict[str, Tensor]
+    laws: dict[str, Call | None]
+    failed: Exception | None
+
+
+def prepare(
+    model: nn.Module, base: Stream, steps: list[Step], required: set[str], kept: set[str], shadows: Parametrized
+) -> Prepared:
+    """Find out what initialises a model, without writing to it.
+
+    What its own code leaves unwritten is initialised before by the modules that hold it, as their constructors do; what
+    is left then are constants, which are found by building what holds them once more.
+
+    Raises
+    ------
+    RuntimeError
+        If something of `required` would not be written.
+    """
+    tried = _tried(model, base, steps, kept)
+    missing = required - tried.laws.keys() - shadows.names
+    if tried.failed is not None:
+        everything = {id(module) for _, module in walk(model)}
+        return Prepared(_as_constructed(model, everything, steps), steps, {}, {}, tried.failed)
+    if not missing and not shadows:
+        return Prepared([], steps, {}, tried.laws, None)
+    owners = {id(held.module) for held in held_in(model) if held.name in missing} | shadows.owners
+    before = _as_constructed(model, owners, steps)
+    first = _tried(model, base, before, kept)
+    missing -= first.laws.keys()
+    constants = recovered(model, missing, base) if missing else {}
+    missing -= constants.keys()
+    if missing:
+        raise RuntimeError(_nothing_writes(missing, steps))
+    return Prepared(before, steps, constants, {**dict.fromkeys(constants), **first.laws, **tried.laws}, None)
+
+
 def draw(model: nn.Module, base: Stream, steps: list[Step], required: set[str], kept: set[str]) -> None:
     """Initialise a model by calls of its own code.
-
-    What those leave unwritten is initialised before by the modules that hold it, as their constructors do; what is
-    left then are constants, which are found by building what holds them once more.
 
     Raises
     ------
     RuntimeError
         If something of `required` would not be written. Nothing is then written.
     """
-    before: list[Step] = []
-    constants: dict[str, Tensor] = {}
     shadows = Parametrized(model, kept)
-    written, failed = _tried(model, base, shadows, steps, kept)
-    missing = required - written - shadows.names
-    if failed is not None:
-        before = _as_constructed(model, {id(module) for _, module in walk(model)}, steps)
-    elif missing or shadows:
-        owners = {id(held.module) for held in held_in(model) if held.name in missing} | shadows.owners
-        before = _as_constructed(model, owners, steps)
-        more, _ = _tried(model, base, shadows, before, kept)
-        missing -= more
-        if missing:
-            constants = recovered(model, missing, base)
-            missing -= constants.keys()
-        if missing:
-            raise RuntimeError(_nothing_writes(missing, steps))
+    prepared = prepare(model, base, steps, required, kept, shadows)
     with under_names(naming_of(model, base, kept=kept)) as naming:
         held = {one.name: one.tensor for one in held_in(model)}
-        for name, value in constants.items():
+        for name, value in prepared.constants.items():
             held[name].copy_(value)
         with shadows.shown(naming):
-            for step in before:
+            for step in prepared.before:
                 step.call()
         for step in steps:
             step.call()
-    if failed is not None:
-        snapshot_missing = required - naming.written - shadows.names
-        if snapshot_missing:
-            raise RuntimeError(_nothing_writes(snapshot_missing, steps))
+    if prepared.failed is not None:
+        missing = required - naming.written - shadows.names
+        if missing:
+            raise RuntimeError(_nothing_writes(missing, steps)) from prepared.failed
 
 
-def _tried(
-    model: nn.Module, base: Stream, shadows: Parametrized, steps: list[Step], kept: set[str]
-) -> tuple[set[str], Exception | None]:
+class _Tried(NamedTuple):
+    laws: dict[str, Call | None]
+    failed: Exception | None
+
+
+def _tried(model: nn.Module, base: Stream, steps: list[Step], kept: set[str]) -> _Tried:
     """Return what calls would write, and what they raise where they need what they have written."""
     snapshot = Snapshot(model)
     failed: Exception | None = None
@@ -101,39 +142,54 @@ def _tried(
         with under_names(naming):
             for step in steps:
                 step.call()
-    except RefusedError:
+    except (RefusedError, LayoutError):
         raise
-    except RuntimeError as error:
-        if "is distributed" in str(error) or "depend on how it is distributed" in str(error):
-            raise
-        failed = error
     except Exception as error:
         failed = error
     finally:
         replaced = {name for name, tensor in snapshot.replaced().items() if not inner_of(tensor).is_meta}
         snapshot.restore()
-    written = naming.written | replaced
-    # a tied tensor is written under all its names
-    by_tensor: dict[int, bool] = {}
-    for held in held_in(model):
-        by_tensor[id(held.tensor)] = by_tensor.get(id(held.tensor), False) or held.name in written
-    return written | {held.name for held in held_in(model) if by_tensor[id(held.tensor)]}, failed
+    laws: dict[str, Call | None] = {name: naming.known.laws.get(name) for name in naming.written}
+    laws.update(dict.fromkeys(replaced))
+    by_tensor = {id(held.tensor): laws[held.name] for held in held_in(model) if held.name in laws}
+    for held in held_in(model):  # a tied tensor is written under all its names
+        if id(held.tensor) in by_tensor:
+            laws[held.name] = by_tensor[id(held.tensor)]
+    return _Tried(laws, failed)
 
 
 def _as_constructed(model: nn.Module, owners: set[int], steps: list[Step]) -> list[Step]:
-    """Return what initialises some modules as their constructors did: their own parts, and then what holds them."""
-    called = {step.name for step in steps}
+    """Return what initialises some modules as their constructors did: their own parts, and then what holds them.
+
+    Raises
+    ------
+    RefusedError
+        If a constructor does so with what a module does not keep, and the module is in none that can be built again.
+    """
     owners = owners - built_by_config(model)
-    inside: list[Step] = []
+    called = {step.name for step in steps}
+    groups: list[tuple[nn.Module, list[Step]]] = []
     for name, module in reversed(list(walk(model))):
-        if id(module) in owners:
-            inside += [step._replace(name=name) for step in part_of(module, needed=False)]
+        inside = set(map(id, module.modules()))
+        if not owners & inside:
+            continue
+        try:
+            own = resets_of(module) if name in called or is_rebuilt(module) else part_of(module)
+        except RefusedError:
+            if not is_within_rebuilt(model, module):
+                raise
+            owners -= inside
+            groups = [group for group in groups if id(group[0]) not in inside]
+            continue
+        if id(module) not in owners:  # of which only what it does to the parts of others is wanted
+            resets = {step.label for step in resets_of(module)}
+            own = [step for step in own if step.label not in resets]
+        else:
             buffers = [method for method in BUFFER_METHODS if callable(getattr(module, method, None))]
             if buffers and module._buffers:
-                inside.append(Step(name, f"{type(module).__name__}.{buffers[0]}()", getattr(module, buffers[0])))
-        if name not in called and owners & set(map(id, module.modules())):
-            inside += [step._replace(name=name) for step in method_of(module)]
-    return inside
+                own.append(Step(name, f"{type(module).__name__}.{buffers[0]}()", getattr(module, buffers[0])))
+        groups.append((module, [step._replace(name=name) for step in own]))
+    return [step for _, group in groups for step in group]
 
 
 def _nothing_writes(names: set[str], steps: list[Step]) -> str:

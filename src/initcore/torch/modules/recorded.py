@@ -1,0 +1,174 @@
+"""A model's own rules as a plan: its code is run without writing, and each parameter's last call becomes a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from initcore import _core, catalog
+from initcore.models.errors import PlanError
+from initcore.models.names import compiled_glob
+from initcore.models.rule import Rule
+from initcore.streams import Stream
+from initcore.torch.known import Call
+from initcore.torch.layouts import inner_of
+from initcore.torch.modules.checks import kept_by
+from initcore.torch.modules.initialize import configure, own_steps, tie
+from initcore.torch.modules.names import held_in, named_tensors
+from initcore.torch.modules.parametrized import Parametrized
+from initcore.torch.modules.refusals import check
+from initcore.torch.modules.rules import prepare
+
+__all__ = ["Recorded", "record", "rules_of"]
+
+_DISTRIBUTIONS = {row[0]: name for name, row in _core.DISTS.items()}
+
+
+class Filled(NamedTuple):
+    """What a rule says: the initializer, its settings, and which rows are zero."""
+
+    init: str
+    settings: dict[str, Any]
+    zero_rows: tuple[int, ...] = ()
+
+
+class Recorded(NamedTuple):
+    """What a model's own rules are.
+
+    Attributes
+    ----------
+    rules : list of Rule
+        Of what one call of an initializer fills.
+    computed : list of str
+        Names of what the model's own code computes, in more steps than one, and no initializer does.
+    """
+
+    rules: list[Rule]
+    computed: list[str]
+
+
+def record(model: nn.Module, by: str | Callable[[Any], Any] | None = None, keep: Iterable[str] = ()) -> Recorded:
+    """Return a model's own rules. Nothing is written to it; it may be on the meta device.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As :func:`initcore.torch.initialize`.
+    PlanError
+        If the model's code needs the values that it has written.
+    """
+    configure(model)
+    tie(model)
+    names = [held.name for held in held_in(model)]
+    kept = kept_by(keep, names)
+    check(model, kept=kept)
+    tensors = {name: tensor for name, tensor in named_tensors(model).items() if name not in kept}
+    required = {held.name for held in held_in(model) if held.name in tensors and inner_of(held.tensor).numel()}
+    shadows = Parametrized(model, kept)
+    prepared = prepare(model, Stream(0), own_steps(model, by), required, kept, shadows)
+    if prepared.failed is not None:
+        raise PlanError([f"the model's own code needs what it has written: {prepared.failed}"]) from prepared.failed
+    calls: dict[str, Filled | None] = {}
+    for name, tensor in tensors.items():
+        if not tensor.numel():
+            calls[name] = Filled("zeros", {})
+        elif name in prepared.constants and name not in prepared.laws:
+            calls[name] = None
+        else:
+            calls[name] = _settings(prepared.laws.get(name), tensor) or _constant(prepared.constants.get(name))
+    computed = [name for name, call in calls.items() if call is None]
+    rules = list(_rules({name: call for name, call in calls.items() if call is not None}, computed))
+    return Recorded(rules, computed)
+
+
+def rules_of(model: Any, by: str | Callable[[Any], Any] | None, keep: Iterable[str]) -> list[Rule]:
+    """Return a model's own rules.
+
+    Raises
+    ------
+    PlanError
+        If there are parameters that they do not give.
+    """
+    if not isinstance(model, nn.Module):
+        with torch.device("meta"):
+            model = model()
+    rules, computed = record(model, by, keep)
+    if computed:
+        raise PlanError(
+            [
+                f"{name}: the model's own code computes it, in a way that no initializer does; keep= leaves it out"
+                for name in computed
+            ]
+        )
+    return rules
+
+
+def _constant(value: Tensor | None) -> Filled | None:
+    if (
+        value is None
+        or not value.dtype.is_floating_point
+        or not torch.equal(value, value.flatten()[0].expand_as(value))
+    ):
+        return None
+    return _named_constant(float(value.flatten()[0]))
+
+
+def _named_constant(value: float) -> Filled:
+    named = {0.0: "zeros", 1.0: "ones"}
+    return Filled(named[value], {}) if value in named else Filled("constant", {"val": value})
+
+
+def _settings(call: Call | None, tensor: Tensor) -> Filled | None:
+    """Return the name of an initializer and its settings, without those that are its defaults."""
+    if call is None:
+        return None
+    name = _DISTRIBUTIONS.get(call.fill) if isinstance(call.fill, int) else call.fill.__name__.removesuffix("_")
+    initializer = _initializers().get(name or "")
+    if initializer is None:
+        return None
+    settings = dict(zip(initializer.settings, call.args, strict=False))
+    if name == "constant":
+        return _named_constant(float(settings["val"]))
+    defaults = {key: parameter.default for key, parameter in initializer.settings.items()}
+    settings = {key: value for key, value in settings.items() if value != defaults[key]}
+    if initializer.scaled and tensor.ndim > 2:  # as torch reads the axes, whatever the shape looks like
+        settings |= {"in_axis": 1, "out_axis": 0}
+    return Filled(initializer.name, settings, call.zero_rows)
+
+
+def _initializers() -> Mapping[str, catalog.Initializer]:
+    return catalog.catalog()
+
+
+def _rules(calls: Mapping[str, Filled], others: Iterable[str]) -> Iterator[Rule]:
+    """Yield as few rules as give each name its call, the first that matches taken, and match none of the others."""
+    left = dict(calls)
+    others = list(others)
+    while left:
+        name, call = next(iter(left.items()))
+        for pattern in _patterns(name):
+            matches = compiled_glob(pattern).match
+            fitting = [one for one in left if matches(one)]
+            if all(left[one] == call for one in fitting) and not any(map(matches, others)):
+                break
+        yield Rule(call.init, match=pattern, settings=call.settings, zero_rows=call.zero_rows)
+        for one in fitting:
+            del left[one]
+
+
+def _patterns(name: str) -> Iterator[str]:
+    """Yield globs that a name matches, the widest first, itself last."""
+    parts = [_escaped(part) for part in name.split(".")]
+    for length in range(1, min(4, len(parts))):
+        yield f"*.{'.'.join(parts[-length:])}"
+    numbered = ".".join("*" if part.isdigit() else part for part in parts)
+    if numbered != ".".join(parts):
+        yield numbered
+    yield ".".join(parts)
+
+
+def _escaped(part: str) -> str:
+    return "".join(f"[{one}]" if one in "*?[" else one for one in part)
