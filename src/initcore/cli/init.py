@@ -19,6 +19,8 @@ from initcore.models.sources import shapes_like
 
 if TYPE_CHECKING:
     from initcore.cli.arguments import Commands
+    from initcore.models.resolve import Resolved
+    from initcore.models.sources import ModelShapes
 
 __all__ = ["add_to", "run"]
 
@@ -56,7 +58,12 @@ def part(text: str) -> tuple[int, int]:
 def add_to(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser("init", help="initialise a whole model", description=DESCRIPTION, epilog=EPILOG)
-    parser.add_argument("plan", metavar="PLAN", help=PLAN_HELP)
+    parser.add_argument("plan", metavar="PLAN", nargs="?", help=PLAN_HELP)
+    parser.add_argument(
+        "--rules",
+        choices=("own",),
+        help="in place of PLAN: own, those of the model's own code, which --like hf:PATH or module:... has",
+    )
     parser.add_argument(
         "--like",
         metavar="SHAPES",
@@ -88,9 +95,10 @@ def run(args: argparse.Namespace) -> int:
     """Write the checkpoint, or a part of it."""
     if args.resume and args.force:
         raise UsageError("--resume continues and --force begins again: not both")
+    if (args.plan is None) is (args.rules is None):
+        raise UsageError("either a PLAN is given, or --rules own")
     with refusing():
-        source = shapes_like(args.like)
-        model = source.resolve(read_plan(args.plan, args.seed, source), args.dtype)
+        source, model = _model(args)
         layout, folder = layout_for(model, Path(args.output), args.format, args.shard_size)
     if args.describe:
         make_console().print(Description(model.values()))
@@ -115,6 +123,15 @@ def run(args: argparse.Namespace) -> int:
     put_config(source, layout, folder, args.dtype, force=args.force)
     _report(args, written, seconds)
     return 0
+
+
+def _model(args: argparse.Namespace) -> tuple[ModelShapes, Resolved]:
+    if args.rules:
+        from initcore.models.own import resolve_own  # which asks for torch
+
+        return resolve_own(args.like, args.seed or 0, args.dtype)
+    source = shapes_like(args.like)
+    return source, source.resolve(read_plan(args.plan, args.seed, source), args.dtype)
 
 
 def _report(args: argparse.Namespace, written: Written, seconds: float) -> None:

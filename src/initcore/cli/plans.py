@@ -27,7 +27,9 @@ PRESET = "preset:"
 PLAN_HELP = "a TOML file of rules, or preset:NAME, or preset:NAME,KEY=VALUE,... with parameters of the preset"
 SHAPES_HELP = (
     "a .safetensors file or the index of several (headers are read), a Hugging Face config.json "
-    f"({', '.join(FAMILIES)}), TOML with a table [shapes], or a folder with one of the former"
+    f"({', '.join(FAMILIES)}), TOML with a table [shapes], or a folder with one of the former; or hf:PATH, the "
+    "config.json of any architecture that the installed transformers knows; or module:PACKAGE.FUNCTION, which gives a "
+    "torch module when it is called without arguments, from the current folder or installed"
 )
 
 

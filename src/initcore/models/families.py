@@ -81,10 +81,14 @@ FAMILIES: dict[str, Family] = {
 }
 
 
+def _by_transformers(config: Config) -> str:
+    return f"; hf:{config.path} reads it by the installed transformers"
+
+
 def _family(config: Config) -> Family:
     kind = config.text("model_type")
     if kind not in FAMILIES:
-        config.fail(f"unknown model_type {kind!r}; known are {', '.join(FAMILIES)}")
+        config.fail(f"unknown model_type {kind!r}; known are {', '.join(FAMILIES)}{_by_transformers(config)}")
     if config.has("quantization_config"):
         config.fail("models that are stored quantized are not known")
     return FAMILIES[kind]
@@ -101,7 +105,8 @@ def parameters_of(config: Config) -> bodies.Shapes:
     family = _family(config)
     name = (config.texts("architectures") or list(family.architectures))[0]
     if name not in family.architectures:
-        config.fail(f"unknown architecture {name!r}; known are {', '.join(family.architectures)}")
+        known = ", ".join(family.architectures)
+        config.fail(f"unknown architecture {name!r}; known are {known}{_by_transformers(config)}")
     model = family.architectures[name]
     yield from ((model.prefix + name, shape) for name, shape in model.body(config))
     yield from model.head(config)

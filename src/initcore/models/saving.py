@@ -40,13 +40,14 @@ def save_checkpoint(
     ----------
     plan : Plan
         What the parameters are filled with.
-    like : path or torch.nn.Module
+    like : path, str or torch.nn.Module
         Where names and shapes are: a safetensors file, the index of several, a ``config.json`` of Hugging Face, TOML, a
-        folder with one of these, or a module, which may be on the meta device.
+        folder with one of these, ``"hf:PATH"``, ``"module:package.function"``, or a module, which may be on the meta
+        device: all that `shapes_like` takes.
     out : path
         A folder, or, if it ends in ``.safetensors``, one file. A folder has ``model.safetensors``, or files of about
-        a size and their index, as transformers loads them, and the ``config.json`` if `like` is one; or .npy files and
-        their list ``index.json``.
+        a size and their index, as transformers loads them, and, if `like` is a ``config.json``, it and the
+        ``generation_config.json`` beside it; or .npy files and their list ``index.json``.
     dtype : str, optional
         Of all parameters; if not given, what `like` says, or else the plan.
     format : {"safetensors", "npy"}
@@ -119,12 +120,25 @@ def layout_for(model: Resolved, out: Path, format: Format, shard_bytes: int | No
 
 
 def put_config(source: ModelShapes, layout: Layout, folder: Path, dtype: str | None, *, force: bool) -> None:
-    """Have the model's configuration beside the parameters of a folder that transformers loads."""
-    target = folder / "config.json"
-    if not source.config or not layout.names or source.config == target or (target.exists() and not force):
+    """Have the model's configurations beside the parameters of a folder that transformers loads.
+
+    That of the model says the dtype, if one is given, and the class, if the source knows it. That of generation is
+    copied if it is beside it.
+    """
+    if not source.config or not layout.names:
         return
     text = source.config.read_text(encoding="utf-8")
-    if dtype:
-        text = json.dumps({**json.loads(text), "dtype": dtype, "torch_dtype": dtype}, indent=2) + "\n"
-    with appearing(target) as path:
-        path.write_text(text, encoding="utf-8")
+    table = json.loads(text)
+    said: dict[str, Any] = {"dtype": dtype, "torch_dtype": dtype} if dtype else {}
+    if source.architecture and (table.get("architectures") or [None])[0] != source.architecture:
+        said["architectures"] = [source.architecture]
+    _put(folder / "config.json", source.config, json.dumps({**table, **said}, indent=2) + "\n" if said else text, force)
+    beside = source.config.parent / "generation_config.json"
+    if beside.is_file():
+        _put(folder / beside.name, beside, beside.read_text(encoding="utf-8"), force)
+
+
+def _put(target: Path, origin: Path, text: str, force: bool) -> None:
+    if target != origin and (force or not target.exists()):
+        with appearing(target) as path:
+            path.write_text(text, encoding="utf-8")

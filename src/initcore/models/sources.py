@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from initcore.models import npy, toml
+from initcore.models import frameworks, npy, toml
 from initcore.models.configs import Config
 from initcore.models.errors import PlanError
 from initcore.models.families import is_stored_in_out, parameters_of
@@ -36,12 +36,15 @@ class ModelShapes:
         The model's configuration.
     sizes : dict
         What the configuration says of the model that presets may ask for: ``n_layers`` and ``d_model``.
+    architecture : str, optional
+        The model's class in transformers, which the configuration need not say.
     """
 
     shapes: dict[str, tuple[tuple[int, ...], str | None]]
     stored_in_out: frozenset[str] = field(default_factory=frozenset)
     config: Path | None = None
     sizes: dict[str, int] = field(default_factory=dict)
+    architecture: str | None = None
 
     def resolve(self, plan: Plan, dtype: str | None = None) -> Resolved:
         """Return what a plan fills each parameter with; `dtype` is that of all, whatever is said elsewhere.
@@ -72,10 +75,12 @@ def shapes_like(source: Any) -> ModelShapes:
 
     Parameters
     ----------
-    source : path or torch.nn.Module
+    source : path, str or torch.nn.Module
         A safetensors file or the index of several, of which the headers are read; a folder with either, with .npy files
         or with a ``config.json``; a ``config.json`` of Hugging Face's llama, mistral, qwen2, qwen3, gpt2, bert or vit
-        models; TOML; or a module, on the meta device or any other.
+        models; ``"hf:PATH"``, where ``PATH`` is a ``config.json`` of any architecture that the installed transformers
+        knows, or a folder with one; ``"module:package.function"``, a class or a function that gives a module when it is
+        called without arguments; TOML; or a module, on the meta device or any other.
 
     Raises
     ------
@@ -86,6 +91,10 @@ def shapes_like(source: Any) -> ModelShapes:
     """
     if hasattr(source, "state_dict"):
         return _of_module(source)
+    if isinstance(source, str) and source.startswith(frameworks.TRANSFORMERS):
+        return _of_transformers(source.removeprefix(frameworks.TRANSFORMERS))
+    if isinstance(source, str) and source.startswith(frameworks.FACTORY):
+        return _of_module(frameworks.factory_model(source.removeprefix(frameworks.FACTORY)))
     path = Path(source)
     if path.is_dir():
         path = _in_folder(path)
@@ -148,15 +157,30 @@ def _is_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def _of_transformers(where: str) -> ModelShapes:
+    """Return what transformers saves of a configuration's model."""
+    model, path = frameworks.transformers_model(where)
+    config: Any = model.config
+
+    import torch
+
+    # without a dtype in the configuration the model has torch's default, which then nobody asked for
+    unsaid = None if config.dtype else torch.get_default_dtype()
+    shapes = {
+        name: (tuple(tensor.shape), None if tensor.dtype == unsaid else _dtype_of(tensor))
+        for name, tensor in frameworks.saved_tensors(model).items()
+    }
+    in_out = frozenset(shapes.keys() & frameworks.is_stored_in_out(model))
+    return ModelShapes(shapes, in_out, path.resolve(), frameworks.sizes_of(config), type(model).__name__)
+
+
 def _of_module(module: Any) -> ModelShapes:
     """Return a module's parameters and the buffers that it saves, tied ones once, under the first of their names."""
-    shapes: dict[str, tuple[tuple[int, ...], str | None]] = {}
-    seen: set[int] = set()
-    for name, tensor in module.state_dict(keep_vars=True).items():
-        if hasattr(tensor, "shape") and id(tensor) not in seen:
-            seen.add(id(tensor))
-            shapes[name] = (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
-    transposed = (
-        f"{name}.weight" for name, part in module.named_modules() if type(part).__qualname__ == "Conv1D"
-    )  # of transformers
-    return ModelShapes(shapes, frozenset(shapes.keys() & set(transposed)))
+    from initcore.torch.modules.names import named_tensors
+
+    shapes = {name: (tuple(tensor.shape), _dtype_of(tensor)) for name, tensor in named_tensors(module).items()}
+    return ModelShapes(dict(shapes), frozenset(shapes.keys() & frameworks.is_stored_in_out(module)))
+
+
+def _dtype_of(tensor: Any) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

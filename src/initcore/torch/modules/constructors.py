@@ -195,7 +195,7 @@ def _code_uses(code: CodeType, around: dict[str, Any], kind: type, names: frozen
 # What is tied
 
 
-def tied_by(module: nn.Module) -> Iterator[tuple[str, str]]:
+def tied_by(module: Any) -> Iterator[tuple[str, str]]:
     """Yield what a module's constructor ties: two paths below the module, of which the first becomes the second.
 
     They are written ``self.head.weight = self.embedding.weight``, under conditions that still can be known.
@@ -203,7 +203,8 @@ def tied_by(module: nn.Module) -> Iterator[tuple[str, str]]:
     for base in reversed(type(module).__mro__):
         if "__init__" not in vars(base) or base.__module__.startswith("torch.") or not issubclass(base, nn.Module):
             continue
-        tree = _tree(base)
+        own: Any = base
+        tree = _tree(own)
         for node in tree.body if tree is not None else ():
             statement = Statement(base, node, "", True)
             if isinstance(node, ast.If) and not _holds(statement, node.test, module):

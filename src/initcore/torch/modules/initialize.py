@@ -17,7 +17,7 @@ from initcore.torch.modules.checks import kept_by
 from initcore.torch.modules.construction import built
 from initcore.torch.modules.conventions import Step, method_step, steps_of
 from initcore.torch.modules.meta import materialise, on_meta, reshard, tie_as_constructed
-from initcore.torch.modules.names import classes_of, held_in, unwrapped
+from initcore.torch.modules.names import classes_of, held_in, unwrapped, with_ties
 from initcore.torch.modules.parts import Parts
 from initcore.torch.modules.planned import fill_as_planned
 from initcore.torch.modules.refusals import check as refuse
@@ -137,7 +137,7 @@ def initialize(
     reshard(model)
     tie(model)
     names = [held.name for held in held_in(model)]
-    kept = kept_by(keep, names)
+    kept = with_ties(model, kept_by(keep, names))
     refuse(model, parts=names if parts is not None else (), kept=kept)
     before = Snapshot(model)
     without = set(on_meta(model)) - kept

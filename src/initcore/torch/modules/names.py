@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Set
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
-__all__ = ["WRAPPERS", "Held", "classes_of", "held_in", "named_tensors", "unwrapped", "walk"]
+__all__ = [
+    "WRAPPERS",
+    "Held",
+    "classes_of",
+    "held_in",
+    "named_tensors",
+    "names_of_tensors",
+    "unwrapped",
+    "walk",
+    "with_ties",
+]
 
 #: Classes that hold a module and are no part of what it is called, and the attribute that has it
 WRAPPERS: dict[str, str] = {
@@ -84,15 +95,44 @@ def held_in(model: nn.Module) -> Iterator[Held]:
                 yield Held(before + key, buffer, module, key, False, saved)
 
 
+def names_of_tensors(model: nn.Module) -> dict[int, str]:
+    """Return the name of each parameter and buffer by its ``id``: of a tied one the first of its names.
+
+    Of those of a model of transformers it is the one that is saved: ``_tied_weights_keys`` are names that are not.
+    """
+    groups: dict[int, list[str]] = {}
+    for held in held_in(model):
+        groups.setdefault(id(held.tensor), []).append(held.name)
+    tied = [re.compile(pattern) for pattern in _tied_patterns(model)] if any(map(_several, groups.values())) else []
+
+    def chosen(group: list[str]) -> str:
+        free = [name for name in group if not any(pattern.search(name) for pattern in tied)]
+        return free[0] if free else max(group)
+
+    return {key: group[0] if len(group) == 1 else chosen(group) for key, group in groups.items()}
+
+
+def _several(group: list[str]) -> bool:
+    return len(group) > 1
+
+
+def _tied_patterns(model: nn.Module) -> Iterator[str]:
+    for name, module in walk(model):
+        # a list of names in transformers 4, a table from these names to what they are tied to in transformers 5
+        for key in getattr(module, "_tied_weights_keys", None) or ():
+            yield f"{name}.{key}" if name else key
+
+
+def with_ties(model: nn.Module, names: Set[str]) -> set[str]:
+    """Return names, and all others that the same tensors have."""
+    tensors = {id(held.tensor) for held in held_in(model) if held.name in names}
+    return {held.name for held in held_in(model) if id(held.tensor) in tensors}
+
+
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Return parameters and the buffers that are saved, in the order of ``state_dict()``; tied ones by the first name.
+    """Return parameters and the buffers that are saved, in the order of ``state_dict()``; a tied one by one name.
 
     Names are those of the parameters themselves: hooks that rename or copy what is saved have no part in them.
     """
-    named: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for held in held_in(model):
-        if held.is_saved and id(held.tensor) not in seen:
-            seen.add(id(held.tensor))
-            named[held.name] = held.tensor
-    return named
+    names = names_of_tensors(model)
+    return {names[id(held.tensor)]: held.tensor for held in held_in(model) if held.is_saved}

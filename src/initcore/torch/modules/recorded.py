@@ -17,7 +17,7 @@ from initcore.torch.known import Call
 from initcore.torch.layouts import inner_of
 from initcore.torch.modules.checks import kept_by
 from initcore.torch.modules.initialize import configure, own_steps, tie
-from initcore.torch.modules.names import held_in, named_tensors
+from initcore.torch.modules.names import held_in, named_tensors, with_ties
 from initcore.torch.modules.parametrized import Parametrized
 from initcore.torch.modules.refusals import check
 from initcore.torch.modules.rules import prepare
@@ -63,7 +63,7 @@ def record(model: nn.Module, by: str | Callable[[Any], Any] | None = None, keep:
     configure(model)
     tie(model)
     names = [held.name for held in held_in(model)]
-    kept = kept_by(keep, names)
+    kept = with_ties(model, kept_by(keep, names))
     check(model, kept=kept)
     tensors = {name: tensor for name, tensor in named_tensors(model).items() if name not in kept}
     required = {held.name for held in held_in(model) if held.name in tensors and inner_of(held.tensor).numel()}

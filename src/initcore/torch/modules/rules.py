@@ -15,7 +15,7 @@ from initcore.torch.known import Call
 from initcore.torch.layouts import inner_of
 from initcore.torch.modules.constants import built_by_config, is_rebuilt, is_within_rebuilt, recovered
 from initcore.torch.modules.conventions import RefusedError, Step, part_of, resets_of
-from initcore.torch.modules.names import held_in, walk
+from initcore.torch.modules.names import held_in, names_of_tensors, walk
 from initcore.torch.modules.parametrized import Parametrized
 from initcore.torch.modules.snapshot import Snapshot
 from initcore.torch.naming import LayoutError, Naming
@@ -34,7 +34,8 @@ BUFFER_METHODS = ("init_non_persistent_buffers", "_init_buffers", "reset_buffers
 
 def naming_of(model: nn.Module, base: Stream, *, kept: Iterable[str] = (), dry: bool = False) -> Naming:
     """Return the mode in which the tensors of a model take the streams of their names."""
-    tensors = {held.name: held.tensor for held in held_in(model)}
+    names = names_of_tensors(model)
+    tensors = {names[id(held.tensor)]: held.tensor for held in held_in(model)}
     modules = {id(module): name for name, module in walk(model)}
     return Naming(tensors, modules, base, METHODS, kept=kept, dry=dry)
 
