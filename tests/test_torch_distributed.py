@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import pickle
@@ -26,7 +27,9 @@ if not torch.distributed.is_available():
     pytest.skip("torch was built without torch.distributed", allow_module_level=True)
 import torch_ranks  # noqa: E402
 from torch.distributed.device_mesh import init_device_mesh  # noqa: E402
+from torch.distributed.fsdp import fully_shard  # noqa: E402
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor  # noqa: E402
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module  # noqa: E402
 from torch.distributed.tensor.placement_types import _StridedShard  # noqa: E402
 from torch.testing._internal.distributed.fake_pg import FakeStore  # noqa: E402
 from torch_ranks import NET_PLAN, NETS, SEED, ZOO, Net, assembled, results_of  # noqa: E402
@@ -253,6 +256,60 @@ def test_parts_of_a_distributed_parameter_are_written_through(mesh_of_two: Any, 
     init.initialize(model, SEED)
     held = plain_model.weight.detach().chunk(2, axis)[mesh_of_two.get_local_rank()]
     np.testing.assert_array_equal(model.weight.to_local().detach().numpy(), held.numpy())
+
+
+@pytest.mark.parametrize("reshard", [None, False])
+def test_what_a_forward_has_gathered_is_resharded_first(reshard: bool | None) -> None:
+    """What is written to gathered parameters is lost when they are let go."""
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        mesh = init_device_mesh("cpu", (1,))
+        model = torch.nn.Sequential(torch.nn.Linear(6, 6), torch.nn.Linear(6, 6))
+        expected = [parameter.detach().clone() for parameter in init.initialize(copy.deepcopy(model), 3).parameters()]
+        for layer in model:
+            fully_shard(layer, mesh=mesh, reshard_after_forward=reshard)
+        fully_shard(model, mesh=mesh, reshard_after_forward=reshard)
+        model(torch.ones(2, 6))
+        init.initialize(model, 3)
+        for layer in (*model, model):
+            layer.reshard()
+        for parameter, whole in zip(model.parameters(), expected, strict=True):
+            assert torch.equal(parameter.full_tensor(), whole)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+class TiedHead(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = torch.nn.Embedding(8, 4)
+        self.head = torch.nn.Linear(4, 8, bias=False)
+        self.head.weight = self.embedding.weight
+
+
+def test_parameters_that_parallelize_module_takes_apart_are_tied_again(mesh_of_two: Any) -> None:
+    with torch.device("meta"):
+        model = TiedHead()
+    styles = {"embedding": RowwiseParallel(input_layouts=Replicate()), "head": ColwiseParallel()}
+    parallelize_module(model, mesh_of_two, styles)
+    assert model.head.weight is not model.embedding.weight
+    init.initialize(model, SEED, device="cpu")
+    assert model.head.weight is model.embedding.weight
+    whole = init.initialize(TiedHead(), SEED).embedding.weight
+    assert torch.equal(model.head.weight.to_local(), whole[4:])
+
+
+def test_parts_that_torch_gathers_are_refused_without_names(mesh_of_two: Any) -> None:
+    whole = torch.nn.Parameter(distribute_tensor(torch.zeros(6, 4), mesh_of_two, [Shard(0)], src_data_rank=None))
+    with torch.no_grad():
+        for part in (whole[:5], whole[1], whole.data[2:], whole.chunk(2)[0]):
+            with pytest.raises(RuntimeError, match="is a gathered copy, in which what is written would be lost"):
+                init.normal_(part)
+            with pytest.raises(RuntimeError, match="is a gathered copy"), init.patch():
+                torch.nn.init.kaiming_uniform_(part.unsqueeze(0) if part.ndim < 2 else part)
+        for part in (whole.T, whole[:, 1:3], whole.view(24)):
+            init.normal_(part, generator=3)
+    assert whole.to_local().all()
 
 
 def test_stages_of_a_pipeline_are_filled_as_parts_of_the_model() -> None:

@@ -88,6 +88,8 @@ TIMM_BUILT = ["convnext_atto", "regnetx_002", "cait_xxs24_224", "levit_128s"]
 def transformers_model(kind: str) -> Any:
     if importlib.util.find_spec("torchvision"):
         importlib.import_module("torchvision_for_tests")  # which transformers would import
+    if kind == "conditional_detr":  # whose backbone is timm's
+        wanted("timm")
     package = wanted("transformers")
     config = package.AutoConfig.for_model(kind)
     config = package.AutoConfig.for_model(kind, **{key: size for key, size in SMALL.items() if hasattr(config, key)})

@@ -8,7 +8,10 @@ from contextlib import AbstractContextManager, ContextDecorator
 from types import TracebackType
 from typing import Any, Protocol, cast
 
+import torch
+
 from initcore.torch import initializers, privates
+from initcore.torch.modules.checks import check_ranks
 from initcore.torch.patching import tally
 from initcore.torch.patching.kernels import Kernels
 from initcore.torch.patching.originals import held
@@ -88,10 +91,13 @@ if hasattr(os, "register_at_fork"):
 class Patch(AbstractContextManager[Drawn], ContextDecorator):
     """What ``patch()`` returns: a context manager, which may be entered again, and a decorator."""
 
-    def __init__(self) -> None:
+    def __init__(self, check_ranks: bool = False) -> None:
         self._entered: list[Drawn] = []
+        self._check_ranks = check_ranks
 
     def __enter__(self) -> Drawn:
+        if self._check_ranks:
+            check_ranks("the state of torch's default generator", str(torch.get_rng_state().tolist()))
         drawn = _enter(threading.get_ident())
         self._entered.append(drawn)
         return drawn
@@ -102,19 +108,25 @@ class Patch(AbstractContextManager[Drawn], ContextDecorator):
         _leave(self._entered.pop())
 
     def _recreate_cm(self) -> Patch:
-        return Patch()
+        return Patch(self._check_ranks)
 
 
 class PatchFunction(Protocol):
     """The type of :func:`patch`: a function with two switches."""
 
-    def __call__(self) -> Patch: ...
+    def __call__(self, check_ranks: bool = False) -> Patch: ...
     def on(self) -> Drawn: ...
     def off(self) -> Drawn | None: ...
 
 
-def _patch() -> Patch:
+def _patch(check_ranks: bool = False) -> Patch:
     """Let initcore draw every random number that torch would draw on the CPU, whatever code asks for it.
+
+    Parameters
+    ----------
+    check_ranks : bool
+        Whether to ask all processes of torch.distributed, by one small all-gather each time it is entered, if their
+        default generators are in the same state: what is replicated is drawn differently otherwise.
 
     Returns
     -------
@@ -123,6 +135,11 @@ def _patch() -> Patch:
         :class:`Drawn`.
         ``patch.on()`` and ``patch.off()`` do the same for a notebook or a whole program; so does
         ``python -m initcore.torch script.py``.
+
+    Raises
+    ------
+    ValueError
+        When it is entered with `check_ranks`, in every process, if some are in another state than rank 0.
 
     Notes
     -----
@@ -153,7 +170,7 @@ def _patch() -> Patch:
       initcore  normal_                     1,024         1 call
       initcore  uniform_                    1,024         1 call
     """
-    return Patch()
+    return Patch(check_ranks)
 
 
 _switched_on: Drawn | None = None
