@@ -170,3 +170,50 @@ def test_shards_are_immutable(name: str) -> None:
     with pytest.raises(AttributeError):
         setattr(shard, name, (1,))
     assert same(shard, Shard(WHOLE, np.s_[1:3]))
+
+
+ELEMENTWISE = ["normal", "uniform", "trunc_normal", "xavier_uniform", "kaiming_normal", "lecun_normal", "he_uniform"]
+
+
+@pytest.mark.parametrize("init", ELEMENTWISE)
+@pytest.mark.parametrize("shape", [(11,), (7, 5), (3, 4, 5)])
+def test_ranges_of_elements_are_the_slice_of_the_fill(init: str, shape: tuple[int, ...]) -> None:
+    if len(shape) < 2 and init not in ("normal", "uniform", "trunc_normal"):
+        return
+    whole = getattr(initcore, init)(shape, rng=3).reshape(-1)
+    for start, stop in ((0, 0), (0, whole.size), (1, 2), (3, whole.size - 2), (whole.size, whole.size)):
+        part = getattr(initcore, init)(initcore.FlatShard(shape, start, stop), rng=3)
+        np.testing.assert_array_equal(part, whole[start:stop])
+        out = np.zeros(2 * (stop - start), np.float32)[::2]
+        getattr(initcore, f"{init}_")(out, rng=3, shard=initcore.FlatShard(shape, start, stop))
+        np.testing.assert_array_equal(out, whole[start:stop])
+
+
+def test_ranges_of_elements_are_refused_where_blocks_are_needed() -> None:
+    shard = initcore.FlatShard((4, 3), 2, 7)
+    for init, given in (("orthogonal", {}), ("eye", {}), ("sparse", {"sparsity": 0.5}), ("hadamard", {})):
+        out = np.zeros(5, np.float32)
+        with pytest.raises((TypeError, ValueError), match=r"FlatShard|dimension"):
+            getattr(initcore, f"{init}_")(out, shard=shard, **given)
+        assert not out.any()
+    assert (initcore.ones(shard) == 1).all()
+    for wrong in ((-1, 2), (0, 13), (3, 2)):
+        with pytest.raises(ValueError, match="are not all in a whole of shape"):
+            initcore.FlatShard((4, 3), *wrong)
+    with pytest.raises(TypeError, match="from an int to an int"):
+        initcore.FlatShard((4, 3), 0.0, 2)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="is no block of slices"):
+        _ = shard.index
+    with pytest.raises(ValueError, match="out has shape"):
+        initcore.normal_(np.zeros(4), shard=shard)
+
+
+def test_ranges_of_elements_are_values() -> None:
+    shard = initcore.FlatShard((4, 3), 2, 7)
+    assert shard == eval(repr(shard), {"FlatShard": initcore.FlatShard})
+    assert shard == pickle.loads(pickle.dumps(shard))
+    assert shard != initcore.FlatShard((3, 4), 2, 7)
+    assert initcore.FlatShard(12, 2, 7) != initcore.Shard(12, np.s_[2:7])
+    assert len({shard, initcore.FlatShard((4, 3), 2, 7)}) == 1
+    with pytest.raises(AttributeError, match="immutable"):
+        shard.shape = (3,)

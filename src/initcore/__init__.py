@@ -48,7 +48,7 @@ from initcore.new import (
 )
 from initcore.orthogonal import delta_orthogonal_, orthogonal_
 from initcore.patterns import constant_, dirac_, eye_, hadamard_, ones_, sparse_, zeros_
-from initcore.shards import Shard
+from initcore.shards import FlatShard, Shard
 from initcore.streams import Generator, Stream, manual_seed
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STREAM_VERSION",
+    "FlatShard",
     "Generator",
     "Plan",
     "Rule",

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 import initcore
 from initcore import _core, new
 from initcore.dtypes import as_dtype
-from initcore.shards import Shard, as_shape, set_rows_to_zero
+from initcore.shards import FlatShard, Shard, as_shape, set_rows_to_zero
 
 try:
     import_module("dask.array")
@@ -110,6 +110,8 @@ class Blocks:
         for at, starts, size, offset in zip(block_id, self.starts, self.shard.shape, self.shard.offset, strict=True):
             stop = starts[at + 1] if at + 1 < len(starts) else size
             index.append(slice(offset + starts[at], offset + stop))
+        if isinstance(self.shard, FlatShard):
+            return self.filled(FlatShard(self.shard.global_shape, index[0].start, index[0].stop))
         return self.filled(Shard(self.shard.global_shape, tuple(index)))
 
     def filled(self, shard: Shard) -> NDArray[Any]:
@@ -146,7 +148,9 @@ def _array(
     starts = tuple(map(_starts, grid))
     blocks = Blocks(init, settings, dtype, shard, starts, _core.take(0) if draws else None, zero_rows)
     # what a block would refuse is refused now, before a draw is taken: by a block of no elements
-    blocks.filled(Shard(shard.global_shape, (slice(0, 0),) * len(shard.shape)))
+    flat = isinstance(shard, FlatShard)
+    whole = shard.global_shape
+    blocks.filled(FlatShard(whole, 0, 0) if flat else Shard(whole, (slice(0, 0),) * len(whole)))
     if draws:
         blocks = replace(blocks, draw=_core.take(rng))
     array: da.Array = da.map_blocks(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from initcore import _core
-from initcore.shards import Shard
+from initcore.shards import Shard, offset_of
 from initcore.shortage import partly_written
 from initcore.streams import RngLike
 
@@ -74,7 +74,7 @@ def orthogonal_(
     True
     """
     gain, rng = _core.as_double(gain), _core.prepare(rng)  # before views are made of out, which nothing may resize then
-    shape, offset = _core.check_target(out, shard), (0,) * out.ndim if shard is None else shard.offset
+    shape, offset = _core.check_target(out, shard), offset_of(out, shard)
     if batch_axis is None:
         stack, shape, offset = out[None], (1, *shape), (0, *offset)
     else:
@@ -139,7 +139,7 @@ def delta_orthogonal_(
     (True, True)
     """
     gain, rng = _core.as_double(gain), _core.prepare(rng)
-    shape, offset = _core.check_target(out, shard), (0,) * out.ndim if shard is None else shard.offset
+    shape, offset = _core.check_target(out, shard), offset_of(out, shard)
     if len(shape) not in (3, 4, 5):
         raise ValueError(f"Only tensors with 3, 4, or 5 dimensions are supported, got shape {shape}")
     if 0 in shape:

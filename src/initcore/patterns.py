@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from initcore import _core
 from initcore.distributions import bits_, normal_
 from initcore.dtypes import BFLOAT16_BITS, bfloat16_bits
-from initcore.shards import Shard
+from initcore.shards import Shard, offset_of
 from initcore.shortage import partly_written
 from initcore.streams import RngLike
 
@@ -98,10 +98,6 @@ def ones_(out: A, *, shard: Shard | None = None) -> A:
     return constant_(out, 1, shard=shard)
 
 
-def _offset(out: NDArray[Any], shard: Shard | None) -> tuple[int, ...]:
-    return (0,) * out.ndim if shard is None else shard.offset
-
-
 def eye_(out: A, *, shard: Shard | None = None) -> A:
     """Fill a matrix with the identity, cut or padded with zeros if it is not square.
 
@@ -120,7 +116,7 @@ def eye_(out: A, *, shard: Shard | None = None) -> A:
     _core.check_target(out, shard)
     if out.ndim != 2:
         raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {out.shape}")
-    (row, column), (rows, columns) = _offset(out, shard), out.shape
+    (row, column), (rows, columns) = offset_of(out, shard), out.shape
     zeros_(out, shard=shard)
     with partly_written():
         diagonal = np.arange(max(row, column), min(row + rows, column + columns))
@@ -167,7 +163,7 @@ def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
     with partly_written():
         for group in range(groups):
             places = [group * channels + passed, passed, *(np.full_like(passed, size // 2) for size in shape[2:])]
-            local = [place - start for place, start in zip(places, _offset(out, shard), strict=True)]
+            local = [place - start for place, start in zip(places, offset_of(out, shard), strict=True)]
             here = np.logical_and.reduce([(p >= 0) & (p < size) for p, size in zip(local, out.shape, strict=True)])
             out[tuple(p[here] for p in local)] = _value("one", 1, out.dtype)
     return out
@@ -212,7 +208,7 @@ def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None) -> A:
         raise ValueError(f"gain must be finite, got {gain!r}")
     scaled = gain / math.sqrt(size)
     plus, minus = (_value("gain / sqrt(p)", value, out.dtype) for value in (scaled, -scaled))
-    offset = _offset(out, shard)
+    offset = offset_of(out, shard)
     places = [size // 2 - start for size, start in zip(shape[2:], offset[2:], strict=True)]
     if places:
         zeros_(out, shard=shard)
@@ -273,11 +269,12 @@ def sparse_(out: A, sparsity: float, std: float = 0.01, *, rng: RngLike = None, 
         raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {shape}")
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparsity must be from 0 to 1, got {sparsity!r}")
+    offset = offset_of(out, shard)
     normal_(out[:0], 0.0, std, rng=0)  # refuses what normal_ refuses, before a draw is taken
     draw = _core.take(rng)
     normal_(out, 0.0, std, rng=draw, shard=shard)
     with partly_written():
-        _set_zeros(out, math.ceil(sparsity * shape[0]), draw, shape, _offset(out, shard))
+        _set_zeros(out, math.ceil(sparsity * shape[0]), draw, shape, offset)
     return out
 
 

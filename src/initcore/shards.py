@@ -11,7 +11,7 @@ from typing import Any, SupportsIndex, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Index", "ShapeLike", "Shard", "as_shape", "contiguous_blocks", "set_rows_to_zero"]
+__all__ = ["FlatShard", "Index", "ShapeLike", "Shard", "as_shape", "contiguous_blocks", "offset_of", "set_rows_to_zero"]
 
 ShapeLike: TypeAlias = "SupportsIndex | Iterable[SupportsIndex]"
 Index: TypeAlias = "slice | EllipsisType | tuple[slice | EllipsisType, ...]"
@@ -91,7 +91,7 @@ class Shard:
         return tuple(slice(start, start + size) for start, size in zip(self.offset, self.shape, strict=True))
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Shard):
+        if type(other) is not type(self) or not isinstance(other, Shard):
             return NotImplemented
         return (self.global_shape, self.offset, self.shape) == (other.global_shape, other.offset, other.shape)
 
@@ -104,6 +104,99 @@ class Shard:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Shard, (self.global_shape, self.index)
+
+
+class FlatShard(Shard):
+    """Consecutive elements of a global array in C order, as DeepSpeed and FSDP1 cut parameters.
+
+    Parameters
+    ----------
+    global_shape : int or sequence of int
+        Shape of the whole. Fans are taken from it.
+    start, stop : int
+        The first element, and one past the last, of the whole in C order.
+
+    Attributes
+    ----------
+    global_shape, shape, offset : tuple of int
+        Shape of the whole; ``(stop - start,)``; ``(start,)``.
+
+    Raises
+    ------
+    TypeError
+        If `start` or `stop` is no int.
+    ValueError
+        If they leave the whole.
+
+    Notes
+    -----
+    It is for what is drawn element by element, and for constants; the others (orthogonal, sparse, ``eye_``, ``dirac_``)
+    raise a TypeError: they take the blocks that :func:`initcore.torch.flat_range` cuts a range into.
+
+    Examples
+    --------
+    >>> import initcore, numpy as np
+    >>> shard = initcore.FlatShard((6, 4), 5, 13)
+    >>> part = initcore.xavier_normal(shard, rng=0)
+    >>> whole = initcore.xavier_normal((6, 4), rng=0)
+    >>> part.shape, bool(np.array_equal(part, whole.reshape(-1)[5:13]))
+    ((8,), True)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, global_shape: ShapeLike, start: SupportsIndex, stop: SupportsIndex) -> None:
+        whole = as_shape(global_shape)
+        try:
+            first, last = index(start), index(stop)
+        except TypeError:
+            raise TypeError(f"a range of elements is from an int to an int, not from {start!r} to {stop!r}") from None
+        if not 0 <= first <= last <= math.prod(whole):
+            raise ValueError(
+                f"elements {first} to {last} are not all in a whole of shape {whole}, which has {math.prod(whole)}"
+            )
+        object.__setattr__(self, "global_shape", whole)
+        object.__setattr__(self, "offset", (first,))
+        object.__setattr__(self, "shape", (last - first,))
+
+    @property
+    def index(self) -> tuple[slice, ...]:
+        """There are no slices, one for each axis of the whole, that these elements are.
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
+        raise TypeError(f"{self!r} is no block of slices")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FlatShard) and super().__eq__(other) is True
+
+    def __hash__(self) -> int:
+        return hash((FlatShard, self.global_shape, self.offset, self.shape))
+
+    def __repr__(self) -> str:
+        return f"FlatShard({self.global_shape}, {self.offset[0]}, {self.offset[0] + self.shape[0]})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FlatShard, (self.global_shape, self.offset[0], self.offset[0] + self.shape[0])
+
+
+def offset_of(out: NDArray[Any], shard: Shard | None) -> tuple[int, ...]:
+    """Return where in the whole the first element of an array is, along each axis.
+
+    Raises
+    ------
+    TypeError
+        If the shard is no block.
+    """
+    if isinstance(shard, FlatShard):
+        raise TypeError(
+            f"{shard!r} is no block of rows and columns, which this initializer needs: it takes those that "
+            "initcore.torch.flat_range cuts a range into"
+        )
+    return (0,) * out.ndim if shard is None else shard.offset
 
 
 def _per_axis(index: Any, whole: tuple[int, ...]) -> tuple[slice, ...]:
@@ -141,6 +234,12 @@ def _bounds(part: slice, size: int, whole: tuple[int, ...], all_parts: Any) -> t
 
 def set_rows_to_zero(out: NDArray[Any], rows: Iterable[int], shard: Shard | None) -> None:
     """Set rows of a whole to zero, as far as they are in the shard of it that an array is."""
+    if isinstance(shard, FlatShard):
+        size = math.prod(shard.global_shape[1:])
+        for row in rows:
+            start = row * size - shard.offset[0]
+            out[max(start, 0) : max(start + size, 0)] = 0
+        return
     first = shard.offset[0] if shard is not None and shard.offset else 0
     for row in rows:
         if 0 <= row - first < out.shape[0]:

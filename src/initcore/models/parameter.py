@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from initcore.models.laws import Law
 from initcore.models.rule import Rule, initializers
-from initcore.shards import Shard, set_rows_to_zero
+from initcore.shards import FlatShard, Shard, set_rows_to_zero
 from initcore.streams import Stream
 
 __all__ = ["Parameter"]
@@ -118,5 +118,9 @@ class Computed(Parameter):
         whole = out.shape if shard is None else shard.global_shape
         if whole != self.shape or self.values is None:
             raise ValueError(f"{self.name} has the shape {self.shape}, not {whole}")
-        out[...] = self.values if shard is None else self.values[shard.index]
+        if isinstance(shard, FlatShard):
+            start, size = shard.offset[0], shard.shape[0]
+            out[...] = self.values.reshape(-1)[start : start + size]
+        else:
+            out[...] = self.values if shard is None else self.values[shard.index]
         return out

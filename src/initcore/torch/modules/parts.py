@@ -1,7 +1,7 @@
 """What part of a whole a plain local tensor is, where it does not say so itself: Megatron-core, DeepSpeed, FSDP1.
 
 A part is a :class:`initcore.Shard`; or a list of blocks of the local tensor, each with the Shard that it is; or, of
-what holds elements i to j of the whole in C order, :func:`flat_range`.
+what holds elements i to j of the whole in C order, a :class:`initcore.FlatShard` or the blocks of :func:`flat_range`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from torch import Tensor
 
-from initcore.shards import Shard
+from initcore.shards import FlatShard, Shard
 from initcore.torch.layouts import Local
 
 __all__ = ["Part", "Parts", "flat_range", "local_by_parts", "shape_of"]
@@ -105,6 +105,8 @@ def local_by_parts(name: str, tensor: Tensor, parts: Parts | None) -> Local | No
     if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], Tensor):
         tensor, given = given
     blocks: list[tuple[Any, Shard]]
+    if isinstance(given, FlatShard):
+        given = flat_range(given.global_shape, given.offset[0], given.offset[0] + given.shape[0])
     if isinstance(given, Shard):
         blocks = [(tuple(slice(0, size) for size in given.shape), given)]
         if tuple(tensor.shape) != given.shape:
