@@ -518,3 +518,45 @@ def test_parts_are_asked_for_what_they_are() -> None:
         init.initialize(model, plan, parts={"weight": initcore.Shard((6, 4), np.s_[2:5])})
     with pytest.raises(TypeError, match="are for plans"):
         init.initialize(model, 0, parts={"weight": initcore.Shard((6, 4), np.s_[2:4])})
+
+
+class Rotary(nn.Module):
+    """Computes a buffer that is not saved, of what it keeps; another is written by a method."""
+
+    def __init__(self, width: int, base: float = 100.0) -> None:
+        super().__init__()
+        self.width, self.base = width, base
+        self.register_buffer("frequencies", base ** -torch.linspace(0, 1, width), persistent=False)
+        self.register_buffer("positions", torch.arange(width), persistent=True)
+        self.linear = nn.Linear(width, width)
+        nn.init.normal_(self.linear.weight, std=base)
+
+
+def test_plans_leave_computed_buffers_to_the_model() -> None:
+    plan = Plan([initcore.Rule("normal", match="*linear.*"), initcore.Rule("ones", match="*positions")])
+    with torch.device("meta"):
+        model = nn.ModuleList([Rotary(5), Rotary(3, 9.0)])
+    init.initialize(model, plan, device="cpu")
+    assert torch.equal(model[1].frequencies, Rotary(3, 9.0).frequencies)
+    assert torch.equal(model[0].positions, torch.ones(5, dtype=torch.int64))
+    del model[1].base
+    model.to("meta")
+    with pytest.raises(RuntimeError, match=r"nothing writes to 1\.frequencies"):
+        init.initialize(model, plan, device="cpu")
+    assert model[0].linear.weight.is_meta
+    init.initialize(model, plan, device="cpu", keep=["1.frequencies"])
+    expected = initcore.normal((3, 3), rng=Stream(0, "1.linear.weight"))
+    np.testing.assert_array_equal(model[1].linear.weight.detach().numpy(), expected)
+
+
+class LightningModule(nn.Module):
+    """As Lightning's: what it holds is built in a hook."""
+
+
+class Lit(LightningModule):
+    def configure_model(self) -> None:
+        self.body = NanoGPT(Config())
+
+
+def test_lightnings_hook_builds_the_model() -> None:
+    assert_same(init.initialize(Lit(), 2).body, init.initialize(nn.ModuleDict({"body": NanoGPT(Config())}), 2)["body"])

@@ -94,7 +94,8 @@ def prepare(
     if not missing and not shadows:
         return Prepared([], steps, {}, tried.laws, None)
     owners = {id(held.module) for held in held_in(model) if held.name in missing} | shadows.owners
-    before = _as_constructed(model, owners, steps)
+    parameters = {held.name for held in held_in(model) if held.is_parameter}
+    before = _as_constructed(model, owners, steps, needed=bool(missing & parameters) or bool(shadows))
     first = _tried(model, base, before, kept)
     missing -= first.laws.keys()
     constants = recovered(model, missing, base) if missing else {}
@@ -159,8 +160,10 @@ def _tried(model: nn.Module, base: Stream, steps: list[Step], kept: set[str]) ->
     return _Tried(laws, failed)
 
 
-def _as_constructed(model: nn.Module, owners: set[int], steps: list[Step]) -> list[Step]:
+def _as_constructed(model: nn.Module, owners: set[int], steps: list[Step], *, needed: bool = True) -> list[Step]:
     """Return what initialises some modules as their constructors did: their own parts, and then what holds them.
+
+    What cannot be known of a constructor is left out where it is not `needed`: where only buffers are looked for.
 
     Raises
     ------
@@ -177,7 +180,7 @@ def _as_constructed(model: nn.Module, owners: set[int], steps: list[Step]) -> li
         try:
             own = resets_of(module) if name in called or is_rebuilt(module) else part_of(module)
         except RefusedError:
-            if not is_within_rebuilt(model, module):
+            if needed and not is_within_rebuilt(model, module):
                 raise
             owners -= inside
             groups = [group for group in groups if id(group[0]) not in inside]
