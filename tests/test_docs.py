@@ -50,7 +50,7 @@ def test_examples_are_found() -> None:
 
 PAGES = {
     "README.md": ([], ""),
-    "docs/models.md": (["ml_dtypes"], "0.00408248"),
+    "docs/models.md": (["ml_dtypes", "torch"], "0.00408248"),
     "docs/dynamic.md": (["torch"], "0.weight"),
 }
 

@@ -139,14 +139,34 @@ def test_transformers_loads_the_folder(family: str, options: tuple[str, ...], tm
     assert all(torch.isfinite(tensor).all() for tensor in loaded.state_dict().values())
 
 
-@pytest.mark.parametrize("preset", ["own", "transformers_defaults"])
-@pytest.mark.parametrize("family", GIVEN)
-def test_presets_know_the_names_of_configurations(family: str, preset: str, tmp_path: Path) -> None:
-    own = {"mistral": "llama", "qwen2": "llama", "qwen3": "llama"}.get(family, family)
-    plan = f"preset:{own if preset == 'own' else preset}"
+PRESETS = {"llama": "llama,tied=true", "bert": "bert", "gpt2": "gpt2"} | dict.fromkeys(
+    ("mistral", "qwen2", "qwen3"), "llama"
+)
+
+
+@pytest.mark.parametrize("family", PRESETS)
+def test_presets_know_the_names_of_configurations(family: str, tmp_path: Path) -> None:
+    plan = f"preset:{PRESETS[family]}"
     like = put_config(tmp_path, family)
     assert main(["init", plan, "--like", str(like), "-o", str(tmp_path / "out")]) == 0
     assert main(["verify", str(tmp_path / "out"), "--plan", plan]) == 0
+
+
+@pytest.mark.parametrize(
+    ("family", "preset", "said"),
+    [
+        ("vit", "vit", "vit.embeddings.position_embeddings: no rule matches this parameter"),
+        ("vit", "transformers_defaults", "unknown preset 'transformers_defaults'"),
+        ("llama", "llama", "matches no parameter"),  # whose embeddings are the output
+    ],
+)
+def test_presets_that_are_not_the_models(
+    family: str, preset: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    like = str(put_config(tmp_path, family))
+    assert main(["init", f"preset:{preset}", "--like", like, "-o", str(tmp_path / "out")]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.filterwarnings("ignore")

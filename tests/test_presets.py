@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from zoo import T5, Shapes, bert, fairseq, fixup, gpt2, linear, llama, siren, t5, vit, vit_hf
+from zoo import T5, Shapes, bert, fairseq, fixup, gpt2, llama, siren, t5, vit, vit_hf
 
-from initcore import Plan
+from initcore import Plan, Rule
 from initcore.models import PlanError, presets
 
 pytestmark = pytest.mark.any_isa
@@ -120,10 +120,13 @@ MODELS: dict[str, tuple[Plan, Shapes, Formulas]] = {
         llama(3, hf=False),
         llama_formulas(lambda i: 3, 3),
     ),
-    "transformers": (
-        presets.transformers_defaults(0.03),
-        {**llama(2, hf=True), **linear("model.layers.0.self_attn.q_proj", 2048, 2048)},
-        {**NORMS_AND_BIASES, r".*\.weight": 0.03},
+    "llama whose embeddings are the output": (
+        presets.llama(3, 2048, tied=True),
+        {name: shape for name, shape in llama(3, hf=True).items() if name != "lm_head.weight"},
+        {
+            r"model\.embed_tokens\.weight": 2048**-0.5 * STD_AT_3,
+            **dict(list(llama_formulas(lambda i: i + 1, 3).items())[:-2]),
+        },
     ),
     "bert": (presets.bert(), bert(), {r".*LayerNorm\.weight": ("ones", 1.0), r".*bias": ("zeros", 0.0), ".*": 0.02}),
     "bert of Google": (
@@ -147,22 +150,6 @@ MODELS: dict[str, tuple[Plan, Shapes, Formulas]] = {
             **{rf"blocks\.{i}\.(attn\.proj|mlp\.fc2)\.weight": 0.02 / math.sqrt(2 * (i + 1)) for i in range(3)},
             ".*": 0.02,
         },
-    ),
-    "vit by the names of transformers": (
-        presets.vit(3),
-        vit_hf(),
-        {
-            r".*patch_embeddings\.projection.*": torch_std(768), ".*cls_token": 1e-6, ".*mask_token": ("zeros", 0.0),
-            **NORMS_AND_BIASES,
-            **{rf"vit\.encoder\.layer\.{i}\.(attention\.)?output\.dense\.weight": 0.02 / math.sqrt(2 * (i + 1))
-               for i in range(3)},
-            ".*": 0.02,
-        },
-    ),
-    "vit of transformers": (
-        presets.transformers_defaults(),
-        vit_hf(),
-        {".*mask_token": ("zeros", 0.0), **NORMS_AND_BIASES, ".*": 0.02},
     ),
     "deepnorm of a decoder": (
         presets.deepnorm(0, 8, 512),
@@ -233,7 +220,7 @@ def test_presets_take_seed_and_dtype(name: str) -> None:
     make = getattr(presets, name)
     if name == "mup":
         shapes = {"w.weight": (8, 8)}
-        base = presets.transformers_defaults(seed=5, dtype="float64")
+        base = Plan([Rule("normal", match="*")], seed=5, dtype="float64")
         plan = make(base, shapes, {"w.weight": (2, 2)})
     else:
         plan = make(*arguments.get(name, ()), seed=5, dtype="float64")
@@ -268,8 +255,58 @@ def test_sizes_that_cannot_be(make: Callable[[], Plan], words: str) -> None:
         (presets.gpt2(12), {**gpt2(), "h.0.attn.bias": (1, 1, 1024, 1024)}, "h.0.attn.bias: no rule matches"),
         (presets.siren(3), siren(), r"rule 1 .*matches no parameter"),
         (presets.torch_defaults(embeddings=["*emb.weight"]), {"tok.weight": (9, 3)}, r"rule 1 \(\*emb.weight\)"),
+        (presets.vit(), vit_hf(), r"vit\.embeddings\.patch_embeddings\.projection\.weight: no rule matches"),
+        (presets.vit(), vit_hf(), r"vit\.embeddings\.position_embeddings: no rule matches"),
+        (presets.vit(3), {**vit(), "blocks.0.ls1.gamma": (768,)}, r"blocks\.0\.ls1\.gamma: no rule matches"),
+        (presets.llama(1, 8), {"model.embed_tokens.weight": (9, 8)}, r"output\|lm_head.*matches no parameter"),
+        (presets.llama(1, 2048, tied=True), llama(1, hf=True), r"lm_head\.weight: no rule matches"),
+        (presets.bert(padding_idx=30522), bert(), r"zero_rows \[30522\]"),
     ],
 )
 def test_a_model_of_another_size_is_noticed(plan: Plan, shapes: Shapes, words: str) -> None:
     with pytest.raises(PlanError, match=words):
         plan.resolve(shapes)
+
+
+def test_there_is_no_preset_for_all_of_transformers() -> None:
+    with pytest.raises(AttributeError, match=r"initcore\.Plan\.of\(model\) records the model's own rules"):
+        _ = presets.transformers_defaults  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="has no attribute 'gpt3'"):
+        _ = presets.gpt3  # type: ignore[attr-defined]
+
+
+def test_the_row_of_padding_is_zero_where_transformers_has_it_so() -> None:
+    def rows(plan: Plan) -> dict[str, int]:
+        return {name: it.law.zeros // 768 for name, it in plan.resolve(bert()).items() if it.law.zeros and it.std}
+
+    assert rows(presets.bert()) == {"bert.embeddings.word_embeddings.weight": 1}
+    assert rows(presets.bert(padding_idx=None)) == rows(presets.bert(truncated=True)) == {}
+    words = np.ones((30, 768), np.float32)
+    plan = presets.bert(padding_idx=7)
+    plan.fill(
+        {"bert.embeddings.word_embeddings.weight": words},
+        shapes={**bert(), "bert.embeddings.word_embeddings.weight": (30, 768)},
+    )
+    assert [int(row) for row in np.flatnonzero(~words.any(axis=1))] == [7]
+
+
+def test_embeddings_are_known_by_the_name_of_their_own_module() -> None:
+    """Not by that of what they are in, and two axes long: of UNets, DiTs, GPTs and others."""
+    embeddings = [
+        "embed", "transformer.wte", "transformer.wpe", "tok_embeddings", "embeddings.word_embeddings", "embed_tokens",
+        "model.embed_positions", "class_embedding", "0.emb", "x.posemb", "class_embedder.embedding_table", "embedding",
+        "token_embedding_table", "tokens_embed",
+    ]  # fmt: skip
+    others = [
+        "time_embedding.linear_1", "time_embed.0", "emb.timestep_embedder.linear_1", "add_embedding.linear_2",
+        "label_emb.0.0", "context_embedder", "embed.proj", "member", "unembed", "unembedding",
+    ]  # fmt: skip
+    convolutions = ["pos_embed.proj", "patch_embed", "patch_embedding"]
+    shapes: Shapes = {f"{name}.weight": (20, 30) for name in [*embeddings, *others]}
+    shapes |= {f"{name}.weight": (20, 3, 4, 4) for name in convolutions}
+    found = presets.torch_defaults().resolve(shapes)
+    assert {name for name, it in found.items() if it.init == "normal"} == {f"{name}.weight" for name in embeddings}
+    own = presets.torch_defaults(embeddings=["tok*"]).resolve(shapes)
+    assert {name for name, it in own.items() if it.init == "normal"} == {
+        f"{n}.weight" for n in embeddings if n[:3] == "tok"
+    }

@@ -109,8 +109,20 @@ def test_what_mup_refuses(
 def test_mup_changes_no_other_parameters_numbers() -> None:
     """With one infinite axis, a parameter is drawn as at its base std: from the same stream."""
     shapes, base = {"embed.weight": (100, 64)}, {"embed.weight": (100, 16)}
-    plan = presets.transformers_defaults(0.02, seed=9)
+    plan = Plan([Rule("normal", match="*", settings={"std": 0.02})], seed=9)
     a, b = (np.empty((100, 64), np.float32) for _ in range(2))
     plan.fill({"embed.weight": a})
     presets.mup(plan, shapes, base).fill({"embed.weight": b})
     assert a.tobytes() == b.tobytes()
+
+
+def test_rows_that_are_zero_stay_so() -> None:
+    def shapes(width: int) -> Shapes:
+        return {"words.weight": (20, width), "types.weight": (20, width)}
+
+    rules = [Rule("normal", match="words*", zero_rows=[3, 4]), Rule("normal", match="*")]
+    plan = presets.mup(Plan(rules), shapes(32), shapes(8))
+    filled = {name: np.ones(shape) for name, shape in shapes(32).items()}
+    plan.fill(filled)
+    zero = {name: np.flatnonzero(~array.any(axis=1)).tolist() for name, array in filled.items()}
+    assert zero == {"words.weight": [3, 4], "types.weight": []}

@@ -96,12 +96,30 @@ def transformers_model(kind: str) -> Any:
     return package.AutoModel.from_config(config)
 
 
+def transformers_head(which: str) -> Any:
+    """Build a model of a class, whose output layer is tied."""
+    kind, _, name = which.partition(" ")
+    body = transformers_model(kind)
+    body.config.tie_word_embeddings = True
+    return getattr(wanted("transformers"), name)(body.config)
+
+
 def timm_model(name: str) -> Any:
     wanted("torchvision_for_tests")
     return wanted("timm").create_model(name)
 
 
+HEADS = [
+    "bert BertForPreTraining",
+    "roberta RobertaForMaskedLM",
+    "llama LlamaForCausalLM",
+    "gpt2 GPT2LMHeadModel",
+    "t5 T5ForConditionalGeneration",
+    "bart BartForConditionalGeneration",
+    "whisper WhisperForConditionalGeneration",
+]
 BUILDERS = {
+    **{f"transformers {which}": (transformers_head, which) for which in HEADS},
     **{f"transformers {kind}": (transformers_model, kind) for kind in TRANSFORMERS},
     **{f"timm {name}": (timm_model, name) for name in TIMM},
 }

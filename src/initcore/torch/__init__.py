@@ -51,6 +51,7 @@ from initcore.torch.initializers import (
 )
 from initcore.torch.modules.initialize import initialize, named
 from initcore.torch.modules.parts import flat_range
+from initcore.torch.modules.stacks import deepspeed_parts, fsdp_parts, megatron_parts
 from initcore.torch.patching.patch import patch
 from initcore.torch.patching.tally import Drawn
 
@@ -66,16 +67,19 @@ __all__ = [
     "calculate_gain",
     "constant",
     "constant_",
+    "deepspeed_parts",
     "dirac",
     "dirac_",
     "eye",
     "eye_",
     "flat_range",
+    "fsdp_parts",
     "initialize",
     "kaiming_normal",
     "kaiming_normal_",
     "kaiming_uniform",
     "kaiming_uniform_",
+    "megatron_parts",
     "named",
     "normal",
     "normal_",

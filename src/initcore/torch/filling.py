@@ -24,7 +24,7 @@ from initcore.torch.naming import NAMING
 from initcore.torch.patching import tally
 from initcore.torch.privates import increment_version
 
-__all__ = ["fill", "fill_fixed", "is_part", "is_refused", "leave_to"]
+__all__ = ["fill", "fill_fixed", "is_named", "is_refused", "leave_to"]
 
 _OVERLAP = (
     "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
@@ -117,10 +117,10 @@ def fill_fixed(
     return tensor
 
 
-def is_part(tensor: Tensor) -> bool:
-    """Whether a tensor without memory stands for a part of a distributed parameter that has a name."""
+def is_named(tensor: Tensor) -> bool:
+    """Whether a tensor is, or is a part of, one that has a name: it may be without memory, and only be recorded."""
     naming = None if is_compiling() else NAMING.get()
-    return naming is not None and naming.is_part(tensor)
+    return naming is not None and naming.is_named(tensor)
 
 
 def is_refused(ours: Callable[..., Any] | int, tensor: Tensor, args: tuple[Any, ...]) -> bool:

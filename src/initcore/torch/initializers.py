@@ -24,7 +24,7 @@ from torch.overrides import has_torch_function_variadic
 import initcore
 from initcore import _core
 from initcore.torch import memory
-from initcore.torch.filling import fill, is_part, is_refused, leave_to
+from initcore.torch.filling import fill, is_named, is_refused, leave_to
 from initcore.torch.generators import GeneratorLike
 from initcore.torch.overriding import overridden
 from initcore.torch.patching.originals import held, own
@@ -340,7 +340,7 @@ def truncated(
 ) -> Tensor:
     """Fill with a truncated normal in the place of somebody's function, which warns itself where it is left to it."""
     mean, std, a, b = args
-    if not std > 0 or (tensor.is_meta and not is_part(tensor)):
+    if not std > 0 or (tensor.is_meta and not is_named(tensor)):
         return leave_to(theirs, tensor, args, generator)
     if mean < a - 2 * std or mean > b + 2 * std:
         if not _fills(tensor) or is_refused(_TRUNC_NORMAL, tensor, args):
@@ -352,7 +352,7 @@ def truncated(
 def _fills(tensor: Tensor) -> bool:
     """Whether initcore fills a tensor."""
     ours = memory.memory_of(tensor) is not None or memory.is_ours_distributed(tensor) or memory.is_elsewhere(tensor)
-    return ours or is_part(tensor)
+    return ours or is_named(tensor)
 
 
 _NO_ELEMENTS = "Initializing zero-element tensors is a no-op"

@@ -97,10 +97,6 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The names of what was written, every element of it."""
         return self.known.written
 
-    def is_part(self, tensor: Tensor) -> bool:
-        """Whether a tensor without memory stands for a part of a distributed parameter."""
-        return self.known.part_of_twin(tensor) is not None
-
     def is_skipped(self, tensor: Tensor, overwritten: bool = True, call: Call | None = None) -> bool:
         """Whether nothing is to be written to a tensor, which is then noted as written if all of it would be.
 

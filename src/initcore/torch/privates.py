@@ -15,6 +15,7 @@ import torch
 __all__ = [
     "MISSING",
     "Private",
+    "device_constructors",
     "dispatch_depth",
     "dispatch_library",
     "functorch_level",
@@ -85,6 +86,14 @@ no_torch_dispatch: Any = _found(
 no_torch_function: Any = _found(
     "torch._C._disabled_torch_function_impl", None, "some subclasses of Tensor are left to torch"
 )
+#: What ``torch.device("meta")`` diverts, found once in a process: before anyone has exchanged some of it, as
+#: transformers 5 does while it loads a model
+device_constructors: Callable[[], Any] = _found(
+    "torch.utils._device._device_constructors",
+    set,
+    "after from_pretrained, models that call torch.linspace are not built on the meta device",
+)
+device_constructors()
 _NO_KERNELS = (
     "Tensor.normal_, torch.randn and all else that is no function of torch.nn.init stays torch's under patch()"
 )

@@ -4,11 +4,15 @@ Each takes `seed` and `dtype`, as :class:`initcore.Plan` does. Where a model has
 :meth:`initcore.Plan.resolve` names them; ``Plan([*my_rules, *preset.rules])`` puts rules before those of a preset.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from initcore.models.presets.convolutional import fixup, vit
 from initcore.models.presets.decoders import gpt2, llama
 from initcore.models.presets.encoders import bert, t5
 from initcore.models.presets.fields import siren, zero
-from initcore.models.presets.frameworks import keras_defaults, torch_defaults, transformers_defaults
+from initcore.models.presets.frameworks import keras_defaults, torch_defaults
 from initcore.models.presets.residual import deepnorm, t_fixup
 from initcore.models.presets.widths import mup
 
@@ -24,7 +28,16 @@ __all__ = [
     "t5",
     "t_fixup",
     "torch_defaults",
-    "transformers_defaults",
     "vit",
     "zero",
 ]
+
+if not TYPE_CHECKING:  # with it, mypy would take any name for one of this module
+
+    def __getattr__(name: str) -> Any:
+        if name == "transformers_defaults":
+            raise AttributeError(
+                "there is no transformers_defaults: names and shapes do not tell what a model of transformers draws; "
+                "initcore.Plan.of(model) records the model's own rules instead"
+            )
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,8 +20,6 @@ from initcore.models.rule import Rule
 
 __all__ = ["fixup", "vit"]
 
-_PATCHES = BEGINNING + r"(patch_embed\.proj|patch_embeddings\.projection|decoder\.0)"
-
 
 def vit(n_layers: int | None = None, std: float = 0.02, **options: Any) -> Plan:
     r"""Return timm's plan of a vision transformer.
@@ -42,28 +40,37 @@ def vit(n_layers: int | None = None, std: float = 0.02, **options: Any) -> Plan:
     as torch's convolutions, :math:`U(\pm 1/\sqrt{fan_{in}})`; biases zero, norms one. With `n_layers`, ``attn.proj``
     and ``mlp.fc2`` of block i, counted from 0, are divided by :math:`\sqrt{2 (i + 1)}` after they were drawn.
     A. Dosovitskiy et al., "An image is worth 16x16 words", ICLR 2021, whose JAX code draws otherwise (timm's mode
-    ``"jax"``). Names are timm's, or those of the same parameters in checkpoints of transformers, whose own values
-    :func:`transformers_defaults` has; of what timm has not, ``mask_token`` is zero, ``decoder.0`` as ``patch_embed``.
+    ``"jax"``).
+
+    Names are timm's, of its ``VisionTransformer``. Those of transformers' ViT, which draws other values
+    (``position_embeddings``, ``cls_token`` and ``patch_embeddings.projection`` too with `std`), match no rule; nor do
+    those of timm's other models, and what only some of its ViTs have: layer scale, an attention pool, a head of
+    distillation. There must be a last norm and biases of ``qkv``: without one of them ``vit_pe_spatial`` and
+    ``vit_base_patch16_rpn`` have the same names and other values. :meth:`initcore.Plan.of` records the rules of each.
 
     Examples
     --------
     >>> from initcore.models import presets
-    >>> shapes = {"patch_embed.proj.weight": (192, 3, 16, 16), "patch_embed.proj.bias": (192,), "norm.bias": (192,)}
-    >>> shapes |= {"pos_embed": (1, 197, 192), "cls_token": (1, 1, 192), "head.weight": (1000, 192)}
+    >>> shapes = {"patch_embed.proj.weight": (192, 3, 16, 16), "patch_embed.proj.bias": (192,), "norm.weight": (192,)}
+    >>> shapes |= {"blocks.0.attn.qkv.weight": (576, 192), "blocks.0.attn.qkv.bias": (576,), "cls_token": (1, 1, 192)}
     >>> model = presets.vit().resolve(shapes)
-    >>> round(model["patch_embed.proj.bias"].bound * 768**0.5, 9), model["pos_embed"].std, model["cls_token"].std
-    (1.0, 0.02, 1e-06)
+    >>> round(model["patch_embed.proj.bias"].bound * 768**0.5, 9), model["blocks.0.attn.qkv.weight"].std
+    (1.0, 0.02)
     """
     if n_layers is not None:
         check_positive(n_layers=n_layers)
+    patches = BEGINNING + r"patch_embed\.proj\."
+    linear = BEGINNING + r"(blocks\.\d+\.(attn\.(qkv|proj)|mlp\.fc[12])|head)\.weight"
     rules = [
         *(_scaled_ends(depth, std) for depth in range(n_layers or 0)),
-        Rule("kaiming_uniform", regex=rf"{_PATCHES}\.weight", settings=TORCH_LINEAR, note="as torch"),
-        biases_of_torch(rf"{_PATCHES}\.bias", "as torch"),
+        Rule("kaiming_uniform", regex=patches + "weight", settings=TORCH_LINEAR, note="as torch"),
+        biases_of_torch(patches + "bias", "as torch"),
         Rule("normal", regex=BEGINNING + "(cls|reg)_token", settings={"std": 1e-6}, optional=True),
-        Rule("zeros", regex=BEGINNING + "mask_token", optional=True),
-        Rule("trunc_normal", regex=BEGINNING + "pos(_embed|ition_embeddings)", settings=_truncated(std), optional=True),
-        Rule("trunc_normal", match="*.weight", where={"rank": 2}, settings=_truncated(std), note="Linear"),
+        Rule("trunc_normal", regex=BEGINNING + "pos_embed", settings=_truncated(std), optional=True),
+        Rule("trunc_normal", regex=linear, settings=_truncated(std), note="Linear"),
+        # not optional: models of timm that have not both have other values under the same names
+        Rule("ones", regex=rf"(?!.*blocks\.){BEGINNING}(fc_)?norm\.weight", note="the last norm"),
+        Rule("zeros", regex=BEGINNING + r"blocks\.\d+\.attn\.qkv\.bias", note="queries, keys, values"),
         norms_to_one(),
         biases_to_zero(),
     ]
@@ -76,11 +83,9 @@ def _truncated(std: float, bound: float = 2.0) -> dict[str, float]:
 
 def _scaled_ends(depth: int, std: float) -> Rule:
     scale = math.sqrt(2 * (depth + 1))
-    ends = rf"blocks\.{depth}\.(attn\.proj|mlp\.fc2)"
-    ends_of_transformers = rf"encoder\.layer\.{depth}\.(attention\.)?output\.dense"
     return Rule(
         "trunc_normal",
-        regex=rf"{BEGINNING}({ends}|{ends_of_transformers})\.weight",
+        regex=rf"{BEGINNING}blocks\.{depth}\.(attn\.proj|mlp\.fc2)\.weight",
         settings=_truncated(std / scale, 2 / scale),
         note=f"ends of residual branches: {std:g} / sqrt(2 * {depth + 1})",
     )

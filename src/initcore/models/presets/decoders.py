@@ -75,7 +75,9 @@ def gpt2(n_layers: int, std: float = 0.02, position_std: float | None = None, **
     return preset(rules, f"GPT-2 of {n_layers} blocks: Radford et al., 2019, as in transformers 5.24", options)
 
 
-def llama(n_layers: int, d_model: int, std: float = 0.02, depth_init: bool = True, **options: Any) -> Plan:
+def llama(
+    n_layers: int, d_model: int, std: float = 0.02, depth_init: bool = True, tied: bool = False, **options: Any
+) -> Plan:
     r"""Return torchtitan's plan of a Llama.
 
     Parameters
@@ -86,51 +88,62 @@ def llama(n_layers: int, d_model: int, std: float = 0.02, depth_init: bool = Tru
         Of the weights at the beginning of a residual branch.
     depth_init : bool
         Whether those at the end are scaled by their own depth, or by that of the model.
+    tied : bool
+        Whether the embeddings are the output too: they are then drawn as it is. Without it there must be an output.
     **options
         `seed` and `dtype`.
 
     Notes
     -----
-    torchtitan, ``torchtitan/models/llama3/model/model.py`` of January 2026. ``wq``, ``wk``, ``wv``, ``w1`` are
-    :math:`N(0, std)`; ``wo``, ``w2``, ``w3`` of block i, counted from 0, :math:`N(0, std / \sqrt{2 (i + 1)})`, or
+    torchtitan, ``torchtitan/models/llama3/model/model.py`` of January 2026, and ``torchtitan/models/llama3`` of 0.3.0,
+    which has no `depth_init`. ``wq``, ``wk``, ``wv`` (``wqkv`` where they are one), ``w1`` are :math:`N(0, std)`;
+    ``wo``, ``w2``, ``w3`` of block i, counted from 0, :math:`N(0, std / \sqrt{2 (i + 1)})`, or
     :math:`std / \sqrt{2 n_{layers}}` without `depth_init`; all truncated at the values -2 and 2, which is at 100 std.
-    Embeddings :math:`N(0, 1)`; the output :math:`N(0, 1 / \sqrt{d_{model}})`, truncated at 3 std; norms one. Names are
-    those of torchtitan and of transformers (``q_proj``, ``gate_proj`` for ``w1``, ``down_proj`` for ``w2``, ``up_proj``
-    for ``w3``), of Mistral and Qwen too. What transformers itself draws is :func:`transformers_defaults`.
+    Embeddings :math:`N(0, 1)`; the output :math:`N(0, 1 / \sqrt{d_{model}})`, truncated at 3 std; norms one, biases,
+    where there are any, zero.
+
+    Names are those of torchtitan's Llama and of transformers' (``q_proj``, ``gate_proj`` for ``w1``, ``down_proj`` for
+    ``w2``, ``up_proj`` for ``w3``), Mistral, Qwen2 and Qwen3. The values are torchtitan's under either names:
+    transformers itself draws all matrices from :math:`N(0, 0.02)`, as :meth:`initcore.Plan.of` of its model records.
+    Names do not tell Gemma of the first version from a Llama; its norms, to whose weights one is added, must be zero.
 
     Examples
     --------
     >>> from initcore.models import presets
-    >>> shapes = {f"layers.{i}.attention.wo.weight": (64, 64) for i in range(2)}
-    >>> shapes |= {"layers.0.feed_forward.w1.weight": (128, 64), "tok_embeddings.weight": (100, 64)}
-    >>> model = presets.llama(2, 64).resolve(shapes)
-    >>> [round(model[name].std, 5) for name in shapes]
-    [0.01414, 0.01, 0.02, 1.0]
+    >>> shapes = {f"layers.{i}.attention.wo.weight": (64, 64) for i in range(2)} | {"norm.weight": (64,)}
+    >>> shapes |= {"layers.0.feed_forward.w1.weight": (128, 64), "layers.0.attention.wq.weight": (64, 64)}
+    >>> shapes |= {"tok_embeddings.weight": (100, 64), "output.weight": (100, 64)}
+    >>> [round(parameter.std, 5) for parameter in presets.llama(2, 64).resolve(shapes).values()]
+    [0.01414, 0.01, 0.0, 0.02, 0.02, 1.0, 0.12332]
     """
     check_positive(n_layers=n_layers, d_model=d_model)
-    output = d_model**-0.5
+    attention = r"layers\.\d+\.(attention\.(qkv_linear\.)?w[qkv]+|self_attn\.[qkv]_proj)\.weight"
+    gates = r"layers\.\d+\.(feed_forward\.w1|mlp\.gate_proj)\.weight"
+    begin = {"std": std, "a": -2.0, "b": 2.0}
+    norms = r"layers\.\d+\.((attention|ffn)_norm|(input|post_attention)_layernorm|self_attn\.[qk]_norm)\.weight"
+    embeddings, output = r"(tok_embeddings|embed_tokens)\.weight", r"(output|lm_head)\.weight"
     rules = [
         *(_ends(depth, depth + 1, std) for depth in range(n_layers) if depth_init),
         *([] if depth_init else [_ends(r"\d+", n_layers, std)]),
-        Rule(
-            "trunc_normal",
-            regex=BEGINNING
-            + r"layers\.\d+\.(attention\.w[qkv]|feed_forward\.w1|self_attn\.[qkv]_proj|mlp\.gate_proj)\.weight",
-            settings={"std": std, "a": -2.0, "b": 2.0},
-            note="beginnings of residual branches",
-        ),
-        Rule("normal", regex=BEGINNING + r"(tok_embeddings|embed_tokens)\.weight", settings={"std": 1.0}),
-        Rule(
-            "trunc_normal",
-            regex=BEGINNING + r"(output|lm_head)\.weight",
-            settings={"std": output, "a": -3 * output, "b": 3 * output},
-            optional=True,
-            note=f"output: 1 / sqrt({d_model}), at 3 std",
-        ),
-        norms_to_one(),
+        Rule("trunc_normal", regex=BEGINNING + attention, settings=begin, note="beginnings of residual branches"),
+        Rule("trunc_normal", regex=BEGINNING + gates, settings=begin, note="beginnings of residual branches"),
+        *([] if tied else [Rule("normal", regex=BEGINNING + embeddings, settings={"std": 1.0})]),
+        _output(embeddings if tied else output, d_model),
+        Rule("ones", regex=BEGINNING + norms, optional=True, note="norms"),
+        Rule("ones", regex=BEGINNING + r"norm\.weight", optional=True, note="the last norm"),
         biases_to_zero(),
     ]
     return preset(rules, f"Llama of {n_layers} blocks of {d_model}: torchtitan, January 2026", options)
+
+
+def _output(regex: str, d_model: int) -> Rule:
+    std = d_model**-0.5
+    return Rule(
+        "trunc_normal",
+        regex=BEGINNING + regex,
+        settings={"std": std, "a": -3 * std, "b": 3 * std},
+        note=f"output: 1 / sqrt({d_model}), at 3 std",
+    )
 
 
 def _ends(depth: int | str, layers: int, std: float) -> Rule:

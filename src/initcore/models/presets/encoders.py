@@ -11,7 +11,13 @@ from initcore.models.rule import Rule
 __all__ = ["bert", "t5"]
 
 
-def bert(std: float = 0.02, truncated: bool = False, **options: Any) -> Plan:
+_EMBEDDINGS = r"embeddings\.(word|position|token_type)_embeddings\.weight"
+_ATTENTION = r"layer\.\d+\.(cross)?attention\.(self\.(query|key|value)|output\.dense)\.weight"
+_FEED_FORWARD = r"layer\.\d+\.(intermediate|output)\.dense\.weight"
+_HEADS = r"(pooler\.dense|predictions\.(transform\.dense|decoder)|seq_relationship|classifier|qa_outputs)\.weight"
+
+
+def bert(std: float = 0.02, truncated: bool = False, padding_idx: int | None = 0, **options: Any) -> Plan:
     """Return BERT's plan.
 
     Parameters
@@ -21,6 +27,8 @@ def bert(std: float = 0.02, truncated: bool = False, **options: Any) -> Plan:
     truncated : bool
         Whether normals are truncated at two std, as in Google's code, or not, as in transformers. The std is that
         before truncation: 0.88 of it is left.
+    padding_idx : int, optional
+        ``pad_token_id``, whose row of ``word_embeddings`` transformers sets to zero, and Google's code does not.
     **options
         `seed` and `dtype`.
 
@@ -28,25 +36,38 @@ def bert(std: float = 0.02, truncated: bool = False, **options: Any) -> Plan:
     -----
     Weights and embeddings N(0, std), biases zero, norms one. J. Devlin, M.-W. Chang, K. Lee, K. Toutanova, "BERT:
     pre-training of deep bidirectional transformers", NAACL 2019; ``create_initializer`` of google-research/bert, and
-    transformers 5.24 (``BertPreTrainedModel._init_weights``), which also sets the row of ``[PAD]`` to zero, as this
-    does not. Names are those of transformers, ``LayerNorm.gamma`` and ``beta`` of old checkpoints too.
+    transformers 5.24 (``BertPreTrainedModel._init_weights``). Names are those of transformers, ``LayerNorm.gamma`` and
+    ``beta`` of old checkpoints too. Names do not tell the bodies of RoBERTa, CamemBERT and data2vec from BERT's: they
+    have a row of zeros among their positions too, as :meth:`initcore.Plan.of` records.
 
     Examples
     --------
     >>> from initcore.models import presets
-    >>> shapes = {"pooler.dense.weight": (8, 8), "pooler.dense.bias": (8,), "embeddings.LayerNorm.weight": (8,)}
-    >>> [parameter.call for parameter in presets.bert().resolve(shapes).values()]
-    ['normal(std=0.02)', 'zeros()', 'ones()']
+    >>> shapes = {"embeddings.word_embeddings.weight": (99, 8), "embeddings.position_embeddings.weight": (16, 8)}
+    >>> shapes |= {f"encoder.layer.0.output.{part}": (8,) for part in ("LayerNorm.weight", "dense.bias")}
+    >>> shapes |= {f"encoder.layer.0.{part}output.dense.weight": (8, 8) for part in ("", "attention.")}
+    >>> [parameter.call for parameter in presets.bert().resolve(shapes).values()][:4]
+    ['normal(std=0.02), rows [0] zero', 'normal(std=0.02)', 'ones()', 'zeros()']
     """
     init = "trunc_normal" if truncated else "normal"
     bounds = {"a": -2.0, "b": 2.0, "bounds": "sigma"} if truncated else {}
+    settings = {"std": std, **bounds}
     rules = [
+        *([] if truncated or padding_idx is None else [_words(std, padding_idx)]),
         Rule("ones", regex=BEGINNING + r"LayerNorm\.(weight|gamma)", note="norms"),
         Rule("zeros", regex=BEGINNING + r"(bias|LayerNorm\.beta)", note="biases, of norms too"),
-        Rule(init, match="*.weight", where={"rank": 2}, settings={"std": std, **bounds}, note="weights, embeddings"),
+        Rule(init, regex=BEGINNING + _EMBEDDINGS, settings=settings, note="embeddings"),
+        Rule(init, regex=BEGINNING + _ATTENTION, settings=settings, note="attention"),
+        Rule(init, regex=BEGINNING + _FEED_FORWARD, settings=settings, note="feed-forward"),
+        Rule(init, regex=BEGINNING + _HEADS, settings=settings, optional=True, note="pooler and heads"),
     ]
     source = "google-research/bert" if truncated else "transformers 5.24"
     return preset(rules, f"BERT: Devlin et al., 2019, as in {source}", options)
+
+
+def _words(std: float, padding_idx: int) -> Rule:
+    regex, rows = BEGINNING + r"word_embeddings\.weight", [padding_idx]
+    return Rule("normal", regex=regex, settings={"std": std}, zero_rows=rows, optional=True, note="zero: padding")
 
 
 def t5(d_model: int, d_kv: int, n_heads: int, d_ff: int, factor: float = 1.0, **options: Any) -> Plan:

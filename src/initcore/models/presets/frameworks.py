@@ -6,24 +6,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from initcore.models.plan import Plan
-from initcore.models.presets.parts import (
-    TORCH_AXES,
-    TORCH_LINEAR,
-    biases_of_torch,
-    biases_to_zero,
-    norms_to_one,
-    preset,
-)
+from initcore.models.presets.parts import BEGINNING, TORCH_AXES, TORCH_LINEAR, biases_of_torch, norms_to_one, preset
 from initcore.models.rule import Rule
 
-__all__ = ["keras_defaults", "torch_defaults", "transformers_defaults"]
+__all__ = ["keras_defaults", "torch_defaults"]
 
 ATTENTION = ("*self_attn", "*multihead_attn")
-EMBEDDINGS = ("*embed*.weight", "*wte.weight", "*wpe.weight")
+#: Of the module that a weight belongs to alone: within a ``time_embedding`` there are linear layers
+EMBEDDINGS = BEGINNING + r"([^.]*emb|wte|wpe|([^.]*_)?embed(s|dings?)?(_(tokens|positions|table|layer))?)\.weight"
 
 
 def torch_defaults(
-    embeddings: Sequence[str] = EMBEDDINGS,
+    embeddings: Sequence[str] | None = None,
     attention: Sequence[str] = ATTENTION,
     prelu: Sequence[str] = (),
     **options: Any,
@@ -32,9 +26,10 @@ def torch_defaults(
 
     Parameters
     ----------
-    embeddings : sequence of str
-        Globs of the weights of ``Embedding`` and ``EmbeddingBag``, which neither shape nor name tells from those of
-        ``Linear``.
+    embeddings : sequence of str, optional
+        Globs of the weights of ``Embedding`` and ``EmbeddingBag``. If not given, those of modules whose own name is
+        ``wte``, ``wpe``, ``*emb``, or ``embed``, ``embeds``, ``embedding`` or ``embeddings``, with anything and an
+        underscore before and ``_tokens``, ``_positions``, ``_table`` or ``_layer`` after it or not.
     attention : sequence of str
         Globs of the ``MultiheadAttention`` modules, whose ``out_proj.bias`` is zero.
     prelu : sequence of str
@@ -51,8 +46,12 @@ def torch_defaults(
     the three weights where they are apart, zero biases but for ``bias_k`` and ``bias_v``, ``xavier_normal_``; norms one
     and zero, and the running statistics of ``BatchNorm`` as at the start.
 
-    Not torch's: the row of ``padding_idx`` is not zero, LSTM with ``proj_size`` takes the bound of ``proj_size``, and
-    ``Bilinear``, ``nn.Transformer`` (which draws its matrices once more, ``xavier_uniform_``) need rules of their own.
+    Not torch's: the row of ``padding_idx`` is not zero (a rule with ``zero_rows`` says it), LSTM with ``proj_size``
+    takes the bound of ``proj_size``, and ``Bilinear``, ``nn.Transformer`` (which draws its matrices once more,
+    ``xavier_uniform_``) need rules of their own. Names and shapes do not tell: a ``Linear`` that is called as an
+    embedding, as ``decoder_embed`` of a masked autoencoder, or an ``Embedding`` that is not, as those of a list
+    ``embeddings.0``, for which `embeddings` is; a ``PReLU``, for which `prelu` is; a norm over several axes from a
+    linear layer. :meth:`initcore.Plan.of` sees the modules themselves.
 
     Examples
     --------
@@ -65,9 +64,12 @@ def torch_defaults(
     return preset([*_torch_named(embeddings, attention, prelu), *_torch_by_shape()], note, options)
 
 
-def _torch_named(embeddings: Sequence[str], attention: Sequence[str], prelu: Sequence[str]) -> Iterator[Rule]:
-    for pattern in embeddings:
-        yield Rule("normal", match=pattern, optional=pattern in EMBEDDINGS, note="Embedding")
+def _torch_named(embeddings: Sequence[str] | None, attention: Sequence[str], prelu: Sequence[str]) -> Iterator[Rule]:
+    matrices = {"rank": 2}
+    if embeddings is None:
+        yield Rule("normal", regex=EMBEDDINGS, where=matrices, optional=True, note="Embedding")
+    for pattern in embeddings or ():
+        yield Rule("normal", match=pattern, where=matrices, note="Embedding")
     for pattern in prelu:
         yield Rule("constant", match=pattern, settings={"val": 0.25}, note="PReLU")
     for pattern in attention:
@@ -161,44 +163,3 @@ def keras_defaults(**options: Any) -> Plan:
 
 def _glorot(regex: str, axes: dict[str, Any], where: dict[str, Any], note: str) -> Rule:
     return Rule("glorot_uniform", regex=regex, where=where, settings=axes, optional=True, note=note)
-
-
-def transformers_defaults(std: float = 0.02, **options: Any) -> Plan:
-    """Return what most models of Hugging Face's transformers draw.
-
-    Parameters
-    ----------
-    std : float
-        ``initializer_range`` of the configuration.
-    **options
-        `seed` and `dtype`.
-
-    Notes
-    -----
-    transformers 5.24, ``PreTrainedModel._init_weights``, which llama, mistral and qwen do not override: weights of
-    linear layers, convolutions and embeddings N(0, std), biases zero, norms one. ViT's ``cls_token`` and
-    ``position_embeddings`` N(0, std) truncated at -2 and 2, ``mask_token`` zero (``ViTPreTrainedModel._init_weights``).
-
-    Not theirs: the row of ``padding_idx`` is not zero.
-
-    Examples
-    --------
-    >>> from initcore.models import presets
-    >>> presets.transformers_defaults().resolve({"model.layers.0.mlp.up_proj.weight": (64, 16)}).nbytes
-    4096
-    """
-    rules = [
-        norms_to_one(),
-        biases_to_zero(),
-        Rule("normal", match="*", where={"kind": "weight", "min_rank": 2}, settings={"std": std}, optional=True),
-        Rule(
-            "trunc_normal",
-            match="*embeddings.*",
-            where={"kind": ["cls_token", "position_embeddings"]},
-            settings={"std": std},
-            optional=True,
-            note="ViT",
-        ),
-        Rule("zeros", match="*embeddings.mask_token", optional=True, note="ViT"),
-    ]
-    return preset(rules, "transformers 5.24: PreTrainedModel._init_weights", options)

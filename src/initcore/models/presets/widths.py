@@ -6,6 +6,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from initcore.models.errors import PlanError
@@ -53,10 +54,12 @@ def mup(plan: Plan, shapes: ShapesLike, base_shapes: ShapesLike) -> Plan:
 
     Examples
     --------
+    >>> from initcore import Plan, Rule
     >>> from initcore.models import presets
     >>> def shapes(width):
     ...     return {"embed.weight": (100, width), "hidden.weight": (width, width), "head.weight": (10, width)}
-    >>> plan = presets.mup(presets.transformers_defaults(0.02), shapes(1024), shapes(64))
+    >>> plan = Plan([Rule("normal", match="*", settings={"std": 0.02})])
+    >>> plan = presets.mup(plan, shapes(1024), shapes(64))
     >>> {name: it.std for name, it in plan.resolve(shapes(1024)).items()}
     {'embed.weight': 0.02, 'hidden.weight': 0.005, 'head.weight': 0.02}
     """
@@ -91,7 +94,7 @@ def _scaled(parameter: Parameter, base: Parameter) -> Rule:
             factor = 1 / math.sqrt(times)
             note = f"std {base.std:.6g} of the base / sqrt({times:g}), its fan_in over the base's"
         init, settings = _law_times(base, factor, len(infinite))
-    return Rule(init, match=parameter.name, settings=settings, note=note)
+    return Rule(init, match=parameter.name, settings=settings, note=note, zero_rows=parameter.rule.zero_rows)
 
 
 def _fan_in_axis(parameter: Parameter, infinite: list[int]) -> int:
@@ -124,9 +127,11 @@ def _grouped(drawn: Mapping[str, Rule]) -> Iterable[Rule]:
         groups[re.sub(r"\d+", r"\\d+", re.escape(name))].append(name)
     for pattern, names in groups.items():
         first = drawn[names[0]]
-        if all((drawn[name].init, drawn[name].settings) == (first.init, first.settings) for name in names):
-            yield Rule(first.init, regex=pattern, settings=first.settings, note=first.note)
+        if all(_fills(drawn[name]) == _fills(first) for name in names):
+            yield replace(first, match=None, regex=pattern)
         else:
-            for name in names:
-                it = drawn[name]
-                yield Rule(it.init, regex=re.escape(name), settings=it.settings, note=it.note)
+            yield from (replace(drawn[name], match=None, regex=re.escape(name)) for name in names)
+
+
+def _fills(rule: Rule) -> tuple[Any, ...]:
+    return rule.init, rule.settings, rule.zero_rows

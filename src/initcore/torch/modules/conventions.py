@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from initcore.torch.modules import constructors
 from initcore.torch.modules.constructors import Statement
-from initcore.torch.modules.names import classes_of, unwrapped, walk
+from initcore.torch.modules.names import classes_of, held_in, names_of_tensors, unwrapped, walk
 
 __all__ = [
     "CONVENTIONS",
@@ -96,9 +97,29 @@ def _transformers(model: nn.Module) -> list[Step] | None:
                 owner._init_weights(module)
                 module._is_hf_initialized = True
 
-        below(model, model)
+        with _untied(model):
+            below(model, model)
 
     return [Step("", f"{type(model).__name__}._init_weights(module) of every module", call)]
+
+
+@contextmanager
+def _untied(model: nn.Module) -> Iterator[None]:
+    """Let each module but the one that a tied parameter is named after hold another in its place, without memory.
+
+    Models of transformers are initialised before they are tied: what an output layer draws is then lost, and the
+    embedding keeps its own, of which one row may be zero.
+    """
+    names = names_of_tensors(model)
+    others = [held for held in held_in(model) if held.is_parameter and names[id(held.tensor)] != held.name]
+    for held in others:
+        empty = torch.empty(tuple(held.tensor.shape), dtype=held.tensor.dtype, device="meta")
+        held.module._parameters[held.key] = nn.Parameter(empty, requires_grad=held.tensor.requires_grad)
+    try:
+        yield
+    finally:
+        for held in others:
+            held.module._parameters[held.key] = held.tensor  # type: ignore[assignment]
 
 
 def _is_of_timm(module: nn.Module, owner: nn.Module) -> bool:

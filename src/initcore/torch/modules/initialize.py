@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -23,6 +23,7 @@ from initcore.torch.modules.planned import fill_as_planned
 from initcore.torch.modules.refusals import check as refuse
 from initcore.torch.modules.rules import METHODS, draw, naming_of, under_names
 from initcore.torch.modules.snapshot import Snapshot
+from initcore.torch.modules.stacks import write_back
 from initcore.torch.naming import Naming
 
 if TYPE_CHECKING:
@@ -77,8 +78,10 @@ def initialize(
     parts : mapping or callable, optional
         What part of the whole a plain local tensor is: from its name to a :class:`initcore.Shard`, where `rng` is a
         plan. A callable is given name and tensor, and returns a Shard, a list of (index, Shard), a pair of the tensor
-        that is to be filled and either of them, or None for what is whole. :func:`initcore.torch.megatron_parts`,
-        :func:`initcore.torch.deepspeed_parts` and :func:`initcore.torch.fsdp_parts` are such.
+        that is to be filled and either of them, or None for what is whole; a mapping has either of these. A name that
+        the model has not must have its tensor, such as a flat one, which is then not filled under its own name.
+        :func:`initcore.torch.megatron_parts`, :func:`initcore.torch.deepspeed_parts` and
+        :func:`initcore.torch.fsdp_parts` return mappings for a model.
     check_ranks : bool
         Whether to ask all processes, by one small all-gather, if they were given the same `rng`.
 
@@ -137,7 +140,8 @@ def initialize(
     reshard(model)
     tie(model)
     names = [held.name for held in held_in(model)]
-    kept = with_ties(model, kept_by(keep, names))
+    asked = kept_by(keep, [*names, *(parts if isinstance(parts, Mapping) else ())])
+    kept = asked | with_ties(model, asked)
     refuse(model, parts=names if parts is not None else (), kept=kept)
     before = Snapshot(model)
     without = set(on_meta(model)) - kept
@@ -154,6 +158,7 @@ def initialize(
             before.restore()
             cast(Any, model)._apply(lambda tensor: tensor)  # for those who keep references of their own
         raise
+    write_back(model)
     return cast(M, model)
 
 
@@ -198,6 +203,7 @@ def named(model: nn.Module, rng: GeneratorLike = 0) -> Iterator[Naming]:
         raise ValueError(f'{", ".join(absent)} have no memory: model.to_empty(device="cpu") gives them some')
     with under_names(naming_of(model, base_stream(rng))) as naming:
         yield naming
+    write_back(model)
 
 
 def _described(rng: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Set
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -37,9 +38,16 @@ WRAPPERS: dict[str, str] = {
 }
 
 
-def classes_of(module: object) -> set[str]:
+def classes_of(module: object) -> frozenset[str]:
     """Return the full names of an object's class and of all that it inherits from."""
-    return {f"{kind.__module__}.{kind.__qualname__}" for kind in type(module).__mro__}
+    kind: Any = type(module)
+    found: frozenset[str] = _names_of(kind)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _names_of(kind: type) -> frozenset[str]:
+    return frozenset(f"{one.__module__}.{one.__qualname__}" for one in kind.__mro__)
 
 
 def unwrapped(module: nn.Module) -> nn.Module | None:
@@ -103,7 +111,7 @@ def names_of_tensors(model: nn.Module) -> dict[int, str]:
     groups: dict[int, list[str]] = {}
     for held in held_in(model):
         groups.setdefault(id(held.tensor), []).append(held.name)
-    tied = [re.compile(pattern) for pattern in _tied_patterns(model)] if any(map(_several, groups.values())) else []
+    tied = [re.compile(pattern) for pattern in tied_patterns(model)] if any(map(_several, groups.values())) else []
 
     def chosen(group: list[str]) -> str:
         free = [name for name in group if not any(pattern.search(name) for pattern in tied)]
@@ -116,7 +124,7 @@ def _several(group: list[str]) -> bool:
     return len(group) > 1
 
 
-def _tied_patterns(model: nn.Module) -> Iterator[str]:
+def tied_patterns(model: nn.Module) -> Iterator[str]:
     for name, module in walk(model):
         # a list of names in transformers 4, a table from these names to what they are tied to in transformers 5
         for key in getattr(module, "_tied_weights_keys", None) or ():

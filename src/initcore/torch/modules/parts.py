@@ -11,16 +11,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from initcore.shards import FlatShard, Shard
 from initcore.torch.layouts import Local
+from initcore.torch.modules.names import held_in, named_tensors
 
-__all__ = ["Part", "Parts", "flat_range", "local_by_parts", "shape_of"]
+__all__ = ["Given", "Part", "Parts", "flat_range", "held_by_parts", "shape_of"]
 
 #: A block of the whole; or blocks of the local tensor, each with the block of the whole that it is
 Part: TypeAlias = "Shard | Sequence[tuple[Any, Shard]]"
-Parts: TypeAlias = "Mapping[str, Part] | Callable[[str, Tensor], Part | tuple[Tensor, Part] | None]"
+#: A part of the tensor of that name, or of another tensor, which is to be filled instead
+Given: TypeAlias = "Part | tuple[Tensor, Part]"
+Parts: TypeAlias = "Mapping[str, Given] | Callable[[str, Tensor], Given | None]"
 
 
 def flat_range(shape: Sequence[int], start: int, stop: int) -> list[tuple[Any, Shard]]:
@@ -37,7 +40,7 @@ def flat_range(shape: Sequence[int], start: int, stop: int) -> list[tuple[Any, S
     -------
     list of (slice, Shard)
         At most two for each axis and one: where in a flat array of ``stop - start`` elements a block lies, and which
-        block it is. As it is, ``parts=`` takes it.
+        block it is. As it is, ``parts=`` takes it: of no elements it is one empty block, but of a scalar there is none.
 
     Raises
     ------
@@ -57,6 +60,8 @@ def flat_range(shape: Sequence[int], start: int, stop: int) -> list[tuple[Any, S
         raise ValueError(f"elements {start} to {stop} are not all in a whole of shape {whole}, which has {count}")
     if not whole:
         return [(slice(0, 1), Shard(whole))] if start < stop else []
+    if start == stop:
+        return [(slice(0, 0), Shard(whole, (slice(0, 0),) * len(whole)))]
     return [
         (slice(first - start, last - start), Shard(whole, index)) for first, last, index in _blocks(whole, start, stop)
     ]
@@ -89,20 +94,41 @@ def shape_of(local: Local) -> tuple[int, ...]:
     return tuple(size for runs in local.runs for _, size in runs)
 
 
-def local_by_parts(name: str, tensor: Tensor, parts: Parts | None) -> Local | None:
-    """Return what a local tensor is a part of; None of what is whole, or says so itself.
+def held_by_parts(model: nn.Module, parts: Parts | None) -> tuple[dict[str, Tensor], dict[str, Local]]:
+    """Return what is to be filled, by name, and of what a process holds a part of, which part.
+
+    A mapping may have names of parameters that the model has not, each with the tensor that it is a part of: those that
+    FSDP1 has flattened. The tensor of the model that they are parts of is then not filled under its own name.
 
     Raises
     ------
     ValueError
-        If shapes do not agree.
+        If shapes do not agree, or if a name is none of the model and comes without a tensor.
     """
+    tensors = named_tensors(model)
     if parts is None:
-        return None
-    given: Any = parts(name, tensor) if callable(parts) else parts.get(name)
-    if given is None:
-        return None
-    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], Tensor):
+        return tensors, {}
+    if callable(parts):
+        given: dict[str, Any] = {name: parts(name, tensor) for name, tensor in tensors.items()}
+    else:
+        known = {held.name for held in held_in(model)}
+        others: dict[str, Any] = {name: part for name, part in parts.items() if name not in known}
+        unknown = [name for name, part in others.items() if not _is_pair(part)]
+        if unknown:
+            raise ValueError(f"parts= has {', '.join(unknown)}, which the model has not")
+        flat = {id(tensor) for tensor, _ in others.values()}
+        tensors = {name: tensor for name, tensor in tensors.items() if name in parts or id(tensor) not in flat}
+        tensors |= {name: tensor for name, (tensor, _) in others.items()}
+        given = {name: parts.get(name) for name in tensors}
+    return tensors, {name: _local(name, tensors[name], part) for name, part in given.items() if part is not None}
+
+
+def _is_pair(given: Any) -> bool:
+    return isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], Tensor)
+
+
+def _local(name: str, tensor: Tensor, given: Any) -> Local:
+    if _is_pair(given):
         tensor, given = given
     blocks: list[tuple[Any, Shard]]
     if isinstance(given, FlatShard):

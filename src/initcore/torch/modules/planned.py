@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from initcore.torch.layouts import Local, local_of
 from initcore.torch.memory import STAGED, is_writable, write
-from initcore.torch.modules.names import named_tensors
-from initcore.torch.modules.parts import Parts, local_by_parts, shape_of
+from initcore.torch.modules.names import held_in, named_tensors
+from initcore.torch.modules.parts import Parts, held_by_parts, shape_of
+from initcore.torch.modules.refusals import check
 from initcore.torch.privates import increment_version
 
 if TYPE_CHECKING:
@@ -29,23 +30,27 @@ def fill_as_planned(
     ValueError
         As :func:`initcore.torch.initialize`; nothing is written before what is returned is called.
     """
-    tensors = {name: tensor for name, tensor in named_tensors(model).items() if name not in kept}
-    given = {name: local_by_parts(name, tensor, parts) for name, tensor in tensors.items()}
+    tensors, given = held_by_parts(model, parts)
+    if parts is not None:
+        whole = {id(tensor) for name, tensor in tensors.items() if name not in given}
+        check(model, parts=[held.name for held in held_in(model) if id(held.tensor) not in whole], kept=kept)
+    tensors = {name: tensor for name, tensor in tensors.items() if name not in kept}
     if isinstance(shapes, nn.Module):
         shapes = named_tensors(shapes)
     if shapes is None:
         shapes = {
-            name: (tuple(tensor.shape) if (part := given[name]) is None else shape_of(part), tensor.dtype)
+            name: (tuple(tensor.shape) if (part := given.get(name)) is None else shape_of(part), tensor.dtype)
             for name, tensor in tensors.items()
         }
     resolved = plan.resolve(shapes)
-    locals_ = {name: _local(name, tensor, given[name], resolved) for name, tensor in tensors.items()}
+    locals_ = {name: _local(name, tensor, given.get(name), resolved) for name, tensor in tensors.items()}
 
     def fill() -> None:
         for name, local in locals_.items():
             # what cannot be drawn by parts is drawn whole, where the CPU does not reach it
             write(resolved[name].fill, local, STAGED if resolved[name].cheap_by_rows else max(1, local.tensor.numel()))
-            increment_version([tensors[name]])
+            others = [local.tensor] if name in given and local.tensor is not tensors[name] else []
+            increment_version([tensors[name], *others])
 
     return fill
 

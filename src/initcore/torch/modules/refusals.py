@@ -10,6 +10,7 @@ from torch.nn.parameter import is_lazy
 
 from initcore.torch.layouts import inner_of, is_distributed, local_of
 from initcore.torch.modules.names import Held, classes_of, held_in
+from initcore.torch.modules.stacks import is_cut, is_lost
 
 __all__ = ["REFUSALS", "Refusal", "check", "check_memory"]
 
@@ -18,83 +19,78 @@ class Refusal(NamedTuple):
     """A row of the table: what a parameter is a part of, how that is seen, and what works instead."""
 
     what: str
-    holds: Callable[[nn.Module, Held], bool]
+    #: Of a model, whether a parameter of it is such a part
+    holds: Callable[[nn.Module], Callable[[Held], bool]]
     instead: str
-
-
-def _is_flat(model: nn.Module, held: Held) -> bool:
-    """Whether a parameter is, or is a view of, what FSDP1 has flattened, cut, and not gathered at the moment."""
-    return id(held.tensor) in _flat_in(model)
 
 
 _FSDP1 = "torch.distributed.fsdp.fully_sharded_data_parallel.FullyShardedDataParallel"
 
 
-def _flat_in(model: nn.Module) -> set[int]:
-    found: set[int] = set()
+def _flat(model: nn.Module) -> Callable[[Held], bool]:
+    """Whether a parameter is, or is a view of, what FSDP1 has flattened, cut, and not gathered at the moment."""
+    parts: set[int] = set()
+    wholes: set[int] = set()
     for module in model.modules():
         handle: Any = getattr(module, "_handle", None) if _FSDP1 in classes_of(module) else None
-        if handle is None or not getattr(handle, "uses_sharded_strategy", True):
-            continue
-        if getattr(getattr(handle, "_training_state", None), "name", "") == "SUMMON_FULL_PARAMS":
+        if handle is None:
             continue
         flat: Any = getattr(handle, "flat_param", None)
-        found.add(id(flat))
-        found.update(map(id, getattr(flat, "_params", None) or ()))
-    return found
+        views = getattr(flat, "_params", None)
+        gathered = getattr(getattr(handle, "_training_state", None), "name", "") == "SUMMON_FULL_PARAMS"
+        not_cut = views is not None and not getattr(handle, "uses_sharded_strategy", True)
+        (wholes if gathered or not_cut else parts).update(map(id, (flat, *(views or ()))))
+
+    def holds(held: Held) -> bool:
+        marks = ("_is_flat_param", "_fsdp_flattened")  # as what wraps the model may not be seen from here
+        marked = any(getattr(held.tensor, mark, False) for mark in marks)
+        return id(held.tensor) in parts or (marked and id(held.tensor) not in wholes)
+
+    return holds
 
 
-def _is_partition(model: nn.Module, held: Held) -> bool:
+def _partition(model: nn.Module) -> Callable[[Held], bool]:
     """Whether DeepSpeed has taken a parameter apart and not put it together at the moment."""
-    whole = getattr(held.tensor, "ds_shape", None)
-    return hasattr(held.tensor, "ds_id") and whole is not None and tuple(whole) != tuple(held.tensor.shape)
+
+    def holds(held: Held) -> bool:
+        whole = getattr(held.tensor, "ds_shape", None)
+        return hasattr(held.tensor, "ds_id") and whole is not None and tuple(whole) != tuple(held.tensor.shape)
+
+    return holds
 
 
-def _is_tensor_parallel(model: nn.Module, held: Held) -> bool:
-    """Whether Megatron-core has cut a parameter among more than one process."""
-    return bool(getattr(held.tensor, "tensor_model_parallel", False)) and megatron_size(held) > 1
-
-
-def megatron_size(held: Held) -> int:
-    """Return among how many processes Megatron-core has cut a parameter, 2 if that cannot be known."""
-    import sys
-
-    group: Any = getattr(held.module, "tp_group", None)
-    try:
-        if group is not None:
-            return int(group.size())
-        state: Any = sys.modules["megatron.core.parallel_state"]
-        return int(state.get_tensor_model_parallel_world_size())
-    except Exception:  # not imported, or not initialised
-        return 2
-
-
-def _is_sharded_tensor(model: nn.Module, held: Held) -> bool:
-    return any(
-        kind.rpartition(".")[2] in ("ShardedTensor", "TableBatchedEmbeddingSlice") for kind in classes_of(held.tensor)
-    )
+def _sharded_tensor(model: nn.Module) -> Callable[[Held], bool]:
+    names = ("ShardedTensor", "TableBatchedEmbeddingSlice")
+    return lambda held: any(kind.rpartition(".")[2] in names for kind in classes_of(held.tensor))
 
 
 REFUSALS: tuple[Refusal, ...] = (
     Refusal(
         "a part of what FSDP1 has flattened",
-        _is_flat,
+        _flat,
         "initialise the model before it is wrapped, by FSDP's param_init_fn, "
-        "within FSDP.summon_full_params(model), or give parts=",
+        "within FSDP.summon_full_params(model), or give a plan and parts=initcore.torch.fsdp_parts(model), "
+        "of the outermost module",
     ),
     Refusal(
         "a partition of DeepSpeed's ZeRO-3",
-        _is_partition,
-        "initialise within deepspeed.zero.GatheredParameters(...), or give parts=initcore.torch.deepspeed_parts",
+        _partition,
+        "initialise within deepspeed.zero.GatheredParameters(list(model.parameters())), "
+        "or give a plan and parts=initcore.torch.deepspeed_parts(model)",
+    ),
+    Refusal(
+        "of which DeepSpeed has another copy, which it writes back",
+        lambda model: is_lost,
+        "initialise the model before deepspeed.initialize",
     ),
     Refusal(
         "a local part of Megatron's tensor parallelism",
-        _is_tensor_parallel,
-        "give a plan and parts=initcore.torch.megatron_parts",
+        lambda model: is_cut,
+        "give a plan and parts=initcore.torch.megatron_parts(model)",
     ),
     Refusal(
         "a ShardedTensor",
-        _is_sharded_tensor,
+        _sharded_tensor,
         "fill each of its local shards by initcore.torch's functions or by a plan, with shard=",
     ),
 )
@@ -113,7 +109,8 @@ def check(model: nn.Module, *, parts: Iterable[str] = (), kept: Iterable[str] = 
     check_memory({one.name: one.tensor for one in held}, meta=True)
     problems = []
     for row in REFUSALS:
-        found = [one.name for one in held if row.holds(model, one)]
+        holds = row.holds(model)
+        found = [one.name for one in held if holds(one)]
         if found:
             problems.append(f"{_listed(found)}: {row.what}. Instead, {row.instead}")
     if problems:
