@@ -560,3 +560,18 @@ class Lit(LightningModule):
 
 def test_lightnings_hook_builds_the_model() -> None:
     assert_same(init.initialize(Lit(), 2).body, init.initialize(nn.ModuleDict({"body": NanoGPT(Config())}), 2)["body"])
+
+
+def test_stages_of_megatrons_pipelines_are_refused() -> None:
+    """Their names are those of the layers of the first stage."""
+
+    class Layer(nn.Linear):
+        layer_number = 3
+
+    Layer.__module__ = "megatron.core.transformer.transformer_layer"
+    layer = Layer(3, 3)
+    layer.config = type("TransformerConfig", (), {"pipeline_model_parallel_size": 1})
+    init.initialize(nn.Sequential(layer), 1)
+    layer.config.pipeline_model_parallel_size = 2
+    with pytest.raises(ValueError, match=r"0\.weight, 0\.bias: of a stage of Megatron's pipeline"):
+        init.initialize(nn.Sequential(layer), 1)

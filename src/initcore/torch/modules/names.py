@@ -16,6 +16,7 @@ __all__ = [
     "held_in",
     "named_tensors",
     "names_of_tensors",
+    "tied_patterns",
     "unwrapped",
     "walk",
     "with_ties",

@@ -64,7 +64,27 @@ def _sharded_tensor(model: nn.Module) -> Callable[[Held], bool]:
     return lambda held: any(kind.rpartition(".")[2] in names for kind in classes_of(held.tensor))
 
 
+def _of_a_stage(model: nn.Module) -> Callable[[Held], bool]:
+    """Whether a parameter is of Megatron-core's layers, in a stage of a pipeline or beside experts elsewhere."""
+    inside: set[int] = set()
+    for module in model.modules():
+        config: Any = getattr(module, "config", None)
+        if not type(module).__module__.startswith("megatron."):
+            continue
+        stage = hasattr(module, "layer_number") and getattr(config, "pipeline_model_parallel_size", 1) > 1
+        expert = getattr(module, "is_expert", False) and getattr(config, "expert_model_parallel_size", 1) > 1
+        if stage or expert:
+            inside.update(map(id, module.parameters()))
+    return lambda held: id(held.tensor) in inside
+
+
 REFUSALS: tuple[Refusal, ...] = (
+    Refusal(
+        "of a stage of Megatron's pipeline, or of experts of several processes, which count their layers and experts "
+        "from 0 in each process, so that names are not those of the whole model",
+        _of_a_stage,
+        "let Megatron initialise by init_method= within initcore.torch.patch()",
+    ),
     Refusal(
         "a part of what FSDP1 has flattened",
         _flat,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from initcore.shards import Shard
-from initcore.torch.modules.names import Held, tied_patterns, classes_of, held_in, walk
+from initcore.torch.modules.names import Held, classes_of, held_in, tied_patterns, walk
 from initcore.torch.modules.parts import Part, flat_range
 
 __all__ = ["deepspeed_parts", "fsdp_parts", "is_cut", "is_lost", "megatron_parts", "write_back"]
