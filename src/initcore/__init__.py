@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from initcore import _command as _command  # first: the rest loads NumPy
 from initcore._core import STREAM_VERSION, get_num_threads, isa, isas, philox4x32, set_num_threads, use_isa
 from initcore._version import __version__
 from initcore.distributions import bits_, normal_, trunc_normal_, uniform_

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from initcore import __version__
 from initcore.cli import bench, bits, fill, info, init, lab, verify
-from initcore.cli.arguments import Parser, ProblemsError, UsageError
+from initcore.cli.arguments import Parser
+from initcore.cli.guard import guarded
 
 __all__ = ["main"]
 
@@ -16,25 +16,15 @@ COMMANDS = (bench, bits, fill, info, init, lab, verify)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 2 for a wrong argument, 1 for a failure, 130 if interrupted."""
+    return guarded(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = Parser(prog="initcore", description="Fill very large matrices with random numbers of the right scale.")
     parser.add_argument("--version", action="version", version=f"initcore {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_to(commands)
-    try:
-        args = parser.parse_args(argv)
-        status: int = args.run(args)
-        return status
-    except ProblemsError as error:
-        return max(_complain(problem, 2) for problem in error.problems)
-    except UsageError as error:
-        return _complain(error, 2)
-    except (MemoryError, OSError) as error:
-        return _complain(error, 1)
-    except KeyboardInterrupt:
-        return _complain("interrupted", 130)
-
-
-def _complain(error: object, status: int) -> int:
-    print("initcore:", *str(error).split(), file=sys.stderr)  # on one line, whatever the error's own form
+    args = parser.parse_args(argv)
+    status: int = args.run(args)
     return status

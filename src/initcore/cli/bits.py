@@ -103,6 +103,8 @@ def write_all(file: int, data: memoryview) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write until the reader closes the pipe or the count is reached."""
     source = _source(args)
+    if sys.stdout is None:
+        raise UsageError("words go to standard output, which is closed")
     output = sys.stdout.fileno()
     if os.isatty(output):
         raise UsageError("words are bytes, not for a terminal: write to a file or a pipe")

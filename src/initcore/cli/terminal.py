@@ -8,7 +8,15 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 __all__ = ["make_console", "make_progress", "make_transfer", "terminable"]
 
@@ -26,7 +34,8 @@ def make_console(*, stderr: bool = False) -> Console:
 def make_progress(*columns: ProgressColumn | str) -> Progress:
     """Return a progress bar on standard error, silent where that is no terminal."""
     console = make_console(stderr=True)
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    plain = [TextColumn(it, markup=False) if isinstance(it, str) else it for it in columns]  # a file may be called [/x]
+    return Progress(*plain, console=console, transient=True, disable=not console.is_terminal)
 
 
 def make_transfer() -> Progress:

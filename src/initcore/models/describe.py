@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from initcore.dtypes import dtype_name
 
@@ -42,10 +43,8 @@ class Description:
             fans = "" if it.fans is None else " ".join(f"{fan:g}" for fan in it.fans)
             bound = "" if it.bound is None else f"{it.bound:.6g}"
             shape = " x ".join(map(str, it.shape)) or "scalar"
-            table.add_row(
-                *(it.name, shape, dtype_name(it.dtype), it.rule.pattern, it.call, fans, f"{it.std:.6g}", bound),
-                f"{it.nbytes:,}",
-            )
+            cells = (it.name, shape, dtype_name(it.dtype), it.rule.pattern, it.call, fans, f"{it.std:.6g}", bound)
+            table.add_row(*map(Text, cells), f"{it.nbytes:,}")  # as text: a name or a pattern may be [/x]
         total = sum(it.nbytes for it in self.parameters)
         table.add_section()
         table.add_row(f"{len(self.parameters)} parameters", *[""] * 7, f"{total:,}")
@@ -63,7 +62,7 @@ def verification_table(verification: Verification) -> Table:
     for row in verification.rows:
         measured = [f"{value:.6g}" for value in (row.mean, row.std, row.expected_std, row.low, row.high)]
         p = "" if row.p is None else f"{row.p:.2g}"
-        table.add_row(row.name, f"{row.elements:,}", *measured, p, "; ".join(row.problems) or "ok")
+        table.add_row(Text(row.name), f"{row.elements:,}", *measured, p, Text("; ".join(row.problems) or "ok"))
     wrong = sum(not row.ok for row in verification.rows)
     verdict = f"{wrong} of {len(verification.rows)} wrong" if wrong else "all right"
     table.caption = f"{verdict}; a right model is refused with a probability of {verification.significance:g}"

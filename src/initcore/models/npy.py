@@ -90,6 +90,8 @@ def open_folder(folder: Path) -> dict[str, NDArray[Any]]:
 def _open(path: Path) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, MemoryError, OverflowError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # NumPy evaluates the header as Python, which may raise TokenError, SyntaxError ...
         raise CheckpointError(f"{path}: no array: {error}") from None
     return array

@@ -83,7 +83,7 @@ class Plan:
             problems.append(f"seed: {error}")
         try:
             self.dtype: np.dtype[Any] = as_dtype(dtype)
-        except (ImportError, TypeError) as error:
+        except (ImportError, TypeError, ValueError) as error:
             problems.append(f"dtype: {error}")
         if problems:
             raise PlanError(problems)

@@ -151,7 +151,9 @@ class Rule:
             yield f"zero_rows must be a list of indices, from 0 on, not {self.zero_rows!r}"
         if isinstance(self.where, Mapping):
             yield from problems_of(self.where)
-        if self.init not in initializers():
+        if not isinstance(self.init, str):
+            yield f"init must be the name of an initializer, not {self.init!r}"
+        elif self.init not in initializers():
             yield f"unknown initializer {self.init!r}; known are {', '.join(initializers())}"
         elif isinstance(self.settings, Mapping):
             yield from self._wrong_settings(initializers()[self.init])
