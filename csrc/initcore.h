@@ -71,8 +71,9 @@ ic_status ic_fill(const ic_array *array, int dist, const double *params, const i
 #define IC_BUFFER_BLOCKS 384
 void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t words[4 * IC_BUFFER_BLOCKS]);
 
-/* Eight bytes over and over: constants, and what memory can take */
-void ic_set_pattern(uint8_t *out, size_t bytes, uint64_t pattern, int streaming, int threads);
+/* The bytes of one element over and over: constants, and what memory can take. Of the array only data, shape and
+ * strides count. */
+ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_run *run);
 uint64_t ic_cache_bytes(void); /* of the last level, or a guess */
 
 /* Orthogonal matrices: section 6 of the stream contract. The axes of the array are: matrices, their rows, and their

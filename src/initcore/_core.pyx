@@ -44,7 +44,7 @@ cdef extern from "initcore.h" nogil:
     ic_problem ic_check(int dist, const double *params, ic_dtype dtype)
     ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream, const ic_run *run)
     void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t *words)
-    void ic_set_pattern(uint8_t *out, size_t nbytes, uint64_t pattern, int streaming, int threads)
+    ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_run *run)
     ctypedef struct ic_matrices:
         int64_t rows, columns
         int64_t first_matrix, first_row, first_column

@@ -141,23 +141,39 @@ def normal_from_words(cnp.ndarray words):
     return out
 
 
-def set_pattern(cnp.ndarray out, uint64_t pattern, streaming=None):
-    """Repeat eight bytes over a contiguous array, as memset would; past the caches if `streaming`, or if it is large."""
-    cdef uint8_t *data = <uint8_t *>cnp.PyArray_DATA(out)
-    cdef size_t size = <size_t>out.nbytes, done = 0, now
-    cdef int threads = max_threads
-    cdef bint past = size >= streaming_bytes if streaming is None else streaming
-    while done < size:
-        now = min(size - done, <size_t>1 << 31)  # a tenth of a second: the time between looks for Ctrl-C
-        with nogil:
-            ic_set_pattern(data + done, now, pattern, past, threads)
-        done += now
-        PyErr_CheckSignals()
+cdef int set_constant_past(cnp.ndarray out, bytes element, uint64_t streaming_from) except -1:
+    cdef ic_array array
+    cdef ic_run run
+    cdef ic_status status
+    cdef size_t itemsize = <size_t>cnp.PyArray_ITEMSIZE(out)
+    cdef const uint8_t *data = element
+    describe(out, None, &array)
+    run.threads = max_threads
+    run.streaming_bytes = streaming_from
+    if cnp.PyArray_SIZE(out) < HOLD_GIL_BELOW:
+        run.poll = NULL
+        ic_set_constant(&array, data, itemsize, &run)
+        return 0
+    raised = []
+    run.poll = poll
+    run.context = <void *>raised
+    with nogil:
+        status = ic_set_constant(&array, data, itemsize, &run)
+    if status == IC_INTERRUPTED:
+        raise raised[0]
+    return 0
 
 
-def set_bytes(out, int value, bint streaming):
-    """Set every byte of a contiguous array: what memory can take from the threads in use."""
-    set_pattern(out, value * 0x0101010101010101, streaming)
+def set_constant(cnp.ndarray out, bytes element):
+    """Set every element of an array, whatever its strides, to the same bytes."""
+    if len(element) != cnp.PyArray_ITEMSIZE(out) or out.dtype.hasobject:
+        raise ValueError(f"{len(element)} bytes are no element of {out.dtype}")
+    set_constant_past(out, element, streaming_bytes)
+
+
+def set_bytes(cnp.ndarray out, int value, bint streaming):
+    """Set every byte of an array, past the caches or not: what memory can take from the threads in use."""
+    set_constant_past(out, bytes([value]) * cnp.PyArray_ITEMSIZE(out), 0 if streaming else <uint64_t>-1)
 
 
 cdef dict _spins = {"fma_f32": IC_SPIN_FMA_F32, "fma_f64": IC_SPIN_FMA_F64, "integer": IC_SPIN_INTEGER}

@@ -8,6 +8,7 @@ of any dtype.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -46,11 +47,28 @@ def constant_(out: A, val: complex, *, shard: Shard | None = None) -> A:
     """
     _core.check_target(out, shard)
     value = _value("val", val, out.dtype)
-    if out.flags.forc and not out.dtype.hasobject and out.itemsize in (1, 2, 4, 8):
-        _core.set_pattern(out, int(np.full(8 // out.itemsize, value, out.dtype).view(np.uint64)[0]))
-    else:
-        out[...] = value
+    _set(out, value)
     return out
+
+
+def _set(out: NDArray[Any], value: Any) -> None:
+    """Set all of it to what _value returned."""
+    if not out.dtype.hasobject:
+        _core.set_constant(out, np.full((), value, out.dtype).tobytes())
+        return
+    for part in _parts(out):
+        part[...] = value
+
+
+def _parts(out: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Cut an array into parts that NumPy writes in some milliseconds: Python hears Ctrl-C between them."""
+    if out.size <= _MASK:
+        yield out
+        return
+    axis = int(np.argmax(out.shape))
+    half = out.shape[axis] // 2
+    for cut in (slice(half), slice(half, None)):
+        yield from _parts(out[(slice(None),) * axis + (cut,)])
 
 
 def _value(name: str, val: complex, dtype: np.dtype[Any]) -> Any:
@@ -116,12 +134,18 @@ def eye_(out: A, *, shard: Shard | None = None) -> A:
     _core.check_target(out, shard)
     if out.ndim != 2:
         raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {out.shape}")
-    (row, column), (rows, columns) = offset_of(out, shard), out.shape
+    row, column = offset_of(out, shard)
     zeros_(out, shard=shard)
-    with partly_written():
-        diagonal = np.arange(max(row, column), min(row + rows, column + columns))
-        out[diagonal - row, diagonal - column] = _value("one", 1, out.dtype)
+    _set_diagonal(out, row - column)
     return out
+
+
+def _set_diagonal(matrix: NDArray[Any], offset: int) -> None:
+    """Set the diagonal whose first element is `offset` columns right of the corner, or so many rows below, to one."""
+    if -matrix.shape[0] < offset < matrix.shape[1]:
+        diagonal = matrix.diagonal(offset)
+        diagonal.flags.writeable = True  # NumPy's word for a view that it would not have written to by accident
+        _set(diagonal, _value("one", 1, matrix.dtype))
 
 
 def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
@@ -158,15 +182,24 @@ def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
     if 0 in shape:
         return out
     zeros_(out, shard=shard)
-    channels = shape[0] // groups
-    passed = np.arange(min(channels, shape[1]))
-    with partly_written():
-        for group in range(groups):
-            places = [group * channels + passed, passed, *(np.full_like(passed, size // 2) for size in shape[2:])]
-            local = [place - start for place, start in zip(places, offset_of(out, shard), strict=True)]
-            here = np.logical_and.reduce([(p >= 0) & (p < size) for p, size in zip(local, out.shape, strict=True)])
-            out[tuple(p[here] for p in local)] = _value("one", 1, out.dtype)
+    channels, (first, column, *_) = shape[0] // groups, offset_of(out, shard)
+    tap = _tap(out, shape, offset_of(out, shard))
+    if tap is None:
+        return out
+    for group in range(first // channels, -(-(first + tap.shape[0]) // channels)):
+        top = max(group * channels - first, 0)  # of the group's rows that are here
+        rows = tap[top : (group + 1) * channels - first]
+        _set_diagonal(rows, first + top - group * channels - column)
     return out
+
+
+def _tap(out: A, shape: tuple[int, ...], offset: tuple[int, ...]) -> A | None:
+    """Return the matrix in the middle of a convolution's weights, if it is in `out`."""
+    places = [size // 2 - start for size, start in zip(shape[2:], offset[2:], strict=True)]
+    if out.size and all(0 <= place < size for place, size in zip(places, out.shape[2:], strict=True)):
+        middle: A = out[(slice(None), slice(None), *places)]
+        return middle
+    return None
 
 
 def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None) -> A:
@@ -209,23 +242,24 @@ def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None) -> A:
     scaled = gain / math.sqrt(size)
     plus, minus = (_value("gain / sqrt(p)", value, out.dtype) for value in (scaled, -scaled))
     offset = offset_of(out, shard)
-    places = [size // 2 - start for size, start in zip(shape[2:], offset[2:], strict=True)]
-    if places:
+    if len(shape) > 2:
         zeros_(out, shard=shard)
-    if out.size and all(0 <= place < size for place, size in zip(places, out.shape[2:], strict=True)):
-        middle: Any = (slice(None), slice(None), *places)
+    tap = _tap(out, shape, offset)
+    if tap is not None:
         with partly_written():
-            _fill_hadamard(out[middle], offset, plus, minus)
+            _fill_hadamard(tap, offset, plus, minus)
     return out
 
 
 def _fill_hadamard(out: NDArray[Any], offset: tuple[int, ...], plus: Any, minus: Any) -> None:
-    columns = np.arange(offset[1], offset[1] + out.shape[1], dtype=np.uint64)
-    step = max(1, _MASK // out.shape[1])
-    for start in range(0, out.shape[0], step):
-        block = out[start : start + step]
-        rows = np.arange(offset[0] + start, offset[0] + start + block.shape[0], dtype=np.uint64)
-        block[...] = np.where(_parity(np.bitwise_and(rows[:, None], columns)), minus, plus)
+    across = min(out.shape[1], _MASK)
+    down = _MASK // across
+    for left in range(0, out.shape[1], across):
+        columns = np.arange(offset[1] + left, offset[1] + min(left + across, out.shape[1]), dtype=np.uint64)
+        for top in range(0, out.shape[0], down):
+            block = out[top : top + down, left : left + across]
+            rows = np.arange(offset[0] + top, offset[0] + top + block.shape[0], dtype=np.uint64)
+            block[...] = np.where(_parity(np.bitwise_and(rows[:, None], columns)), minus, plus)
 
 
 def _parity(words: NDArray[np.uint64]) -> NDArray[np.bool_]:

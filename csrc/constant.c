@@ -1,0 +1,172 @@
+/* One element over and over, in any strided array: constants, and what memory can take. */
+#include <string.h>
+
+#include "compiler.h"
+#include "kernels.h"
+#include "threads.h"
+
+enum {
+  UNIT = 1 << 20, /* bytes that a thread takes at a time, about a tenth of a millisecond */
+  LINE = 64,
+  SHORTEST_STREAM = 16 * LINE /* bytes in one piece: below it the partial lines cost more than is won */
+};
+static const int64_t nanoseconds_between_polls = 50 * 1000 * 1000;
+
+typedef struct {
+  int64_t length, stride;
+} axis;
+
+typedef struct {
+  uint8_t *data;
+  int ndim; /* at least 1; the last axis has the least stride */
+  axis axis[IC_MAX_DIMS + 1];
+  int64_t size, unit, units, next_unit;
+  const uint8_t *element;
+  size_t itemsize;
+  int repeats; /* every eight bytes of the array are `pattern`, wherever an element begins */
+  uint64_t pattern;
+  int streaming, stopped;
+  const ic_run *run;
+  const ic_kernels *kernels;
+} constant_task;
+
+/* The order of the elements does not count: axes by their strides, all of them forward, as few as can be. */
+static void look_at(constant_task *task, const ic_array *array) {
+  axis sorted[IC_MAX_DIMS];
+  int count = 0;
+  task->data = array->data;
+  task->size = 1;
+  for (int i = 0; i < array->ndim; i++) {
+    axis next = {array->shape[i], array->stride[i]};
+    task->size *= next.length;
+    if (next.length <= 1) continue;
+    if (next.stride < 0) {
+      task->data += next.stride * (next.length - 1);
+      next.stride = -next.stride;
+    }
+    int at = count++;
+    for (; at > 0 && sorted[at - 1].stride < next.stride; at--) sorted[at] = sorted[at - 1];
+    sorted[at] = next;
+  }
+  task->ndim = 0;
+  for (int i = 0; i < count; i++) {
+    axis *last = task->ndim ? &task->axis[task->ndim - 1] : NULL;
+    if (last && last->stride == sorted[i].stride * sorted[i].length)
+      *last = (axis){last->length * sorted[i].length, sorted[i].stride};
+    else
+      task->axis[task->ndim++] = sorted[i];
+  }
+  if (task->ndim == 0) task->axis[task->ndim++] = (axis){1, (int64_t)task->itemsize};
+}
+
+static void find_pattern(constant_task *task) {
+  uint8_t *const pattern = (uint8_t *)&task->pattern;
+  for (size_t i = 0; i < sizeof task->pattern; i++) pattern[i] = task->element[i % task->itemsize];
+  const int divides = task->itemsize <= 8 && 8 % task->itemsize == 0;
+  task->repeats = 1;
+  for (size_t i = 0; i < task->itemsize; i++)
+    task->repeats &= divides || (task->element[i] == task->element[0] && pattern[i % 8] == pattern[0]);
+}
+
+static void set_plainly(uint8_t *out, size_t bytes, uint64_t pattern) {
+  const uint64_t byte = pattern & 0xff;
+  size_t i = 0;
+  if (pattern == byte * 0x0101010101010101u) {
+    memset(out, (int)byte, bytes);
+    return;
+  }
+  for (; i + 8 <= bytes; i += 8) memcpy(out + i, &pattern, 8);
+  memcpy(out + i, &pattern, bytes - i);
+}
+
+static void set_bytes(const constant_task *task, uint8_t *out, size_t bytes) {
+  const size_t to_line = (LINE - (uintptr_t)out % LINE) % LINE, head = to_line < bytes ? to_line : bytes;
+  const size_t lines = task->streaming && bytes >= SHORTEST_STREAM ? (bytes - head) / LINE * LINE : 0;
+  uint64_t turned;
+  if (lines == 0) {
+    set_plainly(out, bytes, task->pattern);
+    return;
+  }
+  for (size_t i = 0; i < 8; i++) ((uint8_t *)&turned)[i] = ((const uint8_t *)&task->pattern)[(head + i) % 8];
+  set_plainly(out, head, task->pattern);
+  task->kernels->stream_pattern(out + head, lines, turned);
+  set_plainly(out + head + lines, bytes - head - lines, turned);
+}
+
+/* Loops of their own, that no choice is made for each element */
+#define SCATTER(size) \
+  for (int64_t i = 0; i < count; i++) memcpy(out + i * stride, element, size)
+static void scatter(const constant_task *task, uint8_t *out, int64_t stride, int64_t count) {
+  IC_ALIGN(16) uint8_t element[16];
+  if (task->itemsize <= 16) memcpy(element, task->element, task->itemsize);
+  switch (task->itemsize) {
+    case 1: SCATTER(1); break;
+    case 2: SCATTER(2); break;
+    case 4: SCATTER(4); break;
+    case 8: SCATTER(8); break;
+    case 16: SCATTER(16); break;
+    default:
+      for (int64_t i = 0; i < count; i++) memcpy(out + i * stride, task->element, task->itemsize);
+  }
+}
+#undef SCATTER
+
+/* Elements [first, first + count), row by row */
+static void set_rows(const constant_task *task, int64_t first, int64_t count) {
+  const int last = task->ndim - 1;
+  const axis row = task->axis[last];
+  const int together = task->repeats && row.stride == (int64_t)task->itemsize;
+  int64_t place[IC_MAX_DIMS + 1], rest = first;
+  uint8_t *out = task->data;
+  for (int i = last; i >= 0; rest /= task->axis[i--].length) {
+    place[i] = rest % task->axis[i].length;
+    out += place[i] * task->axis[i].stride;
+  }
+  while (count > 0) {
+    const int64_t left = row.length - place[last], now = left < count ? left : count;
+    if (together)
+      set_bytes(task, out, (size_t)now * task->itemsize);
+    else
+      scatter(task, out, row.stride, now);
+    count -= now;
+    out -= place[last] * row.stride;
+    place[last] = 0;
+    for (int i = last - 1; i >= 0; i--) {
+      out += task->axis[i].stride;
+      if (++place[i] < task->axis[i].length) break;
+      place[i] = 0;
+      out -= task->axis[i].length * task->axis[i].stride;
+    }
+  }
+}
+
+/* One thread: units from the shared counter until none is left. The calling thread also polls. */
+static void work(void *context, int thread) {
+  constant_task *task = context;
+  int64_t polled = ic_nanoseconds();
+  for (int64_t unit; (unit = ic_claim(&task->next_unit)) < task->units && !ic_load(&task->stopped);) {
+    const int64_t first = unit * task->unit, left = task->size - first;
+    set_rows(task, first, left < task->unit ? left : task->unit);
+    if (thread == 0 && task->run->poll && ic_nanoseconds() - polled > nanoseconds_between_polls) {
+      if (task->run->poll(task->run->context)) ic_store(&task->stopped, 1);
+      polled = ic_nanoseconds();
+    }
+  }
+  task->kernels->fence();
+}
+
+ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_run *run) {
+  constant_task task = {.element = element, .itemsize = itemsize, .run = run, .kernels = ic_kernels_current()};
+  if (itemsize == 0) return IC_OK;
+  look_at(&task, array);
+  if (task.size == 0) return IC_OK;
+  find_pattern(&task);
+  const uint64_t bytes = (uint64_t)task.size * itemsize;
+  const uint64_t wanted =
+      1 + bytes / ((uint64_t)IC_ELEMENTS_PER_THREAD * 16); /* a constant costs a sixth of a normal */
+  task.streaming = bytes >= run->streaming_bytes;
+  task.unit = itemsize < UNIT ? (int64_t)(UNIT / itemsize) : 1;
+  task.units = (task.size + task.unit - 1) / task.unit;
+  ic_parallel(wanted < (uint64_t)run->threads ? (int)wanted : run->threads, work, &task);
+  return task.stopped ? IC_INTERRUPTED : IC_OK;
+}
