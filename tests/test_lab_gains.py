@@ -186,10 +186,10 @@ def test_normal_distribution_function() -> None:
     ("activation", "match"),
     [
         ("tanhh", "unknown activation 'tanhh'; known are .*tanh"),
-        (lambda x: x * np.nan, "not finite at 64 points"),
+        (lambda x: x * np.nan, "not finite at 512 points, of which -0.005.* is nearest to 0"),
         (lambda x: np.where(np.abs(x) > 8, np.inf, x), "not finite"),
         (lambda x: 0 * x, "second moment is 0"),
-        (lambda x: 0.0, r"of the shape it is given: \(64,\), but returned \(\)"),
+        (lambda x: 0.0, r"of the shape it is given: \(592,\), but returned \(\)"),
         (lambda x: x[:3], r"but returned \(3,\)"),
         (lambda x: np.abs(x) ** -0.5, "singular"),
         (lambda x: np.sin(1e6 * x), "does not converge"),
@@ -200,6 +200,90 @@ def test_normal_distribution_function() -> None:
 def test_what_has_no_gain(activation: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         gain(activation)
+
+
+def grows(rate: float) -> Function:
+    """exp(rate x^2), of which E[f^2] is (1 - 4 rate)^(-1/2) below a rate of 1/4, and diverges from it on."""
+    return lambda x: np.exp(rate * x * x)
+
+
+#: What grows nearly as fast as the density falls, and the gain, if floating-point numbers reach far enough to tell it
+TAILS: list[tuple[Function, float | None]] = [
+    *((grows(rate), (1 - 4 * rate) ** 0.25) for rate in (0.1, 0.2, 0.24)),
+    *((grows(rate), None) for rate in (0.249, 0.25, 0.251, 0.3)),  # of .249 it is 0.2515
+    (lambda x: np.exp(x * x / 4) / (1 + x * x), None),  # 1.2632, but at 53 a millionth is still to come
+    (lambda x: np.exp(x * x / 4) * np.sin(x), None),
+    (lambda x: np.where(x > 9, np.exp(x * x / 4), x), None),
+    (lambda x: np.exp(0.0005 * x**4), None),  # which falls until 16, and its square until then looks as if it converged
+    (lambda x: np.exp(10 * x), math.exp(-100)),  # the integral is about 20
+    (lambda x: np.exp(30 * x), None),
+    (lambda x: np.sqrt(x + 20), 20**-0.5),  # NaN where nothing is to be seen
+]
+
+
+@pytest.mark.parametrize(("function", "exact"), TAILS, ids=range(len(TAILS)))
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_tails_are_right_or_an_error(function: Function, exact: float | None, direction: str) -> None:
+    if exact is None:
+        with pytest.raises(ValueError, match=f"there is no {direction} gain"):
+            gain(function, direction=direction)
+    elif direction == "forward":
+        assert gain(function) == pytest.approx(exact, rel=1e-12)
+
+
+#: What jumps, and where it does so first
+JUMPS: list[tuple[Function, str]] = [
+    (np.sign, "jumps by 2 at 0"),
+    (np.floor, "jumps by 1 at 0"),
+    (lambda x: np.heaviside(x, 0.5), "jumps by 1 at 0"),
+    (lambda x: np.where(x > STEP, x, 0), "jumps by 0.37 at 0.37"),
+    (lambda x: np.tanh(x) + 1e-3 * (x > 3), "jumps by 0.001 at 3"),
+    (lambda x: x + 1e-4 * np.floor(x), "jumps by 0.0001 at 0"),
+    (lambda x: np.round(16 * x) / 16, "jumps by 0.0625 at"),
+    (lambda x: np.floor(100 * x), "too rough"),
+    (lambda x: np.tanh(x).astype(np.float32).astype(np.float64), "too rough"),
+]
+
+
+@pytest.mark.parametrize(("function", "match"), JUMPS, ids=range(len(JUMPS)))
+def test_differences_of_what_jumps_are_no_derivative(function: Function, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        gain(function, direction="backward")
+    surrogate = gain(function, derivative=lambda x: (np.abs(x) < 1) * 1.0, direction="backward")
+    assert surrogate == pytest.approx((1 - 2 * cdf(-1)) ** -0.5, rel=1e-9)
+
+
+#: What has a derivative nearly everywhere, of which no moment exists, or none that differences find
+STEEP: list[tuple[Function, float | None]] = [
+    (lambda x: np.sqrt(np.abs(x)), None),
+    (np.cbrt, None),
+    (lambda x: np.abs(x) ** 0.75, None),  # exact: 9/16 E|x|^(-1/2)
+    (lambda x: np.tanh(1e4 * x), None),
+    (lambda x: np.tanh(1e13 * x), None),
+    (lambda x: np.abs(x) ** 1.5, (2.25 * math.sqrt(2 / math.pi)) ** -0.5),
+    (lambda x: np.maximum(x - STEP, 0), cdf(-STEP) ** -0.5),
+    (lambda x: np.sin(100 * x), math.sqrt(2) / 100),
+    (grows(0.1), (0.04 * 0.6**-1.5) ** -0.5),
+]
+
+
+@pytest.mark.parametrize(("function", "exact"), STEEP, ids=range(len(STEEP)))
+def test_differences_of_what_is_steep_are_right_or_an_error(function: Function, exact: float | None) -> None:
+    if exact is None:
+        with pytest.raises(ValueError, match="derivative="):
+            gain(function, direction="backward")
+    else:
+        assert gain(function, direction="backward") == pytest.approx(exact, rel=1e-6)
+
+
+def test_a_step_between_nodes_is_seen() -> None:
+    """E[tanh(k x)^2] is 1 - 2 / (k sqrt(2 pi)) for a large k: no node of the first pieces sees that it is not 1."""
+    assert gain(lambda x: np.tanh(1e4 * x)) ** -2 == pytest.approx(1 - 2e-4 * density(0), abs=1e-9)
+
+
+def test_differences_end_at_kinks() -> None:
+    slope = resolve(lambda x: np.maximum(x - STEP, 0)).derivative(STEP + np.array([-1e-3, -1e-7, 1e-7, 1e-3, np.nan]))
+    np.testing.assert_allclose(slope, [0, 0, 1, 1, np.nan], atol=1e-3)
 
 
 @pytest.mark.parametrize(

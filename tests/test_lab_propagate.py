@@ -405,3 +405,18 @@ def test_a_callable_that_forgets_to_fill() -> None:
     """Leaves what memory holds: it is given zeros, so that nothing is left to chance."""
     fills: list[Callable[..., None]] = [lambda out, rng: None]
     assert propagate(fills[0], depth=2, width=8, batch=4).std[1:].tolist() == [0, 0]
+
+
+def test_theory_that_has_no_number_is_nan_and_says_why() -> None:
+    """E[exp(x^2/2)^2] diverges; what a batch does is measured all the same."""
+    with pytest.warns(RuntimeWarning, match=r"theory are NaN: .*diverges, or converges too slowly"):
+        p = propagate("normal", lambda x: np.exp(x * x / 2), settings={"std": 0.25}, depth=1, width=16, batch=4)
+    assert np.isnan([p.theory_std, p.theory_cosine, p.theory_gradient_std]).all()
+    assert np.isfinite(p.std).all()
+
+
+def test_what_jumps_needs_a_derivative() -> None:
+    with pytest.raises(ValueError, match="jumps by 2 at 0"):
+        propagate("normal", np.sign, depth=2, width=16, batch=4)
+    p = propagate("normal", np.sign, derivative=np.zeros_like, depth=2, width=16, batch=4)
+    assert p.gradient_std.tolist() == [0, 0, 0]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import initcore
-from initcore.lab import Step, activation_names, critical, gain, recommend, recursion
+from initcore.lab import Activation, Step, activation_names, critical, gain, recommend, recursion
 from initcore.lab.activations import resolve
 from initcore.lab.theory import covariance, moment, slope_moment
 
@@ -50,6 +50,44 @@ def test_covariance_of_a_hard_and_of_a_steep_function() -> None:
 def test_moments_of_relu_at_any_scale(variance: float) -> None:
     assert moment(RELU, variance) == pytest.approx(variance / 2, rel=1e-13)
     assert slope_moment(RELU, variance) == pytest.approx(1 / 2, rel=1e-13)
+
+
+@pytest.mark.parametrize(("frequency", "variance"), [(1, 900.0), (30, 1.0), (30, 30.0), (5, 4.0)])
+@pytest.mark.parametrize("c", [-0.5, 0.5, 0.999])
+def test_covariance_of_a_fast_sine(frequency: float, variance: float, c: float) -> None:
+    q = frequency**2 * variance
+    exact = (math.exp((c - 1) * q) - math.exp((-c - 1) * q)) / 2
+    assert covariance(resolve("sin", frequency), variance, c) == pytest.approx(exact, abs=1e-8)
+
+
+#: What has none of the theory's moments at a variance of 4, or none that floating-point numbers reach
+DIVERGES = [lambda x: np.exp(x * x / 16), lambda x: np.exp(0.0626 * x * x), lambda x: np.exp(0.0624 * x * x)]
+
+
+@pytest.mark.parametrize("function", DIVERGES, ids=range(len(DIVERGES)))
+def test_theory_of_what_diverges_is_an_error(function: Any) -> None:
+    activation = resolve(function)
+    for call in (moment, slope_moment, lambda act, q: covariance(act, q, 0.5)):
+        with pytest.raises(
+            ValueError, match=r"no theory of <lambda> .* variance of 4: .*diverges, or converges too sl"
+        ):
+            call(activation, 4.0)
+    with pytest.raises(ValueError, match="diverges"):
+        recursion(activation, [Step(1, 1)], input_variance=4.0)
+
+
+@pytest.mark.parametrize("function", [np.sign, np.floor, lambda x: np.round(16 * x) / 16], ids=range(3))
+def test_gradients_of_what_jumps_are_an_error(function: Any) -> None:
+    for call in (lambda: slope_moment(resolve(function), 1.0), lambda: critical(function), lambda: recommend(function)):
+        with pytest.raises(ValueError, match=r"jumps by .* at"):
+            call()
+    surrogate = Activation("surrogate", function, lambda x: (np.abs(x) < 1) * 1.0, resolve(function).breaks)
+    assert slope_moment(surrogate, 1.0) == pytest.approx(math.erf(math.sqrt(0.5)), rel=1e-9)
+
+
+def test_a_covariance_that_panels_do_not_resolve_is_an_error() -> None:
+    with pytest.raises(ValueError, match="covariance does not converge"):
+        covariance(resolve("sin", 30), 900.0, 0.5)
 
 
 def test_relu_keeps_all_its_variances() -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from initcore.lab.activations import ActivationLike, Array, resolve
+from initcore.lab.differences import slope_square
 from initcore.lab.quadrature import expectation
 
 __all__ = ["gain"]
@@ -29,7 +30,8 @@ def gain(
     param : float, optional
         Of a name that has one: see :func:`resolve`.
     derivative : callable, optional
-        That of a callable; else it is found by differences.
+        That of a callable; else it is found by differences. Give it where the function jumps: as what the way back is
+        to multiply by, of a quantisation for instance.
     direction : {"forward", "backward"}
         Whether activations or gradients keep their scale.
 
@@ -43,8 +45,9 @@ def gain(
     -----
     forward: :math:`1 / \sqrt{E[f(z)^2]}`, backward: :math:`1 / \sqrt{E[f'(z)^2]}`, for a standard normal z, as K. He,
     X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers", ICCV 2015, derive the square root of 2 for relu. By
-    quadrature; what is exact in closed form is so to 1e-12. torch's 5/3 for tanh, 1 for sigmoid and 3/4 for selu,
-    which :func:`initcore.calculate_gain` returns, are rules of thumb and none of these.
+    quadrature: right to a relative 1e-9, and to 1e-6 where a derivative is found by differences; what is exact in
+    closed form is so to 1e-12. torch's 5/3 for tanh, 1 for sigmoid and 3/4 for selu, which
+    :func:`initcore.calculate_gain` returns, are rules of thumb and none of these.
 
     Examples
     --------
@@ -57,9 +60,11 @@ def gain(
     if direction not in DIRECTIONS:
         raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}")
     found = resolve(activation, param, derivative)
-    f = found.function if direction == "forward" else found.derivative
     try:
-        moment = expectation(lambda z: f(z) ** 2, found.breaks)
+        if direction == "forward":
+            moment = expectation(found.function, found.pieces, power=2)
+        else:
+            moment = slope_square(found.derivative, found.pieces)
     except ValueError as error:
         raise ValueError(f"there is no {direction} gain of {found.name}: {error}") from None
     if not 0 < moment < math.inf:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -102,7 +103,13 @@ def propagate(
     Raises
     ------
     ValueError, TypeError
-        If a name, shape or number is none of the above. What overflows is no error: the layer is reported.
+        If a name, shape or number is none of the above, or an activation without `derivative` jumps or is too rough for
+        differences. What overflows is no error: the layer is reported.
+
+    Warns
+    -----
+    RuntimeWarning
+        If the theory has no number, as :func:`recursion` says why: its columns are NaN.
 
     Notes
     -----
@@ -255,12 +262,16 @@ def _theory(stack: Stack, x: Array, cosine: float) -> MeanField:
     for layer, (fan_out, fan_in, *kernel) in enumerate(weights.shapes):
         variance = weights.variance(layer) * math.prod(kernel)
         steps.append(Step(variance * fan_in, variance * fan_out, weights.bias_std**2))
-    return recursion(
-        stack.activation,
-        steps,
-        input_variance=mean_square(x),
-        input_cosine=cosine,
-        residual=stack.residual,
-        branch_scale=stack.scale,
-        epsilon=EPSILON if stack.normalised else None,
-    )
+    try:
+        return recursion(
+            stack.activation,
+            steps,
+            input_variance=mean_square(x),
+            input_cosine=cosine,
+            residual=stack.residual,
+            branch_scale=stack.scale,
+            epsilon=EPSILON if stack.normalised else None,
+        )
+    except ValueError as error:  # what was measured is right all the same
+        warnings.warn(f"the columns of theory are NaN: {error}", RuntimeWarning, stacklevel=3)
+        return MeanField(*np.full((4, len(steps) + 1), np.nan))

@@ -5,29 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["expectation", "find_breaks", "panels"]
+__all__ = ["Pieces", "RoughError", "expectation", "find_pieces", "panels"]
 
 Values: TypeAlias = "NDArray[np.float64]"
 Function: TypeAlias = "Callable[[Values], Values]"
+Weigh: TypeAlias = "Callable[[Values, Values], Values]"  # an integrand, of nodes and a function's values
 
-REACH = 16.0  # the density is 1e-56 there
-ORDERS = (64, 97)  # of Gauss-Hermite; an even and an odd one, so that no kink at 0 is the same to both
+CENTRE = 16.0  # where a function must be finite; the density is 1e-56 there
+REACHES = {1: 37.0, 2: 53.0}  # of a power: how far the density's root of it is a normal number
 POINTS = 16  # of Gauss-Legendre on a panel
 AGREE = 1e-13  # relative to the expectation of the absolute value
-MOST_PANELS = 20_000
+MOST_PANELS = 100_000
+MOST_BREAKS = 1000
 NARROWEST = 2.0**-46  # of a panel: a jump between adjacent floats costs no more than this
 
 
-@lru_cache(maxsize=4)
-def hermite(order: int) -> tuple[Values, Values]:
-    """Return nodes and weights of Gauss-Hermite quadrature for the standard normal distribution."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(order)
-    return nodes, weights / math.sqrt(2 * math.pi)
+class RoughError(ValueError):
+    """A function that pieces do not resolve, however narrow they are."""
 
 
 @lru_cache(maxsize=4)
@@ -51,11 +50,16 @@ def panels(edges: Sequence[float] | Values, points: int = POINTS) -> tuple[Value
     return z, (width[:, None] * weights).ravel() * density(z)
 
 
-def _at(function: Function, z: Values) -> Values:
+def _values(function: Function, z: Values) -> Values:
     with np.errstate(all="ignore"):
         values = np.asarray(function(z), np.float64)
     if values.shape != z.shape:
         raise ValueError(f"the function must return an array of the shape it is given: {z.shape}, not {values.shape}")
+    return values
+
+
+def _at(function: Function, z: Values) -> Values:
+    values = _values(function, z)
     if not np.isfinite(values).all():
         where = z[~np.isfinite(values)]
         first = where[np.argmin(np.abs(where))]
@@ -63,68 +67,122 @@ def _at(function: Function, z: Values) -> Values:
     return values
 
 
-def expectation(function: Function, breaks: Sequence[float] = ()) -> float:
-    """Return the expectation of a function of a standard normal variable.
+def expectation(
+    function: Function,
+    edges: Sequence[float] | Values = (),
+    *,
+    power: int = 1,
+    agree: float = AGREE,
+    scale: float = 1.0,
+) -> float:
+    """Return the expectation of a function of a standard normal variable, or of its square.
 
-    Gauss-Hermite if two orders agree to 1e-13, else Gauss-Legendre on pieces that are halved until they do: a kink or
-    a jump costs no digits, wherever it is. What lies wholly between the nodes is not seen.
+    Gauss-Legendre on pieces that are halved until their sums agree, as far out as the density is a number: a kink or a
+    jump costs no digits, wherever it is. What lies wholly between the nodes is not seen.
 
     Parameters
     ----------
     function : callable
         Elementwise, of a float64 array.
-    breaks : sequence of float
-        Where it is known not to be smooth; the pieces begin there.
+    edges : sequence of float
+        Where pieces begin: where it is not smooth, or moves fast.
+    power : {1, 2}
+        Of the function. A square is taken with the density in it, and so does not overflow before the integral does.
+    agree : float
+        How well pieces agree, by the expectation of the absolute value.
+    scale : float
+        The variable's standard deviation.
 
     Raises
     ------
     ValueError
-        If the function is not finite, returns another shape, or the pieces do not converge.
+        If the function is not finite within 16 of 0, returns another shape, or the integral diverges or converges too
+        slowly: what is returned is right to a billionth of the expectation of the absolute value, or to ten times
+        `agree` if that is more.
     """
-    if not breaks:
-        sums, sizes = [], []
-        for order in ORDERS:
-            z, weights = hermite(order)
-            values = _at(function, z)
-            sums.append(float(weights @ values))
-            sizes.append(float(weights @ np.abs(values)))
-        if abs(sums[0] - sums[1]) <= AGREE * sizes[1]:
-            return sums[1]
-    edges = np.unique([*np.arange(-REACH, REACH + 1), *(b for b in breaks if abs(b) < REACH)])
-    total, _, _ = _adaptive(function, edges, density, lambda size, width: AGREE / 16 * size.sum())
+
+    def scaled(z: Values) -> Values:
+        return function(scale * z)
+
+    def weigh(z: Values, values: Values) -> Values:
+        product: Values = (values * np.exp(-z * z / (2 * power))) ** power / math.sqrt(2 * math.pi)
+        return product
+
+    low, high = _ends(scaled, REACHES[power])
+    given = np.asarray(edges, np.float64) / max(scale, 1e-300)
+    whole = np.unique([*np.arange(low, high + 1), *given[(given > low) & (given < high)]])
+    _, sizes = _integrals(scaled, weigh, whole[:-1], np.diff(whole))
+    _check_tails(whole, sizes, agree)
+    total, _, _ = _adaptive(scaled, whole, weigh, lambda size, width: agree / 16 * size)
     return total
 
 
-def _adaptive(
-    function: Function, edges: Values, weight: Function, tolerance: Callable[[Values, Values], Any]
-) -> tuple[float, Values, Values]:
-    """Integrate by halving panels until the halves sum to the whole; also the last panels' middles and widths.
+def _ends(function: Function, reach: float) -> tuple[float, float]:
+    """Return the integers between which a function is finite, as far as the density reaches."""
+    out = np.arange(CENTRE, reach + 1)
+    nodes, _ = legendre(POINTS)
+    ends = []
+    for sign in (-1.0, 1.0):
+        z = sign * (out[:-1, None] + nodes)
+        finite = np.isfinite(_values(function, z.ravel())).reshape(z.shape).all(axis=1)
+        ends.append(sign * float(out[-1] if finite.all() else out[np.argmin(finite)]))
+    return ends[0], ends[1]
 
-    `tolerance` is that of a panel, of all first panels' integrals of the absolute value and of the panel's width.
+
+def _check_tails(edges: Values, sizes: Values, agree: float) -> None:
+    """Refuse an integral whose outermost pieces, which only a bound of the floats ends, are a part of it.
+
+    Sizes are the integrals of the absolute value over the pieces between edges.
     """
-    nodes, weights = legendre(POINTS)
+    whole = float(sizes.sum())
+    if whole == math.inf:
+        return
+    for end, outermost in ((edges[0], sizes[0]), (edges[-1], sizes[-1])):
+        if outermost > agree * whole:
+            raise ValueError(
+                f"the integral diverges, or converges too slowly: of what floating-point numbers show of it, "
+                f"{outermost / whole:.2g} is within 1 of {end:g}, the last place where they do"
+            )
 
-    def integrate(left: Values, width: Values) -> tuple[Values, Values]:
-        z = left[:, None] + width[:, None] * nodes
-        values = _at(function, z.ravel()).reshape(z.shape) * weight(z)
+
+def _integrals(function: Function, weigh: Weigh, left: Values, width: Values) -> tuple[Values, Values]:
+    """Return the integrals over panels, and those of the absolute value."""
+    nodes, weights = legendre(POINTS)
+    z = left[:, None] + width[:, None] * nodes
+    with np.errstate(over="ignore"):
+        values = weigh(z, _at(function, z.ravel()).reshape(z.shape))
         return (values @ weights) * width, (np.abs(values) @ weights) * width
 
+
+def _adaptive(
+    function: Function, edges: Values, weigh: Weigh, tolerance: Callable[[float, Values], Any]
+) -> tuple[float, Values, Values]:
+    """Integrate by halving panels until the halves sum to the whole.
+
+    `tolerance` is a panel's, of the integral of the absolute value and the panel's width. Returns the integral, and the
+    last panels' middles and widths.
+    """
     left, width = edges[:-1], np.diff(edges)
-    whole, size = integrate(left, width)
-    scale = float(size.sum())
+    whole, sizes = _integrals(function, weigh, left, width)
+    scale = float(sizes.sum())
     total, error, count = 0.0, 0.0, 0
     middles: list[Values] = []
     widths: list[Values] = []
+    if not scale < math.inf:
+        return scale, left, width
     while left.size:
         count += left.size
         if count > MOST_PANELS:
-            raise ValueError(f"the integral does not converge: {MOST_PANELS} pieces do not resolve the function")
+            raise RoughError(
+                f"the integral does not converge: {MOST_PANELS} pieces do not resolve the function, which is too "
+                f"rough, as one that rounds to single precision is"
+            )
         half = width / 2
-        children, _ = integrate(np.concatenate([left, left + half]), np.concatenate([half, half]))
+        children, _ = _integrals(function, weigh, np.concatenate([left, left + half]), np.concatenate([half, half]))
         first, second = np.split(children, 2)
         difference = np.abs(first + second - whole)
         limit = width <= NARROWEST * np.maximum(1, np.abs(left))
-        done = (difference <= tolerance(size, width)) | limit
+        done = (difference <= tolerance(scale, width)) | limit
         error += float(difference[limit].sum())
         middles.append((left + half)[done])
         widths.append(width[done])
@@ -134,31 +192,59 @@ def _adaptive(
         left = np.concatenate([left, left + half])
         width = np.concatenate([half, half])
         whole = np.concatenate([first[going], second[going]])
-    if error > 1e-9 * scale:
-        raise ValueError("the integral does not converge: the function is singular, or its square has none")
+    if not error <= 1e-9 * scale:
+        raise RoughError("the integral does not converge: the function is singular, or its square has none")
     return total, np.concatenate(middles), np.concatenate(widths)
 
 
-def find_breaks(function: Function) -> tuple[float, ...]:
-    """Return where a function has kinks and jumps within 16 of 0, to about rounding.
+class Pieces(NamedTuple):
+    """Where a function has kinks and jumps within 16 of 0, to about rounding, and edges of pieces that resolve it."""
 
-    Errors of the function's own are left to who evaluates it: one that cannot be integrated, or is rough everywhere,
-    has no breaks.
+    breaks: tuple[float, ...]
+    edges: Values
+
+
+def find_pieces(function: Function) -> Pieces:
+    """Return the pieces that a function is smooth on.
+
+    One that is not finite everywhere has none: that is left to who evaluates it.
+
+    Raises
+    ------
+    RoughError
+        If it is rough everywhere, or has more than 1000.
     """
-    edges = np.arange(-REACH, REACH + 1) + (math.sqrt(5) - 1) / 2  # where nobody puts a kink: at an edge it is not seen
+    edges = np.arange(-CENTRE, CENTRE + 1) + (math.sqrt(5) - 1) / 2  # where nobody puts a kink: an edge hides it
+    nodes, _ = legendre(POINTS)
     try:
-        # By width, since a panel of that much less than the largest value near 0 is lost in rounding anyway
-        _, middles, widths = _adaptive(
-            function, edges, np.ones_like, lambda size, width: 1e-13 * width * size[np.abs(edges[:-1]) < 2].max()
-        )
+        near = np.abs(_at(function, (edges[:-1, None] + nodes).ravel())).reshape(-1, POINTS).mean(axis=1)
+        # By width, since a panel of that much less than the largest value near 0 is lost in rounding anyway, and by
+        # what is there where that is more: a function that grows is smooth as long as its rounding allows
+        floor = max(float(near[np.abs(edges[:-1]) < 2].max()), 1e-16 * float(near.max()))
+        levels = 1 / np.maximum(near, floor or 1.0)
+
+        def level(z: Values, values: Values) -> Values:
+            scaled: Values = values * levels[np.clip(np.searchsorted(edges, z) - 1, 0, levels.size - 1)]
+            return scaled
+
+        _, middles, widths = _adaptive(function, edges, level, lambda scale, width: 1e-13 * width)
+    except RoughError:
+        raise
     except ValueError:
-        return ()
+        return Pieces((), np.empty(0))
+    return Pieces(_narrowest(middles, widths), np.sort(middles - widths / 2))
+
+
+def _narrowest(middles: Values, widths: Values) -> tuple[float, ...]:
+    """Return the middle of the narrowest panel of each place where panels are narrow."""
     narrow = widths < 1e-4
     middles, widths = middles[narrow], widths[narrow]
     breaks: list[float] = []
-    while middles.size and len(breaks) < 64:
+    while middles.size:
+        if len(breaks) == MOST_BREAKS:
+            raise RoughError(f"the function has more than {MOST_BREAKS} kinks and jumps within {CENTRE:g} of 0")
         best = middles[np.argmin(widths)]
         breaks.append(float(best))
         away = np.abs(middles - best) > 1e-3
         middles, widths = middles[away], widths[away]
-    return tuple(sorted(breaks)) if not middles.size else ()
+    return tuple(sorted(breaks))

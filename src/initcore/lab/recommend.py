@@ -66,6 +66,11 @@ class Recommendation:
 def critical(activation: ActivationLike, param: float | None = None) -> tuple[float, float] | None:
     r"""Return the gain and the biases' standard deviation that keep both unit variance and gradients, if any do.
 
+    Raises
+    ------
+    ValueError
+        If the activation has no gain, forward or backward.
+
     Notes
     -----
     Where preactivations have variance 1, gradients keep theirs if :math:`\sigma_w^2 E[f'(z)^2] = 1`, and then
@@ -74,7 +79,7 @@ def critical(activation: ActivationLike, param: float | None = None) -> tuple[fl
     """
     found = resolve(activation, param)
     weight = gain(found, direction="backward")
-    bias = 1 - weight**2 * expectation(lambda z: found.function(z) ** 2, found.breaks)
+    bias = 1 - weight**2 * expectation(found.function, found.pieces, power=2)
     return (weight, math.sqrt(max(bias, 0.0))) if bias > -1e-12 else None
 
 
@@ -98,6 +103,11 @@ def recommend(
         Whether each layer is normalised: by batch, layer or the like.
     residual : bool
         Whether each layer is a branch beside the identity; the recommendation is for the last weights of a branch.
+
+    Raises
+    ------
+    ValueError
+        If the activation has no gain; if theory is asked and has no number: :class:`Activation` takes a derivative.
 
     Examples
     --------
@@ -187,6 +197,7 @@ def _plain(act: Activation, param: float | None, depth: int) -> Recommendation:
 def _smooth(act: Activation, param: float | None, depth: int) -> Recommendation:
     """Gelu, silu and the like: by their second moment; in deep stacks with biases, if that drifts less."""
     init, settings = _by_moment(act, param)
+    act.derivative(np.zeros(1))  # an error here if differences do not find it
     forward = gain(act)
     drift = _drift(act, forward, 0.0, depth)
     reason = f"a gain of {forward:.4g}, by quadrature, keeps the second moment that {act.name} takes"
