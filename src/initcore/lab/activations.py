@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from initcore.lab.differences import Difference
 from initcore.lab.erf import normal_cdf, normal_density
-from initcore.lab.quadrature import RoughError, find_pieces
+from initcore.lab.quadrature import Pieces, RoughError, find_pieces
 
 __all__ = ["Activation", "ActivationLike", "Array", "activation_names", "resolve"]
 
@@ -241,15 +241,14 @@ def resolve(activation: ActivationLike, param: float | None = None, derivative: 
         raise ValueError("only an activation with a name takes param")
     name = getattr(activation, "__name__", type(activation).__name__)
     function = _checked(name, activation)
-    breaks, edges, fault = (), np.empty(0), ""
     try:
-        breaks, edges = find_pieces(function)
+        pieces, fault = find_pieces(function), ""
     except RoughError:
-        fault = "is singular, or too rough to tell its kinks and jumps"
-    slope = Difference(name, function, breaks, fault)
+        pieces, fault = Pieces((), np.empty(0)), "is singular, or too rough to tell its kinks and jumps"
+    slope: Function = Difference(name, function, pieces.breaks, fault)
     if derivative is not None:
         slope = _checked(f"the derivative of {name}", derivative)
-    return Activation(name, function, slope, breaks if len(breaks) <= MOST_BREAKS else (), edges)
+    return Activation(name, function, slope, pieces.breaks if len(pieces.breaks) <= MOST_BREAKS else (), pieces.edges)
 
 
 def _named(name: str, param: float | None) -> Activation:

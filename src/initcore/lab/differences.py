@@ -48,7 +48,8 @@ class Difference:
         piece = np.searchsorted(ends, wide, side="right").clip(1, ends.size - 1)  # NaN sorts last
         above, below = np.minimum(wide + h, ends[piece]), np.maximum(wide - h, ends[piece - 1])
         slope = (self.function(above) - self.function(below)) / (above - below)
-        return slope.astype(x.dtype, copy=False)
+        found: Array = slope.astype(x.dtype, copy=False)
+        return found
 
     def finer(self) -> Difference:
         """Return the same by an eighth of the step: what changes by that is no derivative."""
