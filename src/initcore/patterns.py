@@ -193,12 +193,13 @@ def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
     return out
 
 
-def _tap(out: A, shape: tuple[int, ...], offset: tuple[int, ...]) -> A | None:
+def _tap(out: NDArray[Any], shape: tuple[int, ...], offset: tuple[int, ...]) -> NDArray[Any] | None:
     """Return the matrix in the middle of a convolution's weights, if it is in `out`."""
     places = [size // 2 - start for size, start in zip(shape[2:], offset[2:], strict=True)]
     if out.size and all(0 <= place < size for place, size in zip(places, out.shape[2:], strict=True)):
-        middle: A = out[(slice(None), slice(None), *places)]
-        return middle
+        middle: Any = (slice(None), slice(None), *places)
+        tap: NDArray[Any] = out[middle]
+        return tap
     return None
 
 
