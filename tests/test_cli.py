@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Run
+from rich.table import Table
 
 import initcore
 from initcore.cli import main
@@ -82,9 +83,25 @@ def test_every_setting_can_be_written() -> None:
     assert kinds <= set(READERS)
 
 
-def test_console_cuts_nothing_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_console_cuts_nothing_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    assert make_console().width == 160
+    table = Table(box=None)
+    table.add_row("n" * 1000, "m" * 1000)
+    make_console().print(table)
+    assert "n" * 1000 + "  " + "m" * 1000 in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["normal", "normal_"])
+def test_one_rule_for_the_names_of_initializers(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command takes the name of the function that fills in place, and of the one that makes a new array."""
+    assert main(["fill", name, "3", "-o", str(tmp_path / "w.npy")]) == 0
+    assert main(["bench", "--init", name, "--size", "9", "--no-peers", "--dtype", "float32", "--json", "-"]) == 0
+    assert main(["lab", "--init", name, "--depth", "2", "--width", "2", "--batch", "2", "--activation", "relu"]) == 0
+    capsys.readouterr()
+    assert main(["fill", f"{name}_x", "3", "-o", str(tmp_path / "x.npy")]) == 2
+    assert f"unknown initializer '{name}_x'" in capsys.readouterr().err
 
 
 # Wrong arguments
@@ -98,7 +115,7 @@ def test_console_cuts_nothing_where_there_is_no_terminal(monkeypatch: pytest.Mon
         ("info --loud", "unrecognized arguments: --loud"),
         ("fill", "NAME, SHAPE"),
         ("fill norml 4x4", "unknown initializer 'norml'; known are bits, constant,"),
-        ("fill normal_ 4x4", "unknown initializer 'normal_'"),
+        ("fill normal__ 4x4", "unknown initializer 'normal__'"),
         ("fill normal 4y4", "128256x4096"),
         ("fill normal 4x-4", "128256x4096"),
         ("fill normal 4xx4", "128256x4096"),

@@ -231,10 +231,10 @@ def test_plans() -> None:
 
 
 CLUSTER = """
-import hashlib, os, signal, sys, time
+import hashlib, os, signal
 import numpy as np
 import initcore, initcore.dask
-from distributed import Client, LocalCluster, as_completed
+from distributed import Client, LocalCluster, as_completed, futures_of
 
 if __name__ == "__main__":
     shape, chunks = (6000, 4000), (500, 1000)
@@ -242,8 +242,9 @@ if __name__ == "__main__":
         with Client(cluster) as client:
             array = initcore.dask.trunc_normal(shape, std=0.02, chunks=chunks, rng=9).persist()
             keys = [key for row in array.__dask_keys__() for key in row]
-            while (done := sum(len(v) for v in client.has_what().values())) < len(keys) // 4:
-                time.sleep(0.01)
+            finished = as_completed(futures_of(array))
+            for _ in range(len(keys) // 4):
+                next(finished)
             holding = {worker: len(held) for worker, held in client.has_what().items()}
             worker = max(holding, key=holding.get)
             before = set(client.scheduler_info()["workers"])

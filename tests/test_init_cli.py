@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 
 import pytest
 from checkpoints import PLAN, SETTINGS, contents, put_config
 from conftest import Run, need
+from rich.console import Console
 
 import initcore
 import initcore.models
@@ -193,3 +195,60 @@ def test_command_imports_no_framework(base: list[str], tmp_path: Path, run_pytho
     script = "import sys\nfrom initcore.cli import main\nstatus = main(sys.argv[1:])\nprint(*sys.modules)"
     done = run_python(script, *base, "-o", str(tmp_path / "out"))
     assert not {"torch", "transformers", "safetensors", "jax", "ml_dtypes"} & set(done.stdout.split())
+
+
+def test_describe_cuts_no_name_in_a_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the names and the columns of the terminal that the pipe began in: a line is a parameter."""
+    monkeypatch.setenv("COLUMNS", "40")
+    names = [f"{'block.' * 50}{i}.q_proj.weight" for i in range(3)]
+    shapes = "".join(f'"{name}" = {[8] * 20}\n' for name in names)
+    (tmp_path / "shapes.toml").write_text(f"[shapes]\n{shapes}")
+    (tmp_path / "plan.toml").write_text('[[rule]]\nmatch = "*q_proj*"\ninit = "normal"\nstd = 0.02\n')
+    line = ["init", str(tmp_path / "plan.toml"), "--like", str(tmp_path / "shapes.toml"), "-o", str(tmp_path / "out")]
+    assert main([*line, "--describe"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in shown] == ["name", *names, "3"]
+    assert all(row.endswith(f"{4 * 8**20:,}") for row in shown[1:4])
+
+    assert main([*line, "--describe", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in found["parameters"]] == names
+    assert found["parameters"][0] == {
+        "name": names[0],
+        "shape": [8] * 20,
+        "dtype": "float32",
+        "rule": "*q_proj*",
+        "init": "normal(std=0.02)",
+        "fans": None,
+        "std": 0.02,
+        "bound": None,
+        "bytes": 4 * 8**20,
+    }
+    assert found["bytes"] == 12 * 8**20
+    assert main([*line, "--json"]) == 2
+    assert "--json goes with --describe" in capsys.readouterr().err
+
+
+def test_describe_folds_names_on_a_terminal(tmp_path: Path) -> None:
+    plan = initcore.Plan([initcore.Rule("zeros", match="*")])
+    file = io.StringIO()
+    Console(file=file, width=60, force_terminal=True, color_system=None).print(plan.describe({"n" * 200: (4, 4)}))
+    shown = file.getvalue()
+    assert shown.count("n") >= 200
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 60
+
+
+def test_a_dtype_that_there_is_not_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line for one problem, however many parameters have it."""
+    (tmp_path / "shapes.toml").write_text(
+        'dtype = "float5"\n[shapes]\n' + "".join(f"w{i} = [2, 2]\n" for i in range(30))
+    )
+    (tmp_path / "plan.toml").write_text('[[rule]]\nmatch = "*"\ninit = "zeros"\n')
+    line = ["init", str(tmp_path / "plan.toml"), "--like", str(tmp_path / "shapes.toml"), "-o", str(tmp_path / "out")]
+    assert main([*line, "--describe"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("initcore: w0, w1, w2, w3, w4 and 25 more: ")
+    assert said.count("\n") == 1

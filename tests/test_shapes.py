@@ -247,13 +247,22 @@ def test_malformed_configurations(changed: dict[str, Any], said: str, tmp_path: 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"", "no JSON"),
-        (b"[1]", "no table of names, but a list"),
+        (b"", "not valid JSON"),
+        (b'{"a" 1}', "not valid JSON: expected ':', found '1}' (line 1, column 6)"),
+        (b'{"a": 1', "not valid JSON: expected ',' or the end of the object or array, found the end"),
+        (b'{"a": 1,}', "not valid JSON: "),
+        (b"{a: 1}", "not valid JSON: expected a name in double quotes, found 'a: 1}'"),
+        (b'{"a": nul}', "not valid JSON: expected a value, found 'nul}' (line 1, column 7)"),
+        (b"null", "expected an object, found null"),
+        (b"1.5", "expected an object, found a number"),
+        (b"true", "expected an object, found true or false"),
+        (b'"a"', "expected an object, found a string"),
+        (b"[1]", "expected an object, found an array"),
         (b'{"model_type": "llama", "model_type": "bert"}', "'model_type' is there twice"),
-        (b'{"a": NaN}', "NaN is no JSON"),
-        (b'{"a": "\xff"}', "no JSON"),
+        (b'{"a": NaN}', "not valid JSON: expected a value, found NaN"),
+        (b'{"a": "\xff"}', "not valid JSON"),
         (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
-        (b'{"a": ' + b"9" * 10_000 + b"}", "no JSON"),
+        (b'{"a": ' + b"9" * 10_000 + b"}", "not valid JSON"),
     ],
 )
 def test_malformed_json(text: bytes, said: str, tmp_path: Path) -> None:
@@ -302,12 +311,12 @@ def test_index_of_several_files(tmp_path: Path) -> None:
         ({**table, "d": "two.safetensors"}, "tensor 'd' is in .*index.json, but not in two.safetensors"),
         ({"a": "one.safetensors"}, "tensor 'b' is in one.safetensors, but not in .*index.json"),
         ({**table, "e": "three.safetensors"}, "no three.safetensors, which has tensor 'e'"),
-        ({**table, "a": "../one.safetensors"}, "tensor 'a': no file of this folder"),
-        ({**table, "a": str(tmp_path / "one.safetensors")}, "tensor 'a': no file of this folder"),
-        ({**table, "a": ""}, "tensor 'a': no file of this folder"),
+        ({**table, "a": "../one.safetensors"}, "tensor 'a': expected a file of this folder"),
+        ({**table, "a": str(tmp_path / "one.safetensors")}, "tensor 'a': expected a file of this folder"),
+        ({**table, "a": ""}, "tensor 'a': expected a file of this folder"),
         ({**table, "a": ".."}, "there is no"),
-        ({**table, "a": 3}, "tensor 'a': no file of this folder"),
-        ([], "no weight_map"),
+        ({**table, "a": 3}, "tensor 'a': expected a file of this folder"),
+        ([], "weight_map: expected an object"),
     ):
         write(changed)
         with pytest.raises(CheckpointError, match=said):

@@ -219,3 +219,22 @@ def test_patterns_of_dtensors_are_cut_from_the_whole(run_python: Run) -> None:
             assert os.waitpid(child, 0)[1] == 0, rank
     """
     run_python(inspect.cleandoc(code))
+
+
+NEEDED: dict[str, tuple[float, ...]] = {
+    "constant_": (0.5,),
+    "sparse_": (0.5,),
+    "_no_grad_fill_": (0.5,),
+    "_no_grad_normal_": (0.0, 1.0),
+    "_no_grad_uniform_": (0.0, 1.0),
+    "_no_grad_trunc_normal_": (0.0, 1.0, -2.0, 2.0),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in init.__all__ if name.endswith("_")])
+def test_arrays_of_numpy_are_sent_to_their_own_functions(name: str) -> None:
+    """Every function says which one fills arrays, where torch's would say what attribute an array lacks."""
+    ours = {"_no_grad_fill_": "constant_", "_no_grad_zero_": "zeros_"}.get(name, name.removeprefix("_no_grad_"))
+    assert hasattr(initcore, ours)
+    with pytest.raises(TypeError, match=f"not a numpy.ndarray: initcore.{ours} fills arrays"):
+        getattr(init, name)(np.zeros((4, 4, 4)), *NEEDED.get(name, ()))

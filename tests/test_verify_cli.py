@@ -135,14 +135,20 @@ def test_damage_is_found(damage: Callable[[], None], said: str, capsys: pytest.C
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda: Path("out/layers.0.up.npy").write_bytes(b"\x93NUMPY garbage"), "layers.0.up.npy: no array"),
-        (lambda: Path("out/layers.0.up.npy").write_bytes(b""), "layers.0.up.npy: no array"),
+        (
+            lambda: Path("out/layers.0.up.npy").write_bytes(b"\x93NUMPY garbage"),
+            "layers.0.up.npy: not a valid .npy file",
+        ),
+        (lambda: Path("out/layers.0.up.npy").write_bytes(b""), "layers.0.up.npy: not a valid .npy file"),
         (lambda: np.save("out/layers.0.up.npy", np.zeros((3, 3), np.float32)), "has the shape [256, 64]"),
-        (lambda: np.save("out/layers.0.up.npy", np.array([{}])), "layers.0.up.npy: no array"),
-        (lambda: Path("out/index.json").write_text('{"arrays": {"a": {"file": "../plan.toml"}}}'), "no file of this"),
-        (lambda: Path("out/index.json").write_text('{"arrays": {"a": {"file": 3}}}'), "no file of this folder"),
-        (lambda: Path("out/index.json").write_text('{"arrays": []}'), "no table of arrays"),
-        (lambda: Path("out/index.json").write_text("{"), "no JSON"),
+        (lambda: np.save("out/layers.0.up.npy", np.array([{}])), "layers.0.up.npy: not a valid .npy file"),
+        (
+            lambda: Path("out/index.json").write_text('{"arrays": {"a": {"file": "../plan.toml"}}}'),
+            "expected a file of this",
+        ),
+        (lambda: Path("out/index.json").write_text('{"arrays": {"a": {"file": 3}}}'), "expected a file of this folder"),
+        (lambda: Path("out/index.json").write_text('{"arrays": []}'), "arrays: expected an object, found an array"),
+        (lambda: Path("out/index.json").write_text("{"), "not valid JSON"),
     ],
 )
 def test_damage_of_npy_folders(damage: Callable[[], Any], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from initcore.cli.arguments import UsageError, add_machine_options, machine, pos
 from initcore.cli.cases import LAYERS, Case, Layer, case_of, square
 from initcore.cli.catalog import Initializer, catalog, find
 from initcore.cli.info import environment
-from initcore.cli.measure import available_bytes, bandwidth, median_seconds
+from initcore.cli.measure import Times, available_bytes, bandwidth, times_of
 from initcore.cli.peers import PEERS
 from initcore.cli.report import LEAST_WIDTH, Report, Row
 from initcore.cli.terminal import make_console, make_progress
@@ -109,8 +109,8 @@ def _dtypes(args: argparse.Namespace) -> list[str]:
 
 
 def _cells(args: argparse.Namespace, effort: Effort) -> Iterator[Cell]:
-    names = [name.removesuffix("_") for name in args.init] if args.init else catalog()
-    initializers = [find(name) for name in dict.fromkeys(names)]
+    known = [find(name) for name in args.init or catalog()]
+    initializers = list({initializer.name: initializer for initializer in known}.values())
     try:
         dtypes = {name: as_dtype(name) for name in [*_dtypes(args), "uint32"]}
     except ImportError as error:
@@ -129,7 +129,7 @@ class Bench:
     buffer: NDArray[Any]
     effort: Effort
     report: Report
-    peer_times: dict[tuple[object, ...], float | None] = field(default_factory=dict)
+    peer_times: dict[tuple[object, ...], Times | None] = field(default_factory=dict)
 
     def measure(self, cell: Cell) -> None:
         """Add a cell to the report, or say why it cannot be filled."""
@@ -138,34 +138,38 @@ class Bench:
         if cell.initializer.draws:
             settings["rng"] = 0
         try:
-            seconds, repeats = median_seconds(lambda: fill(array, **settings), self.effort.seconds)
+            ours = times_of(lambda: fill(array, **settings), self.effort.seconds)
         except (MemoryError, TypeError, ValueError) as error:
             self.report.skipped.append(f"{cell}: {error}")
             return
-        peers = {peer: self._peer_time(peer, cell, array) for peer in self.report.peers}
-        name, dtype = cell.initializer.name + "_", cell.dtype.name
-        row = Row(cell.layer.name, cell.shape, name, dtype, cell.elements, cell.nbytes, seconds, repeats, peers)
-        self.report.rows.append(row)
+        peers: dict[str, float | None] = {}
+        disturbed = [] if ours.steady else ["initcore"]
+        for peer in self.report.peers:
+            size, theirs = self._peer_time(peer, cell, array)
+            peers[peer] = None if theirs is None else theirs.median * 1e9 / size
+            disturbed += [] if theirs is None or theirs.steady else [peer]
+        what = cell.layer.name, cell.shape, cell.initializer.name + "_", cell.dtype.name, cell.elements, cell.nbytes
+        self.report.rows.append(Row(*what, ours.median, ours.repeats, peers, ours.least, tuple(disturbed)))
 
     def _array(self, cell: Cell) -> NDArray[Any]:
         array: NDArray[Any] = self.buffer[: cell.nbytes].view(cell.dtype).reshape(cell.shape)
         return array
 
-    def _peer_time(self, peer: str, cell: Cell, array: NDArray[Any]) -> float | None:
-        """Nanoseconds an element, measured once for all layers that give a peer the same work."""
+    def _peer_time(self, peer: str, cell: Cell, array: NDArray[Any]) -> tuple[int, Times | None]:
+        """Of how many elements, and how long: measured once for all layers that give a peer the same work."""
         if cell.case.bound == "draws":
             array = array[: max(1, self.effort.peer_elements // math.prod(cell.shape[1:]))]
         of = (peer, cell.initializer.name, cell.dtype, array.shape)
         if of not in self.peer_times:
             self.peer_times[of] = self._measured(peer, cell, array)
-        return self.peer_times[of]
+        return array.size, self.peer_times[of]
 
-    def _measured(self, peer: str, cell: Cell, array: NDArray[Any]) -> float | None:
+    def _measured(self, peer: str, cell: Cell, array: NDArray[Any]) -> Times | None:
         run = PEERS[peer](cell.initializer.name, array, cell.case.settings)
         if run is None:
             return None
         try:
-            return median_seconds(run, self.effort.seconds)[0] * 1e9 / array.size
+            return times_of(run, self.effort.seconds)
         except (MemoryError, RuntimeError, ValueError):  # such as torch's QR, which knows no half precision
             return None
 

@@ -72,8 +72,9 @@ def catalog() -> dict[str, Initializer]:
 
 
 def find(name: str) -> Initializer:
-    """Return the initializer of a name."""
-    known = catalog()
+    """Return the initializer of a name, with the underscore of the function that fills in place or without."""
+    known, asked = catalog(), name
+    name = name.removesuffix("_")
     if name not in known:
-        raise UsageError(f"unknown initializer {name!r}; known are {', '.join(known)}")
+        raise UsageError(f"unknown initializer {asked!r}; known are {', '.join(known)}")
     return known[name]

@@ -81,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
         "cache_bytes": "bytes of cache",
     }
     table = Table(show_header=False, box=None, pad_edge=False)
+    for _ in range(2):
+        table.add_column(overflow="fold")
     for name, value in found.items():
         shown = ", ".join(value) if isinstance(value, list) else "not installed" if value is None else str(value)
         table.add_row(labels.get(name, name.replace("_", " ")), shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 import time
@@ -87,6 +88,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("--resume", action="store_true", help="continue what was interrupted")
     parser.add_argument("--force", action="store_true", help="replace what is there")
     parser.add_argument("--describe", action="store_true", help="show what would be written, and write nothing")
+    parser.add_argument("--json", action="store_true", help="show it as JSON, with --describe")
     add_machine_options(parser)
     parser.set_defaults(run=run)
 
@@ -97,11 +99,13 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--resume continues and --force begins again: not both")
     if (args.plan is None) is (args.rules is None):
         raise UsageError("either a PLAN is given, or --rules own")
+    if args.json and not args.describe:
+        raise UsageError("--json goes with --describe")
     with refusing():
         source, model = _model(args)
         layout, folder = layout_for(model, Path(args.output), args.format, args.shard_size)
     if args.describe:
-        make_console().print(Description(model.values()))
+        _describe(Description(model.values()), args.json)
         return 0
     with refusing(), machine(args.threads, args.isa), terminable(), make_transfer() as bar:
         task = bar.add_task(Path(args.output).name, total=None)
@@ -123,6 +127,13 @@ def run(args: argparse.Namespace) -> int:
     put_config(source, layout, folder, args.dtype, force=args.force)
     _report(args, written, seconds)
     return 0
+
+
+def _describe(description: Description, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(description.as_json(), indent=2))
+    else:
+        make_console().print(description)
 
 
 def _model(args: argparse.Namespace) -> tuple[ModelShapes, Resolved]:

@@ -58,7 +58,7 @@ def read_init(text: str) -> str | tuple[str, dict[str, Any]]:
     name, colon, rest = text.partition(":")
     if name == "recommended" and not colon:
         return name
-    initializer = find(name.removesuffix("_"))
+    initializer = find(name)
     texts = dict(part.partition("=")[::2] for part in rest.split(",")) if colon else {}
     if "" in texts or "" in texts.values():
         raise UsageError(f"parameters are written {name}:KEY=VALUE,KEY=VALUE, not {text!r}")

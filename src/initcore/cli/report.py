@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -9,16 +10,20 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from initcore.cli.measure import Bandwidth
+from initcore.cli.measure import FAR, Bandwidth
 
 __all__ = ["LEAST_WIDTH", "Report", "Row"]
 
+DISTURBED = "~"
 LEAST_WIDTH = 104  # columns: in fewer the table would lose figures
 
 
 @dataclass(frozen=True)
 class Row:
-    """One initializer on one array; peers are in nanoseconds an element."""
+    """One initializer on one array; peers are in nanoseconds an element.
+
+    `disturbed` names whose times were far from their least twice: this library, or peers.
+    """
 
     layer: str
     shape: tuple[int, ...]
@@ -29,6 +34,8 @@ class Row:
     seconds: float
     repeats: int
     peers: dict[str, float | None]
+    least: float = math.nan
+    disturbed: tuple[str, ...] = ()
 
     @property
     def ns_per_element(self) -> float:
@@ -56,7 +63,9 @@ class Row:
             "dtype": self.dtype,
             "elements": self.elements,
             "ms": self.seconds * 1e3,
+            "least_ms": self.least * 1e3,
             "repeats": self.repeats,
+            "disturbed": list(self.disturbed),
             "ns_per_element": self.ns_per_element,
             "gb_per_s": self.gb_per_second,
             **of_peers,
@@ -107,17 +116,21 @@ class Report:
         return row.nbytes / row.seconds / self.bandwidth.bytes_per_second
 
     def _cells(self, row: Row) -> list[str]:
-        share, ratios = self._share(row), [row.ratio(peer) for peer in self.peers]
+        share, ratios = self._share(row), {peer: row.ratio(peer) for peer in self.peers}
+        marks = dict.fromkeys(row.disturbed, DISTURBED)
         return [
             row.layer,
             "x".join(map(str, row.shape)),
             row.initializer,
             row.dtype,
-            _significant(row.seconds * 1e3),
+            marks.get("initcore", "") + _significant(row.seconds * 1e3),
             _significant(row.ns_per_element),
             _significant(row.gb_per_second),
             "-" if share is None else f"{share:.0%}",
-            *("-" if ratio is None else f"{_significant(ratio)} x" for ratio in ratios),
+            *(
+                "-" if ratio is None else f"{marks.get(peer, '')}{_significant(ratio)} x"
+                for peer, ratio in ratios.items()
+            ),
         ]
 
     def _title(self) -> str:
@@ -128,6 +141,8 @@ class Report:
 
     def _caption(self) -> str:
         lines = ["In place, warm, medians. GB = 1e9 bytes."]
+        if any(row.disturbed for row in self.rows):
+            lines += [f"{DISTURBED}: measured twice, and the median is still more than {FAR:g} times the least."]
         if self.bandwidth is not None:
             memory, stores = self.bandwidth, "streaming" if self.bandwidth.streaming else "ordinary"
             lines += [

@@ -20,7 +20,7 @@ from rich.progress import (
 
 __all__ = ["make_console", "make_progress", "make_transfer", "terminable"]
 
-WIDE = 160  # columns, where no terminal limits them: no table is cut
+WIDE = 1 << 16  # columns, where no terminal limits them: no table is cut
 
 
 def make_console(*, stderr: bool = False) -> Console:

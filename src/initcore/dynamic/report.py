@@ -64,7 +64,8 @@ class Report:
         """Return the rows as rich shows them."""
         from rich.table import Table
 
-        table = Table("layer", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        table.add_column("layer", overflow="fold")
         for heading in (f"{self.quantity} before", "after", "factor", "iterations"):
             table.add_column(heading, justify="right")
         table.add_column("status", overflow="fold")
@@ -80,5 +81,5 @@ class Report:
         from rich.console import Console
 
         file = io.StringIO()
-        Console(file=file, width=120, color_system=None).print(self.table(), markup=False)
+        Console(file=file, width=1 << 16, color_system=None).print(self.table(), markup=False)
         return "\n".join(line.rstrip() for line in file.getvalue().splitlines())

@@ -31,7 +31,7 @@ COLUMNS = {
 }
 SHARES = ("flat", "dead")
 NOTE = "flat and dead are those of the worst layer."
-WIDE = 400  # columns, for text that no terminal limits
+WIDE = 1 << 16  # columns, for text that no terminal limits
 
 
 def number(value: float) -> str:
@@ -66,9 +66,8 @@ def table_of(comparison: Comparison) -> Table:
 
     keys = shown(comparison.cases)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=comparison.title, caption_justify="left")
-    table.add_column("activation")
-    table.add_column("init")
-    table.add_column("verdict")
+    for name in ("activation", "init", "verdict"):
+        table.add_column(name, overflow="fold")
     for key in keys:
         table.add_column(COLUMNS[key][0], justify="right", no_wrap=True)
     for activation in comparison.activations:

@@ -68,7 +68,7 @@ class Parser:
 
     def header(self) -> tuple[list[Tensor], dict[str, str]]:
         if not self.text.startswith("{"):
-            self.fail("the header must begin with {")
+            self.fail(f"the header must begin with {{, found {self.here()}")
         tensors, metadata = [], {}
         for name in self.keys():
             if name == "__metadata__":
@@ -141,7 +141,7 @@ class Parser:
             self.space()
             found = _NATURAL.match(self.text, self.at)
             if not found:
-                self.fail(f"{key} must be integers from 0 to 2**63 - 1")
+                self.fail(f"{key}: expected an integer from 0 to 2**63 - 1, found {self.here()}")
             self.at = found.end()
             yield int(found.group())
             if self.skip("]"):
@@ -152,11 +152,11 @@ class Parser:
     def string(self) -> str:
         self.space()
         if not self.text.startswith('"', self.at):
-            self.fail("a string must be here")
+            self.fail(f"expected a string, found {self.here()}")
         try:
             value, self.at = _decode(self.text, self.at)
         except ValueError as error:
-            self.fail(f"no JSON: {error}")
+            self.fail(f"not valid JSON: {getattr(error, 'msg', error)}")
         return str(value)
 
     def space(self) -> None:
@@ -170,8 +170,10 @@ class Parser:
 
     def expect(self, char: str) -> None:
         if not self.skip(char):
-            here = repr(self.text[self.at : self.at + 10]) if self.at < len(self.text) else "the end"
-            self.fail(f"{char} must be where {here} is")
+            self.fail(f"expected {char}, found {self.here()}")
+
+    def here(self) -> str:
+        return repr(self.text[self.at : self.at + 10]) if self.at < len(self.text) else "the end"
 
     def fail(self, what: str) -> NoReturn:
         whom = f"tensor {self.tensor!r}: " if self.tensor else ""

@@ -9,8 +9,22 @@ from typing import Any
 
 from initcore.models.safetensors import CheckpointError
 
-__all__ = ["read_json"]
+__all__ = ["kind", "read_json", "reason"]
 
+_WANTED = {
+    "value": "a value",
+    "',' delimiter": "',' or the end of the object or array",
+    "':' delimiter": "':'",
+    "property name enclosed in double quotes": "a name in double quotes",
+    "property name enclosed in double quotes or '}'": "a name in double quotes or '}'",
+}
+_KINDS: dict[type | tuple[type, ...], str] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "true or false",
+    (int, float): "a number",
+}
 MOST_BYTES = 1 << 26  # an index of a million tensors
 
 
@@ -23,7 +37,7 @@ def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"expected a value, found {name}")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -32,7 +46,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        Naming the file, if it is too large, no JSON, no table, or has a key twice.
+        Naming the file, if it is too large, not valid JSON, no object, or has a key twice.
     OSError
         If it cannot be read.
     """
@@ -44,7 +58,23 @@ def read_json(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise CheckpointError(f"{path}: nested too deeply") from None
     except ValueError as error:
-        raise CheckpointError(f"{path}: no JSON: {error}") from None
+        raise CheckpointError(f"{path}: not valid JSON: {reason(error)}") from None
     if not isinstance(table, dict):
-        raise CheckpointError(f"{path}: no table of names, but a {type(table).__name__}")
+        raise CheckpointError(f"{path}: expected an object, found {kind(table)}")
     return table
+
+
+def reason(error: ValueError) -> str:
+    """Return what is wrong with a text, and where: what was expected, and what is there."""
+    if not isinstance(error, json.JSONDecodeError):
+        return str(error)
+    rest = error.doc[error.pos : error.pos + 10]
+    found = repr(rest) if rest else "the end"
+    what = error.msg.removesuffix(" at").removeprefix("Expecting ")
+    said = f"expected {_WANTED.get(what, what)}, found {found}" if error.msg.startswith("Expecting ") else error.msg
+    return f"{said} (line {error.lineno}, column {error.colno})"
+
+
+def kind(value: object) -> str:
+    """Return what JSON calls a value."""
+    return "null" if value is None else next(name for of, name in _KINDS.items() if isinstance(value, of))

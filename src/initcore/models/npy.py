@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from initcore.dtypes import as_dtype
-from initcore.models.jsons import read_json
+from initcore.models.jsons import kind, read_json
 from initcore.models.safetensors import CheckpointError
 
 __all__ = ["INDEX", "file_names", "listed_files", "open_folder"]
@@ -72,11 +72,11 @@ def open_folder(folder: Path) -> dict[str, NDArray[Any]]:
     arrays = {}
     entries = read_json(index).get("arrays")
     if not isinstance(entries, dict):
-        raise CheckpointError(f"{index}: no table of arrays")
+        raise CheckpointError(f"{index}: arrays: expected an object, found {kind(entries)}")
     for name, entry in entries.items():
         file = entry.get("file") if isinstance(entry, dict) else None
         if not _is_of_folder(file):
-            raise CheckpointError(f"{index}: array {name!r}: no file of this folder: {file!r}")
+            raise CheckpointError(f"{index}: array {name!r}: expected a file of this folder, found {file!r}")
         array = _open(folder / file)
         try:
             arrays[name] = array.view(as_dtype(entry.get("dtype")))  # bfloat16 is V2 in the file
@@ -93,5 +93,5 @@ def _open(path: Path) -> NDArray[Any]:
     except OSError:
         raise
     except Exception as error:  # NumPy evaluates the header as Python, which may raise TokenError, SyntaxError ...
-        raise CheckpointError(f"{path}: no array: {error}") from None
+        raise CheckpointError(f"{path}: not a valid .npy file: {error}") from None
     return array

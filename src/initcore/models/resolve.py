@@ -14,7 +14,7 @@ from initcore.models.fans import fans_of
 from initcore.models.laws import law_of, with_zero_rows
 from initcore.models.parameter import Parameter
 from initcore.models.rule import AXES, Rule, initializers
-from initcore.models.shapes import Entry, ShapesLike, read_shapes
+from initcore.models.shapes import Entry, ShapesLike, listed, read_shapes
 from initcore.shards import Shard
 from initcore.streams import Stream
 
@@ -90,13 +90,9 @@ def _idle(
         fitting = [name for name, subject in subjects.items() if rule.fits(subject, subjects)]
         if fitting:
             winners = sorted({labels[i] for i in (taken[name] for name in fitting) if i is not None})
-            yield f"{labels[at]}: all it matches is taken by {', '.join(winners)}: {_listed(fitting)}"
+            yield f"{labels[at]}: all it matches is taken by {', '.join(winners)}: {listed(fitting)}"
         else:
             yield f"{labels[at]}: it matches no parameter"
-
-
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _parameter(rule: Rule, entry: Entry, subjects: Mapping[str, Subject], stream: Stream) -> Parameter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from initcore.dtypes import as_storage
 from initcore.shards import as_shape
 
-__all__ = ["Entry", "ShapesLike", "read_shapes"]
+__all__ = ["Entry", "ShapesLike", "listed", "read_shapes"]
 
 ShapesLike: TypeAlias = "Mapping[str, Any] | Iterable[tuple[Any, ...]]"
 Entry: TypeAlias = "tuple[str, tuple[int, ...], np.dtype[Any]]"
@@ -38,20 +38,40 @@ def read_shapes(shapes: ShapesLike, default: np.dtype[Any]) -> tuple[list[Entry]
     `shapes` maps names to a shape, to (shape, dtype) or to what has a shape and a dtype, or is made of (name, shape)
     and (name, shape, dtype).
     """
-    if isinstance(shapes, Mapping):
-        pairs: Iterable[tuple[Any, Any]] = shapes.items()
-    else:
-        pairs = ((name, rest[0] if len(rest) == 1 else tuple(rest)) for name, *rest in shapes)
     entries: dict[str, Entry] = {}
-    unreadable, repeated = [], []
-    for name, value in pairs:
+    wrong: dict[str, list[str]] = {}
+    repeated = []
+    for name, value in _pairs(shapes):
         try:
             entry = _entry(name, value, default)
         except (ImportError, TypeError, ValueError) as error:
-            unreadable.append(f"{name}: {error}")
+            wrong.setdefault(str(error), []).append(str(name))
             continue
         if name in entries:
             repeated.append(f"{name}: the name is given twice")
         else:
             entries[name] = entry
+    unreadable = [f"{listed(names)}: {problem}" for problem, names in wrong.items()]  # each problem once
     return list(entries.values()), unreadable, repeated
+
+
+def _pairs(shapes: ShapesLike) -> Iterator[tuple[Any, Any]]:
+    if isinstance(shapes, Mapping):
+        yield from shapes.items()
+        return
+    if isinstance(shapes, (str, bytes)) or not isinstance(shapes, Iterable):
+        raise TypeError(f"shapes must map names to shapes, or be made of (name, shape), not {_short(shapes)}")
+    for i, row in enumerate(shapes):
+        if not isinstance(row, (tuple, list)) or len(row) not in (2, 3):
+            raise TypeError(f"shapes: entry {i} must be (name, shape) or (name, shape, dtype), not {_short(row)}")
+        yield row[0], row[1] if len(row) == 2 else tuple(row[1:])
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Return names for a line of text, the first few of many."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -24,7 +24,7 @@ from initcore.torch.naming import NAMING
 from initcore.torch.patching import tally
 from initcore.torch.privates import increment_version
 
-__all__ = ["fill", "fill_fixed", "is_named", "is_refused", "leave_to"]
+__all__ = ["fill", "fill_fixed", "is_named", "is_refused", "leave_to", "refuse_arrays"]
 
 _OVERLAP = (
     "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
@@ -47,6 +47,7 @@ def fill(
     What initcore does not fill, or refuses, torch's own function is called for: it fills, or raises its own error.
     `by_array` is whether `ours` needs an array, `whole` whether a tensor on another device is to be drawn in one part.
     """
+    refuse_arrays(tensor, theirs)
     naming = None if is_compiling() else NAMING.get()
     if naming is not None and (naming.is_skipped(tensor, call=Call(ours, args)) or naming.is_recorded(tensor)):
         return tensor
@@ -96,6 +97,7 @@ def fill_fixed(
     their_args: tuple[Any, ...],
 ) -> Tensor:
     """Fill a tensor by what draws nothing."""
+    refuse_arrays(tensor, theirs)
     naming = None if is_compiling() else NAMING.get()
     if naming is not None and naming.is_skipped(tensor, call=Call(ours, args)):
         return tensor
@@ -115,6 +117,14 @@ def fill_fixed(
     if naming is not None:
         naming.note(tensor)
     return tensor
+
+
+def refuse_arrays(tensor: object, function: Callable[..., Any]) -> None:
+    """Raise TypeError for an array of NumPy, which has functions of its own here."""
+    if isinstance(tensor, np.ndarray):
+        name = function.__name__
+        ours = {"_no_grad_fill_": "constant_"}.get(name, name.replace("_no_grad_", "")).replace("zero_", "zeros_")
+        raise TypeError(f"{name} takes a torch.Tensor, not a numpy.ndarray: initcore.{ours} fills arrays")
 
 
 def is_named(tensor: Tensor) -> bool:

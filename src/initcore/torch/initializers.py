@@ -24,7 +24,7 @@ from torch.overrides import has_torch_function_variadic
 import initcore
 from initcore import _core
 from initcore.torch import memory
-from initcore.torch.filling import fill, is_named, is_refused, leave_to
+from initcore.torch.filling import fill, is_named, is_refused, leave_to, refuse_arrays
 from initcore.torch.generators import GeneratorLike
 from initcore.torch.overriding import overridden
 from initcore.torch.patching.originals import held, own
@@ -339,6 +339,7 @@ def truncated(
     theirs: Callable[..., Tensor], tensor: Tensor, args: tuple[float, float, float, float], generator: GeneratorLike
 ) -> Tensor:
     """Fill with a truncated normal in the place of somebody's function, which warns itself where it is left to it."""
+    refuse_arrays(tensor, theirs)
     mean, std, a, b = args
     if not std > 0 or (tensor.is_meta and not is_named(tensor)):
         return leave_to(theirs, tensor, args, generator)
@@ -366,6 +367,7 @@ def _kaiming(
     args: tuple[float, Any, Any],
     generator: GeneratorLike,
 ) -> Tensor:
+    refuse_arrays(tensor, theirs)
     a, mode, nonlinearity = args
     # torch's own checks: it knows fewer nonlinearities than initcore, and types both as the literals it knows
     _calculate_correct_fan(tensor, mode)

@@ -14,7 +14,7 @@ from torch.overrides import has_torch_function_variadic
 
 import initcore
 from initcore.torch import memory
-from initcore.torch.filling import fill_fixed
+from initcore.torch.filling import fill_fixed, refuse_arrays
 from initcore.torch.naming import NAMING
 from initcore.torch.overriding import overridden
 from initcore.torch.patching.originals import own
@@ -114,6 +114,7 @@ def _no_grad_zero_(tensor: Tensor) -> Tensor:
 
 
 def _constant(theirs: Callable[..., Tensor], tensor: Tensor, *val: float) -> Tensor:
+    refuse_arrays(tensor, theirs)
     if not (memory.is_ours(tensor) and tensor.is_cpu and tensor.numel() >= _LARGE):
         return theirs(tensor, *val)
     value = theirs(tensor.detach().new_empty(2), *val)[0].item()  # as torch converts it; of one element it refuses none
@@ -122,6 +123,7 @@ def _constant(theirs: Callable[..., Tensor], tensor: Tensor, *val: float) -> Ten
 
 def _pattern(ours: Callable[..., Any], theirs: Callable[..., Tensor], tensor: Tensor, *args: Any) -> Tensor:
     """Torch's own is right but on DTensors, of which it writes each part as if it were a whole."""
+    refuse_arrays(tensor, theirs)
     if not memory.is_ours_distributed(tensor) and (is_compiling() or NAMING.get() is None or tensor.is_meta):
         return theirs(tensor, *args)
     return fill_fixed(ours, theirs, tensor, args, args)
