@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from itertools import combinations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from initcore.distributions import bits_
 from initcore.streams import Generator, RngLike, Stream, resolve
 
-__all__ = ["base_stream", "check_batch", "is_module", "kept_by"]
+__all__ = ["base_stream", "check_apart", "check_batch", "is_module", "kept_by"]
 
 
 def is_module(layers: object) -> bool:
@@ -44,6 +46,21 @@ def base_stream(rng: RngLike) -> Stream:
     if isinstance(source, Generator):
         return Stream(int(bits_(np.empty(2, np.uint32), rng=source).view(np.uint64)[0]))
     return source
+
+
+def check_apart(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse arrays that share memory: to scale one would scale a part of the other.
+
+    Raises
+    ------
+    ValueError
+        If two do.
+    """
+    for (one, first), (other, second) in combinations(arrays.items(), 2):
+        if np.may_share_memory(first, second) and np.shares_memory(first, second):
+            raise ValueError(
+                f"the weights of {one} and {other} share memory, and cannot be scaled one by one; give copies"
+            )
 
 
 def check_batch(batch: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from initcore import _core
-from initcore.dynamic.arguments import is_module, kept_by
+from initcore.dynamic.arguments import check_apart, is_module, kept_by
 from initcore.dynamic.lsuv import KEPT
 from initcore.dynamic.report import Report, Row
 from initcore.dynamic.searching import Search
@@ -140,6 +140,7 @@ def _balance_arrays(
 ) -> Report:
     for weight in weights:
         _core.check_target(weight)
+    check_apart({str(place): weight for place, weight in enumerate(weights)})
     layers = [Layer(str(place), lambda x: x, weight, weight.copy()) for place, weight in enumerate(weights)]
     statuses = dict.fromkeys(kept_by(keep, [layer.name for layer in layers]), KEPT)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initcore.dynamic.arguments import base_stream, check_batch, is_module, kept_by
+from initcore.dynamic.arguments import base_stream, check_apart, check_batch, is_module, kept_by
 from initcore.dynamic.moments import Moments
 from initcore.dynamic.report import Report, Row
 from initcore.dynamic.settling import Goal, Outcome, settle
@@ -148,7 +148,13 @@ def _lsuv_stack(
 
 
 def tied(stack: Sequence[Layer]) -> dict[str, str]:
-    """Return, for layers whose array is one of an earlier layer, whose."""
+    """Return, for layers whose array is one of an earlier layer, whose.
+
+    Raises
+    ------
+    ValueError
+        If arrays share memory otherwise.
+    """
     first: dict[object, str] = {}
     statuses = {}
     for layer in stack:
@@ -158,6 +164,8 @@ def tied(stack: Sequence[Layer]) -> dict[str, str]:
             if place in first:
                 statuses[layer.name] = f"skipped: its weights are those of {first[place]}"
             first.setdefault(place, layer.name)
+    own = {layer.name: layer.weight for layer in stack if layer.weight is not None and layer.name not in statuses}
+    check_apart(own)
     return statuses
 
 

@@ -184,7 +184,7 @@ class DynamicScaler:
         if not state.active:
             return False
         if not state.outputs:
-            raise RuntimeError("nothing was run in training mode since the last step()")
+            raise RuntimeError(self._unseen())
         state.steps += 1
         changed = False
         if state.steps % settings.window == 0:
@@ -238,6 +238,16 @@ class DynamicScaler:
         if self._state.active:
             seen: dict[str, Moments] = getattr(self._state, what)
             seen.setdefault(name, Moments()).merge(moments)
+
+    def _unseen(self) -> str:
+        """Return why nothing was seen."""
+        left = self._state.left
+        if set(self._watch.names) <= left.keys():
+            return f"there is no layer to watch: {', '.join(map(': '.join, left.items())) or 'the net has none'}"
+        return (
+            "nothing was run in training mode since the last step(), or by a compiled copy, which sees no hooks: give "
+            "DynamicScaler what torch.compile returned"
+        )
 
     def _judge(self) -> bool:
         state = self._state

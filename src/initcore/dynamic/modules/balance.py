@@ -13,7 +13,7 @@ from initcore.dynamic.balance import Limits, balance, quotient
 from initcore.dynamic.lsuv import FREE
 from initcore.dynamic.modules.invariance import cotangents, float_tensors, scale_free
 from initcore.dynamic.modules.lsuv import groups_of, set_aside
-from initcore.dynamic.modules.undisturbed import check_inputs, restored_on_error, run, undisturbed
+from initcore.dynamic.modules.undisturbed import check_inputs, gradients_of, restored_on_error, run, undisturbed
 from initcore.dynamic.modules.units import Unit, units_of
 from initcore.dynamic.report import Report, Row
 from initcore.torch.generators import GeneratorLike, base_stream
@@ -46,7 +46,10 @@ def balance_module_(
             return _quotients(units, [value], [[torch.ones_like(value)]])
         outputs = [tensor for tensor in float_tensors(output) if tensor.requires_grad]
         if not outputs:
-            raise ValueError("the module gives nothing that depends on its weights")
+            raise ValueError(
+                "the module gives nothing that depends on its weights: all are frozen, or what it gives is detached, "
+                "as gradient checkpointing with use_reentrant=True does to inputs that need no gradient"
+            )
         return _quotients(units, outputs, [cotangents(outputs, base / probe) for probe in range(limits.probes)])
 
     with undisturbed(module), restored_on_error(copies), torch.enable_grad():
@@ -66,7 +69,7 @@ def _quotients(units: list[Unit], outputs: list[Tensor], probes: list[list[Tenso
         return squares
     for place, probe in enumerate(probes):
         more = place + 1 < len(probes)
-        found = torch.autograd.grad(outputs, parameters, probe, retain_graph=more, allow_unused=True)
+        found = gradients_of(outputs, parameters, probe, more)
         of = {id(parameter): gradient for parameter, gradient in zip(parameters, found, strict=True)}
         for unit in units:
             gradient = of.get(id(unit.parameter))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import initcore
-from initcore.dynamic.modules.undisturbed import put_back, run
+from initcore.dynamic.modules.undisturbed import gradients_of, put_back, run, weights_changed
 from initcore.streams import Stream
 
 __all__ = ["Group", "cotangents", "float_tensors", "scale_free"]
@@ -51,9 +51,7 @@ def _without_radial_gradient(output: Any, groups: Mapping[str, Group], stream: S
         return []
     for probe in range(_PROBES):
         graph = keep_graph or probe + 1 < _PROBES
-        gradients = torch.autograd.grad(
-            outputs, parameters, cotangents(outputs, stream / probe), retain_graph=graph, allow_unused=True
-        )
+        gradients = gradients_of(outputs, parameters, cotangents(outputs, stream / probe), graph)
         of = {id(p): gradient for p, gradient in zip(parameters, gradients, strict=True)}
         left = [name for name in left if _radial(groups[name], of) <= _threshold(groups[name][0][0].dtype)]
     return left
@@ -83,6 +81,7 @@ def _stays(module: nn.Module, batch: Any, reference: list[Tensor], groups: Mappi
             for place, group in enumerate(groups.values()):
                 for parameter, part in group:
                     parameter[part].mul_(2.0 if place % 2 else 0.5)
+            weights_changed()
             outputs = float_tensors(run(module, batch))
     finally:
         put_back(copies)

@@ -13,8 +13,8 @@ from initcore.dynamic.arguments import kept_by
 from initcore.dynamic.lsuv import FREE, KEPT
 from initcore.dynamic.modules.invariance import Group, scale_free
 from initcore.dynamic.modules.passes import observe, settle_in_order
-from initcore.dynamic.modules.undisturbed import check_inputs, put_back, restored_on_error, undisturbed
-from initcore.dynamic.modules.units import Unit, units_of
+from initcore.dynamic.modules.undisturbed import check_inputs, put_back, restored_on_error, undisturbed, weights_changed
+from initcore.dynamic.modules.units import Unit, named_parameters, units_of
 from initcore.dynamic.moments import Moments
 from initcore.dynamic.report import Report, Row
 from initcore.dynamic.settling import Goal, Outcome
@@ -104,7 +104,7 @@ def set_aside(units: list[Unit], others: dict[str, str], keep: Iterable[str], em
 def groups_of(module: nn.Module, units: list[Unit], others: dict[str, str]) -> dict[str, Group]:
     """Return what :func:`scale_free` takes: units with their biases, and the parameters that are no units."""
     groups: dict[str, Group] = {unit.name: unit.group() for unit in units}
-    parameters = dict(module.named_parameters())
+    parameters = named_parameters(module)
     groups.update({name: [(parameters[name], slice(None))] for name in others if name in parameters})
     return groups
 
@@ -116,3 +116,4 @@ def _draw(unit: Unit, base: Stream) -> None:
     if unit.bias is not None and unit.bias_parameter is not None and unit.bias_parameter.requires_grad:
         with torch.no_grad():
             unit.bias_parameter[unit.part].zero_()
+    weights_changed()

@@ -76,6 +76,7 @@ def settle_in_order(
         first = site.output(unit, call, anew=False)
         if first is None:
             return False
+        site.check(unit)
         found = moments_of(first)
         if unit.name in factors:
             seen.setdefault(unit.name, Moments()).merge(found)

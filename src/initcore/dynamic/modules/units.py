@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from initcore.dynamic.modules.refusing import check_parameters, check_scripts
+from initcore.dynamic.modules.undisturbed import weights_changed
 from initcore.dynamic.moments import Moments
-from initcore.torch.layouts import is_distributed
-from initcore.torch.modules.refusals import check_memory
+from initcore.torch.modules.names import walk
 
-__all__ = ["Call", "Site", "Unit", "first_tensor", "moments_of", "units_of"]
+__all__ = ["Call", "Site", "Unit", "first_tensor", "moments_of", "named_parameters", "units_of"]
 
 _NORMS = (
     nn.LayerNorm,
@@ -41,6 +42,20 @@ class Site:
 
     module: nn.Module
     input: int | None = None
+
+    def check(self, unit: Unit) -> None:
+        """Refuse a module that is called with other weights than its own, which say nothing of the scale of these.
+
+        Raises
+        ------
+        ValueError
+            If it is.
+        """
+        if not any(parameter is unit.parameter for parameter in self.module.parameters()):
+            raise ValueError(
+                f"the module of {unit.name} is called with other weights than its own, as torch.func.functional_call "
+                f"does: call it without, or name it in keep="
+            )
 
     def output(self, unit: Unit, call: Call, anew: bool) -> Tensor | None:
         """Return what the weights give, `anew` after they were changed."""
@@ -104,6 +119,7 @@ class Unit:
         with torch.no_grad():
             wide = self.start if self.start.element_size() >= 4 else self.start.float()
             self.parameter[self.part].copy_(wide * factor if factor != 1 else self.start)
+        weights_changed()
         weight = self.weight
         return bool(weight.isfinite().all()) and bool(weight.any() or not self.start.any())
 
@@ -118,18 +134,16 @@ def units_of(module: nn.Module) -> tuple[list[Unit], dict[str, str]]:
     Raises
     ------
     ValueError
-        If a parameter has no memory, no shape yet, or is distributed.
+        If a parameter has no memory of its own, no shape yet, or is distributed, or a module is a ScriptModule.
     """
-    parameters = dict(module.named_parameters())
-    check_memory(parameters)
-    spread = [name for name, parameter in parameters.items() if is_distributed(parameter)]
-    if spread:
-        raise ValueError(f"{', '.join(spread)} are distributed, which this does not know")
+    check_scripts(module)
+    parameters = named_parameters(module)
+    check_parameters(parameters)
     found: dict[tuple[int, int], Unit] = {}
     others: dict[str, str] = {}
     names = {id(parameter): name for name, parameter in parameters.items()}
     projections = {m.out_proj for m in module.modules() if isinstance(m, nn.MultiheadAttention)}
-    for prefix, owner in module.named_modules():
+    for prefix, owner in walk(module):
         if owner in projections:
             continue
         for unit in _units_in(owner):
@@ -149,6 +163,16 @@ def units_of(module: nn.Module) -> tuple[list[Unit], dict[str, str]]:
         if parameter.ndim > 1 and name not in ours and id(parameter) not in norms:
             others[name] = "skipped: no layer's output shows its scale"
     return list(found.values()), others
+
+
+def named_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Return parameters by the first of their names, without what is wrapped around modules."""
+    found: dict[int, tuple[str, nn.Parameter]] = {}
+    for prefix, part in walk(module):
+        for key, parameter in part._parameters.items():
+            if parameter is not None:
+                found.setdefault(id(parameter), (f"{prefix}.{key}" if prefix else key, parameter))
+    return dict(found.values())
 
 
 def _units_in(owner: nn.Module) -> Iterable[Unit]:

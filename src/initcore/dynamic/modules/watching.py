@@ -16,8 +16,11 @@ from initcore.dynamic.modules.units import Call, Site, Unit, moments_of, units_o
 from initcore.dynamic.moments import Moments
 from initcore.dynamic.settling import Goal, Outcome
 from initcore.streams import Stream
+from initcore.torch.modules.names import classes_of, unwrapped
 
 __all__ = ["ModuleWatch"]
+
+OPTIMIZED = "torch._dynamo.eval_frame.OptimizedModule"
 
 Record = Callable[[str, str, Moments], None]
 
@@ -35,9 +38,12 @@ class ModuleWatch:
         self.left = set_aside(self._units, self._others, keep, embeddings)
         self.widths = {unit.name: unit.width for unit in self._units}
         self._hooks: list[Any] = []
+        self._compiled: list[tuple[nn.Module, str, Any]] = []
         self._inputs: Inputs | None = None
 
     def attach(self, record: Record) -> None:
+        self._compiled = _run_as_written(self._module)
+
         def remember(module: nn.Module, args: Any, kwargs: Any) -> None:
             if module.training:
                 self._inputs = Inputs(args, kwargs)
@@ -53,10 +59,13 @@ class ModuleWatch:
     def detach(self) -> None:
         for hook in self._hooks:
             hook.remove()
-        self._hooks, self._inputs = [], None
+        for part, name, compiled in self._compiled:
+            setattr(part, name, compiled)
+        self._hooks, self._compiled, self._inputs = [], [], None
 
     def _see(self, record: Record, unit: Unit, site: Site, call: Call) -> bool:
         if self._module.training:
+            site.check(unit)
             with torch.no_grad():
                 output = site.output(unit, call, anew=False)
             if output is not None:
@@ -92,6 +101,20 @@ class ModuleWatch:
             parameter.grad = None
             if self._optimizer is not None:
                 self._optimizer.state.pop(parameter, None)
+
+
+def _run_as_written(module: nn.Module) -> list[tuple[nn.Module, str, Any]]:
+    """Have what is compiled of a module run as it is written, as it may see no hooks, and return what to put back."""
+    found: list[tuple[nn.Module, str, Any]] = []
+    for part in list(module.modules()):
+        inner = unwrapped(part)
+        if inner is not None and OPTIMIZED in classes_of(part):
+            found.append((part, "forward", part.forward))
+            part.forward = inner.__call__
+        elif getattr(part, "_compiled_call_impl", None) is not None:
+            found.append((part, "_compiled_call_impl", part._compiled_call_impl))
+            part._compiled_call_impl = None
+    return found
 
 
 def _see_gradient(tensor: Tensor, record: Record, unit: Unit, what: str) -> None:
