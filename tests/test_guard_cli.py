@@ -180,7 +180,9 @@ def test_an_initializer_that_is_no_name(
     assert "rule 1 in line 1: init must be the name of an initializer, not" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("init", [["normal"], {}, None, 1, b"normal", ("normal",), object()], ids=lambda init: type(init).__name__)
+@pytest.mark.parametrize(
+    "init", [["normal"], {}, None, 1, b"normal", ("normal",), object()], ids=lambda init: type(init).__name__
+)
 def test_a_rule_whose_initializer_is_no_name(init: Any) -> None:
     with pytest.raises(PlanError, match="init must be the name"):
         initcore.Rule(init, match="*")
