@@ -322,7 +322,9 @@ def test_a_description_of_wide_characters_is_in_columns() -> None:
     assert len({cell_len(line.split("float32")[0]) for line in shown.splitlines()[1:4]}) == 1
 
 
-@pytest.mark.parametrize("shapes", [None, 1, 1.5, True, "name", b"name", lambda: 0], ids=lambda shapes: type(shapes).__name__)
+@pytest.mark.parametrize(
+    "shapes", [None, 1, 1.5, True, "name", b"name", lambda: 0], ids=lambda shapes: type(shapes).__name__
+)
 def test_shapes_that_are_none_are_refused(shapes: Any) -> None:
     with pytest.raises(TypeError, match=r"shapes must map names to shapes, or be made of \(name, shape\), not "):
         Plan([]).describe(shapes)
