@@ -134,18 +134,17 @@ def test_fork_in_the_middle_of_a_fill(run_python: Run) -> None:
 
 
 FORK_IN_AN_IMPORT = """
-import os, signal, sys, threading, warnings
+import os, signal, sys, threading, time, warnings
 warnings.simplefilter("ignore")  # Python dislikes forks beside threads
 import initcore
 
-begun, forked, parent = threading.Event(), threading.Event(), os.getpid()
+begun = threading.Event()
 
 class Slowly:
     def find_spec(self, name, path, target=None):
         if name in ("numpy.random._pickle", "_hashlib"):
             begun.set()
-            if os.getpid() == parent:
-                forked.wait()
+            time.sleep(0.3)
         return None
 
 sys.meta_path.insert(0, Slowly())
@@ -158,7 +157,6 @@ begun.wait()
 if (child := os.fork()) == 0:
     signal.alarm(20)
     os._exit(0 if initcore.normal(9, rng=rng).tobytes() == initcore.normal(9, rng=rng).tobytes() else 3)
-forked.set()
 status = os.waitpid(child, 0)[1]
 thread.join()
 assert status == 0, status

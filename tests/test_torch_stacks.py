@@ -357,7 +357,11 @@ def results_of(stack: str, world: int) -> list[dict[str, Any]]:
 
 def there(package: str) -> None:
     """Skip where a package is missing that is imported in other processes only, as it looks for a GPU and warns."""
-    if importlib.util.find_spec(package) is None:
+    try:
+        found = importlib.util.find_spec(package)
+    except ModuleNotFoundError:  # of the package that it is in
+        found = None
+    if found is None:
         wanted(package)
 
 
