@@ -125,6 +125,18 @@ def sparse(out):
     patterns.normal_ = lambda out, *_, **__: out
     patterns.sparse_(out, 1.0, rng=0)
 
+def objects(out):
+    # NumPy assigns them and holds the interpreter's lock: another thread may see the first only after the last
+    parts = patterns._parts
+
+    def interrupted(whole):
+        for part in parts(whole):
+            yield part
+            os.kill(os.getpid(), signal.SIGINT)
+
+    patterns._parts = interrupted
+    initcore.constant_(out, 0.5)
+
 what, out = {
     "zeros": (initcore.zeros_, flat),
     "ones": (initcore.ones_, flat),
@@ -132,7 +144,7 @@ what, out = {
     "complex": (lambda out: initcore.constant_(out, 0.5 + 1j), flat.view(np.complex128)),
     "strided": (lambda out: initcore.constant_(out, 0.5), flat.reshape(-1, 1 << 12)[:, : 3 << 10]),
     "steps": (lambda out: initcore.constant_(out, 0.5), flat[::2]),
-    "objects": (lambda out: initcore.constant_(out, 0.5), np.zeros(1 << 26, object)),
+    "objects": (objects, np.zeros(1 << 22, object)),
     "eye": (initcore.eye_, flat.reshape(-1, 1 << 14)),
     "eye_strided": (initcore.eye_, flat.reshape(-1, 1 << 12)[:, : 3 << 10]),
     "dirac": (initcore.dirac_, flat.reshape(-1, 1 << 12, 3)),
@@ -148,7 +160,8 @@ def send():
         pass
     os.kill(os.getpid(), signal.SIGINT)
 
-threading.Thread(target=send, daemon=True).start()
+if sys.argv[1] != "objects":
+    threading.Thread(target=send, daemon=True).start()
 try:
     what(out)
 except KeyboardInterrupt:
