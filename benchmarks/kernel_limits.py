@@ -29,7 +29,7 @@ KERNELS = (
     ("bits", "uint32", "bits_fill_u32"),
     ("uniform", "float32", "uniform_fill_f32"),
     ("uniform", "float64", "uniform_fill_f64"),
-    ("uniform", "bfloat16", "uniform_fill_bf16"),
+    ("uniform", "bfloat16", "uniform_plain_fill_bf16"),
     ("normal", "float32", "normal_fill_f32"),
     ("normal", "float64", "normal_fill_f64"),
     ("normal", "float16", "normal_fill_f16"),

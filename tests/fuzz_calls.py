@@ -53,6 +53,7 @@ def run_case(case: Case) -> None:
             got = np.frombuffer(got, dtype.newbyteorder()).byteswap().tobytes()
         assert got == np.ascontiguousarray(expected).tobytes(), first_difference(got, expected)
         compare_with_ref(case, expected)
+        check_bounds(case, expected)
         strided(memory.bytes, case.shape, case.strides, np.dtype(f"V{size}"))[...] = bytes([GUARD]) * size
         assert memory.is_untouched(), "bytes beside the array's elements were written"
 
@@ -155,6 +156,21 @@ def compare_with_ref(case: Case, values: Array) -> None:
         assert (np.abs(got.astype(np.float64) - exact) <= tolerance).all(), (
             f"other normals than ref.py's: {got}, {exact}"
         )
+
+
+def check_bounds(case: Case, values: Array) -> None:
+    """Every value in [a, b), of a truncated normal in [a, b]; bounds as the working precision holds them."""
+    if case.name not in ("uniform_", "trunc_normal_"):
+        return
+    low, high = (float(case.arguments[name]) for name in "ab")
+    if case.name == "uniform_" and case.dtype != "float64":
+        low = float(np.float32(low))
+        high = high if case.dtype == "float32" else float(np.float32(high))
+    wide = values.astype(np.float64)
+    if low < high:
+        assert (wide >= low).all(), f"{wide.min()} is below {low}"
+        assert (wide <= high).all(), f"{wide.max()} is above {high}"
+        assert case.name == "trunc_normal_" or (wide < high).all(), f"{high} was drawn"
 
 
 def expect_refusal(case: Case, out: Array, memory: GuardedMemory) -> None:

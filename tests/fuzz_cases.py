@@ -7,9 +7,14 @@ import math
 import random
 from typing import Any, NamedTuple
 
+import numpy as np
+import ref
+
 import initcore
+from initcore.new import as_dtype
 
 FLOATS = ["float64", "float32", "float16"] + ["bfloat16"] * (importlib.util.find_spec("ml_dtypes") is not None)
+HALVES = ("float16", "bfloat16")
 OTHERS = ["int32", "uint8", "complex64"]
 REFUSED = (
     ["int64", "bool", "complex64", "uint32"],
@@ -161,10 +166,34 @@ def draw_arguments(
     """Return arguments beside out, rng and shard, one of which may be wrong."""
     if wrong:
         return dict(random_.choice(wrong_arguments(dtype).get(name, [{"fans": (-1, 2)}])))
-    return dict(random_.choice(right_arguments(random_, whole).get(name, [{}])))
+    return dict(random_.choice(right_arguments(random_, dtype, whole).get(name, [{}])))
 
 
-def right_arguments(random_: random.Random, whole: tuple[int, ...]) -> dict[str, list[dict[str, Any]]]:
+def bounds_beside_values(random_: random.Random, dtype: str) -> tuple[float, float]:
+    """Return bounds on, beside and between a few values of a dtype of half precision: where rounding may leave them."""
+    bits = np.array(random_.randrange(0x6C00 if dtype == "float16" else 0x7D00), np.uint16)
+    value = float(bits.view(as_dtype(dtype))) * random_.choice([1, -1])
+    step = float((bits + np.uint16(1)).view(as_dtype(dtype))) - abs(value)
+    low = value + step * random_.choice([0, 0, 2**-9, 0.25, 0.5, 0.75, random_.random(), -(2**-9)])
+    return low, low + step * random_.choice([0, 2**-40, 2**-9, 0.3, 0.5, 1, 1.7, 3, random_.uniform(0, 40)])
+
+
+def is_held(low: float, high: float, dtype: str) -> bool:
+    """Whether a dtype of half precision has a uniform distribution between two bounds."""
+    low, high = float(np.float32(low)), float(np.float32(high))
+    return low == high or ref.not_below(low, as_dtype(dtype)) <= ref.below(high, as_dtype(dtype))
+
+
+def uniform_bounds(random_: random.Random, dtype: str, low: float, high: float) -> dict[str, float]:
+    """Return these bounds, or, for half precision, others that may be harder to keep."""
+    if dtype in HALVES and random_.random() < 0.5:
+        low, high = bounds_beside_values(random_, dtype)
+    while dtype in HALVES and not is_held(low, high, dtype):
+        low, high = bounds_beside_values(random_, dtype)
+    return {"a": low, "b": high}
+
+
+def right_arguments(random_: random.Random, dtype: str, whole: tuple[int, ...]) -> dict[str, list[dict[str, Any]]]:
     choice, inf = random_.choice, math.inf
     mean, std = choice([0.0, 0.0, -3.0, 100.0, random_.uniform(-9, 9)]), choice([1.0, 0.02, 0.0, random_.random()])
     positive = max(std, 1e-3)
@@ -172,7 +201,7 @@ def right_arguments(random_: random.Random, whole: tuple[int, ...]) -> dict[str,
     low, high = low * positive, (max(low, -2.0) + width) * positive
     return {
         "normal_": [{"mean": mean, "std": std}],
-        "uniform_": [{"a": mean, "b": mean + std}],
+        "uniform_": [uniform_bounds(random_, dtype, mean, mean + std)],
         "trunc_normal_": [
             {"mean": 0.0, "std": positive, "a": low, "b": high},
             {"mean": mean, "std": 1.0, "a": mean - 2.0, "b": mean + 2.0},
@@ -197,7 +226,10 @@ def wrong_arguments(dtype: str) -> dict[str, list[dict[str, Any]]]:
     huge = {"float16": 1e6, "float32": 1e39, "bfloat16": 1e39}.get(dtype, inf)
     return {
         "normal_": [{"std": -1.0}, {"std": nan}, {"mean": inf}, {"std": huge}],
-        "uniform_": [{"a": 1.0, "b": 0.0}, {"a": nan}, {"b": inf}, {"a": -huge, "b": huge}],
+        "uniform_": [
+            *({"a": 1.0, "b": 0.0}, {"a": nan}, {"b": inf}, {"a": -huge, "b": huge}),
+            *({"a": low, "b": low * 1.0001} for low in (1.0002, 300.1) if dtype in HALVES),
+        ],
         "trunc_normal_": [{"std": -1.0}, {"a": 1.0, "b": -1.0}, {"mean": nan}, {"std": inf}, {"b": nan}],
         "sparse_": [{"sparsity": 1.5}, {"sparsity": -0.1}, {"sparsity": nan}, {"sparsity": 0.5, "std": -1.0}],
         "orthogonal_": [{"gain": nan}, {"gain": inf}, {"batch_axis": 99}],

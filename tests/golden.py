@@ -25,7 +25,7 @@ FLOATS = ("float64", "float32", "float16", "bfloat16")
 #: Parameters of every distribution in _core.DISTS, the plainest first: other tests use the table too
 PARAMS: dict[str, list[tuple[float, ...]]] = {
     "bits": [()],
-    "uniform": [(0.0, 1.0), (-0.25, 0.5), (1.0, 1.0078125), (-30000.0, 30000.0), (2.5, 2.5)],
+    "uniform": [(0.0, 1.0), (-0.25, 0.5), (1.0, 1.0078125), (-30000.0, 30000.0), (2.5, 2.5), (1.003, 2.0)],
     "normal": [(0.0, 1.0), (0.0, 0.02), (-3.0, 0.5), (100.0, 1e-3), (1.5, 0.0)],
     "trunc_normal": [
         *[(0.0, 1.0, -2.0, 2.0), (0.0, 0.02, -0.04, 0.04), (1.0, 2.0, 0.0, math.inf), (0.0, 1.0, -9.0, 9.0)],

@@ -79,6 +79,12 @@ def below(x: float, dtype: Any) -> float:
     return float(y) if float(y) < x else float(np.nextafter(y, np.asarray(-np.inf, dtype)))
 
 
+def not_below(x: float, dtype: Any) -> float:
+    """The smallest value of a dtype that is x or more; of both zeros the negative one if x is."""
+    y = np.asarray(x, np.float64).astype(dtype)
+    return float(y) if float(y) >= x else float(np.nextafter(y, np.asarray(np.inf, dtype)))
+
+
 def uniform(key: tuple[int, int], indices: Any, low: float, high: float, dtype: Any, draw: int = 0) -> NDArray[Any]:
     if dtype == np.float64:
         u = fractions53(key, indices, draw).astype(np.float64) * 2.0**-53
@@ -86,8 +92,15 @@ def uniform(key: tuple[int, int], indices: Any, low: float, high: float, dtype: 
     else:
         u32 = (words(key, indices, draw) >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
         value = fma32(np.float32(high) - np.float32(low), u32, np.float32(low)).astype(dtype)
+    if np.dtype(dtype).itemsize == 2:
+        low, high = float(np.float32(low)), float(np.float32(high))
+        if low < high and not_below(low, dtype) > below(high, dtype):
+            raise ValueError(f"no {np.dtype(dtype)} lies in [{low}, {high})")
     if low < high:
-        value = np.where(value.astype(np.float64) >= high, np.asarray(below(high, dtype), dtype), value)
+        wide = value.astype(np.float64)
+        value = np.where(wide >= high, np.asarray(below(high, dtype), dtype), value)
+        if value.dtype.itemsize == 2:
+            value = np.where(wide < low, np.asarray(not_below(low, dtype), dtype), value)
     return value.astype(dtype)
 
 

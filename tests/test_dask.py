@@ -68,6 +68,19 @@ def test_dtypes(name: str, dtype: str) -> None:
     assert same(getattr(lazy, name)((9, 7), chunks=4, **settings), getattr(initcore, name)((9, 7), **settings))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_uniforms_of_half_precision_stay_in_their_bounds(dtype: str) -> None:
+    """In chunks as whole; bounds that have no value of the dtype between them are refused before a draw is taken."""
+    settings: dict[str, Any] = {"dtype": dtype_of(dtype), "rng": 3}
+    got = lazy.uniform((300, 200), 1.003, 2.0, chunks=70, **settings)
+    assert same(got, initcore.uniform((300, 200), 1.003, 2.0, **settings))
+    assert got.astype("float64").min().compute() >= np.float32(1.003)
+    generator = initcore.Generator(0)
+    with pytest.raises(ValueError, match="b leaves no value of the dtype"):
+        lazy.uniform((300, 200), 1.003, 1.0031, dtype=dtype_of(dtype), rng=generator)
+    assert generator.draw == 0
+
+
 @pytest.mark.parametrize("shape", [(), 7, (0, 3), (3, 0), (2, 3, 4, 5)], ids=str)
 def test_shapes(shape: Any) -> None:
     assert same(lazy.normal(shape, chunks=2, rng=1), initcore.normal(shape, rng=1))

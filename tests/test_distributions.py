@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
 import pytest
 import ref
 from conftest import dtype_of
+from fuzz_cases import bounds_beside_values
 from ref import Array
 
 import initcore
-from initcore import Shard, Stream
+from initcore import Shard, Stream, _core
 
 STREAM = Stream(77, "values")
 SIZE = 5000
 DENORMAL = {"float64": 2.0**-1074, "float32": 2.0**-149, "float16": 2.0**-24, "bfloat16": 2.0**-133}
 DIGITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
+HALVES = ("float16", "bfloat16")
 
 #: Bounds that round upwards, cancel, are subnormal, or nearly overflow
 BOUNDS: list[tuple[str, float, float]] = [
@@ -31,9 +34,28 @@ BOUNDS: list[tuple[str, float, float]] = [
     ("float32", 0.0, 1e-38),
     ("float32", 1e-38, 2e-38),
     ("float32", -1.7e38, 1.7e38),
+    ("float32", -2.0000003420428802, -1.2166507431350746),  # the lower one is rounded up by two steps of the values
     ("float16", -3e4, 3e4),
     ("float16", 65472.0, 65504.0),
     ("bfloat16", -1.6e38, 1.6e38),
+    # in half precision: bounds that round outwards, between 0 and the least value, and beyond the largest
+    *((dtype, low, high) for dtype in HALVES for low, high in [(1.003, 2.0), (-3.01, 1.003), (-1.009, -1.0)]),
+    *((dtype, 0.1 * least, 3 * least) for dtype, least in DENORMAL.items() if dtype in HALVES),
+    *((dtype, -0.75 * least, 2.5 * least) for dtype, least in DENORMAL.items() if dtype in HALVES),
+    *(
+        (dtype, low, high)
+        for dtype in HALVES
+        for low, high in [(1 - 1e-9, 1.0), (0.5, 1 + 1e-9), (1.003, 1.003 + 1e-9)]
+    ),
+    (
+        "float16",
+        2.0**-48 - 2.0**-24,
+        2.0**-48,
+    ),  # the largest fraction gives +0, which stays it beside the least value -0
+    ("float16", 65504.0, 65519.0),
+    ("float16", -65519.0, -65440.0),
+    ("bfloat16", 3.3895e38, 3.395e38),
+    ("bfloat16", -3.395e38, -3.37e38),
 ]
 
 #: Where Stream(0) has words that hardly ever come: found among its first 2**33
@@ -100,7 +122,12 @@ def test_uniform_stays_in_its_bounds(dtype: str) -> None:
             initcore.uniform_(out, low, high, rng=generator)
             ends = ends_of(out)
             least, most = min(least, ends[0]), max(most, ends[1])
-        lowest = float(np.asarray(low).astype(kind))
+        if dtype in HALVES:
+            low, high = float(np.float32(low)), float(np.float32(high))
+        if low == high:
+            assert least == most == float(np.asarray(low).astype(kind))
+            continue
+        lowest = ref.not_below(low, kind) if dtype in HALVES else float(np.asarray(low).astype(kind))
         assert lowest <= least <= most < high, (low, high)
         assert most == ref.below(high, kind) or most > high - (high - low) / 2**18, (low, high)
         assert least == lowest or least < low + (high - low) / 2**18, (low, high)
@@ -176,13 +203,63 @@ def test_half_normal_is_the_float32_normal_rounded_once(dtype: str, mean: float,
     assert bits_equal(initcore.normal(1 << 18, mean, std, dtype=kind, rng=STREAM), single.astype(kind))
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_uniform_is_the_float32_uniform_rounded_once_below_high(dtype: str, isa: str) -> None:
+@pytest.mark.parametrize("dtype", HALVES)
+def test_half_uniform_is_the_float32_uniform_rounded_once_within_its_bounds(dtype: str, isa: str) -> None:
     kind = dtype_of(dtype)
-    for low, high in [(0.0, 1.0), (-1.0, 1.0), (-3e4, 3e4), (0.0, 1e-6), (1.0, 1 + 2.0**-6)]:
+    for low, high in [
+        (0.0, 1.0),
+        (-1.0, 1.0),
+        (-3e4, 3e4),
+        (0.0, 1e-6),
+        (1.0, 1 + 2.0**-6),
+        (-0.3, -0.1),
+        (1.003, 2.0),
+    ]:
         single = initcore.uniform(1 << 18, low, high, rng=STREAM)
-        rounded = np.minimum(single, np.float32(ref.below(high, kind))).astype(kind)
+        ends = ref.not_below(float(np.float32(low)), kind), ref.below(float(np.float32(high)), kind)
+        rounded = np.clip(single, *np.float32(ends)).astype(kind)
         assert bits_equal(initcore.uniform(1 << 18, low, high, dtype=kind, rng=STREAM), rounded)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_half_uniforms_stay_in_any_bounds_or_are_refused(dtype: str, isa: str) -> None:
+    """Bounds on, beside and between values, compared with all values of the dtype: rounding takes none out of them."""
+    kind, random_ = dtype_of(dtype), random.Random(dtype)
+    with np.errstate(invalid="ignore"):  # of NaNs
+        every = np.arange(1 << 16, dtype=np.uint16).view(kind).astype(np.float64)
+    every = every[np.isfinite(every)]
+    refused = 0
+    for _ in range(300):
+        low, high = map(float, np.float32(bounds_beside_values(random_, dtype)))
+        inside = every[(every >= low) & (every < high)]
+        if low == high:
+            continue
+        if inside.size == 0:
+            refused += 1
+            with pytest.raises(ValueError, match=r"b leaves no value of the dtype of the array in \[a, b\)"):
+                initcore.uniform(5, low, high, dtype=kind, rng=STREAM)
+            continue
+        got = initcore.uniform(500, low, high, dtype=kind, rng=STREAM)
+        rounded = initcore.uniform(500, low, high, rng=STREAM).astype(kind).astype(np.float64)
+        np.testing.assert_array_equal(got.astype(np.float64), np.clip(rounded, inside.min(), inside.max()))
+    assert 10 < refused < 200
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_half_uniforms_within_odd_bounds_are_a_function_of_the_index(dtype: str, isa: str, threads: int) -> None:
+    """Shards, strided arrays, and memory that is not NumPy's: the bytes of the whole."""
+    kind, shape = dtype_of(dtype), (70, 2100)
+    whole = initcore.uniform(shape, 1.003, 1.06, dtype=kind, rng=STREAM)
+    assert bits_equal(whole.ravel(), ref.uniform(STREAM.key, np.arange(whole.size), 1.003, 1.06, kind))
+    for index in (np.s_[3:9, 11:], np.s_[:, 7:1500], np.s_[69:, 2099:]):
+        assert bits_equal(initcore.uniform(Shard(shape, index), 1.003, 1.06, dtype=kind, rng=STREAM), whole[index])
+    memory = np.zeros((2 * shape[1], 3 * shape[0]), kind)
+    for out in (memory[::2, ::3].T, memory[::-2, ::-3].T, np.empty(shape, kind, "F")):
+        assert bits_equal(initcore.uniform_(out, 1.003, 1.06, rng=STREAM), whole)
+    foreign = np.empty(shape, kind)
+    kinds = _core.MEMORY_KINDS[dtype]
+    _core.fill(_core.Memory(foreign.ctypes.data, shape, kinds), _core.DISTS["uniform"][0], (1.003, 1.06), STREAM)
+    assert bits_equal(foreign, whole)
 
 
 def test_float32_uniform_is_the_float64_uniform_cut_to_24_bits(isa: str) -> None:

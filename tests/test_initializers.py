@@ -101,6 +101,24 @@ def test_formula(
     assert got.tobytes() == drawn(shape, distribution, std, dtype).tobytes()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", [name for name in SCALED if GIVEN[name][0] == "uniform"])
+def test_scaled_uniforms_of_half_precision_stay_in_their_bounds(name: str, dtype: str, isa: str) -> None:
+    """As float32 holds them, of whatever scale: both ends are reached, and so are they where a shard is drawn."""
+    unit, below = GIVEN[name][1] * ROOT3, 0
+    for fan in (1, 3, 7, 48, 64, 300, 4097, 1e9):
+        bound = float(np.float32(unit / math.sqrt(fan)))
+        settings = {**RANDOM[name], "fans": (30 * fan, 7.5 * fan), "dtype": dtype_of(dtype), "rng": 5}
+        whole = getattr(initcore, name[:-1])((60, 700), **settings)
+        wide = whole.astype(np.float64)
+        assert -bound <= wide.min() < -0.98 * bound
+        assert 0.98 * bound < wide.max() < bound
+        shard = getattr(initcore, name[:-1])(Shard((60, 700), np.s_[10:, 3:333]), **settings)
+        assert shard.tobytes() == whole[10:, 3:333].tobytes()
+        below += float(np.asarray(-bound).astype(dtype_of(dtype))) < -bound
+    assert below > 0, "no bound is rounded outwards"
+
+
 @pytest.mark.parametrize("name", SCALED)
 @pytest.mark.parametrize("shape", [(), (7,), (3, 5), (0,)], ids=str)
 def test_fans_override_the_shape(name: str, shape: tuple[int, ...]) -> None:

@@ -59,6 +59,30 @@ def test_eight_bits_are_float32_rounded_once_and_within_bounds(name: str, jax: A
         assert (abs(got - wide) <= np.maximum(step, smallest)).all()
 
 
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_uniforms_of_half_precision_stay_in_their_bounds(name: str, jax: Any, ours: Any) -> None:
+    """As float32 holds them: when called, in a program that JAX traces, and in both directions."""
+    bound, shape = float(np.float32(math.sqrt(6 / 64))), (64, 4096)
+    for init, low, high in (
+        (ours.he_uniform(), -bound, bound),
+        (ours.variance_scaling(2.0, "fan_in", "uniform"), -bound, bound),
+        (ours.uniform(1.003), 0.0, float(np.float32(1.003))),
+    ):
+        got = init(jax.random.key(7), shape, name)
+        assert low <= np.asarray(got, np.float64).min() < low + 0.004
+        assert high - 0.008 < np.asarray(got, np.float64).max() < high
+        assert same(jax.jit(lambda key, init=init: init(key, shape, name))(jax.random.key(7)), got)
+
+
+def test_bounds_without_a_value_of_eight_bits_are_refused(jax: Any, ours: Any) -> None:
+    init = ours.truncated_normal(1.0, None, 0.51, 0.52)
+    assert init(0, (9,), "bfloat16").dtype == "bfloat16"
+    for name in EIGHT_BITS:
+        with pytest.raises(ValueError, match=rf"no value of {name} lies in \[0.51, 0.52\]"):
+            init(0, (9,), getattr(need("ml_dtypes"), name))
+    assert not np.asarray(ours.uniform(0.0)(0, (9,), getattr(need("ml_dtypes"), EIGHT_BITS[0])), np.float32).any()
+
+
 def distance(sample: Array, cdf: Callable[[Array], Array]) -> float:
     """Kolmogorov's, times the root of the sample's size: over 2.2 once in 8 000 samples."""
     sorted_cdf, n = cdf(np.sort(sample.ravel())), sample.size

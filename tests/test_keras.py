@@ -118,6 +118,15 @@ def test_nothing_is_drawn_out_of_range(dtype: str) -> None:
     assert w.min() >= -1
     assert w.max() < 1
     assert len(np.unique(w)) > 1000  # Keras' jax backend gives 128 values in bfloat16
+    w = values(keras.RandomUniform(1.003, 2, seed=0)((1 << 18,), name)).astype(np.float64)
+    assert w.min() >= np.float32(1.003)
+    assert w.max() < 2
+    w = values(keras.HeUniform(seed=0)((64, 1 << 12), name)).astype(np.float64)
+    assert w.min() >= np.float32(-math.sqrt(6 / 64))
+    assert w.max() < math.sqrt(6 / 64)
+    if "16" in name:
+        with pytest.raises(ValueError, match="b leaves no value of the dtype"):
+            keras.RandomUniform(1.003, 1.0031)((3,), name)
     w = values(keras.TruncatedNormal(0, 1, seed=0)((1 << 18,), name)).astype(np.float64)
     assert abs(w).max() <= 2
 

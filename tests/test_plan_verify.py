@@ -29,6 +29,7 @@ LAWS: dict[str, Rule] = {
     "normal": Rule("normal", match="*", settings={"std": 0.02}),
     "shifted": Rule("normal", match="*", settings={"mean": 1.0, "std": 0.5}),
     "uniform": Rule("uniform", match="*", settings={"a": -0.25, "b": 0.75}),
+    "odd bounds": Rule("uniform", match="*", settings={"a": 1.003, "b": 2.0}),
     "kaiming": Rule("kaiming_uniform", match="*", settings={"a": 5**0.5}),
     "truncated": Rule("trunc_normal", match="*", settings={"std": 0.02, "a": -2.0, "b": 2.0, "bounds": "sigma"}),
     "one side": Rule("trunc_normal", match="*", settings={"std": 1.0, "a": 0.5, "b": math.inf}),

@@ -373,6 +373,29 @@ def test_inference_tensors() -> None:
         init.normal_(tensor)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_uniforms_of_half_precision_stay_in_their_bounds(dtype: Any) -> None:
+    """As float32 holds them, in whatever layout, of torch's own calls under patch() too."""
+    for layout, tensor in layouts((300, 200), dtype).items():
+        assert 1.003 <= in_numpy(init.uniform_(tensor, 1.003, 2.0, generator=3)).min() < 1.02, layout
+        with init.patch():
+            assert 1.003 <= in_numpy(tensor.data.uniform_(1.003, 2.0)).min() < 1.02, layout
+        bound = float(np.float32(math.sqrt(6 / 200)))
+        assert -bound <= in_numpy(init.kaiming_uniform_(tensor, generator=3)).min(), layout
+    kind = str(dtype).removeprefix("torch.")
+    expected = initcore.uniform((300, 200), 1.003, 2.0, dtype=kind, rng=3).astype(np.float64)
+    np.testing.assert_array_equal(in_numpy(init.uniform_(E(300, 200, dtype=dtype), 1.003, 2.0, generator=3)), expected)
+
+
+def test_bounds_without_a_value_between_them_are_left_to_torch() -> None:
+    """As all that initcore refuses: torch gives what is rounded out of them."""
+    mine, other = (E(50, dtype=torch.bfloat16) for _ in range(2))
+    torch.manual_seed(3)
+    theirs.uniform_(other, 1.003, 1.004)
+    torch.manual_seed(3)
+    assert torch.equal(init.uniform_(mine, 1.003, 1.004), other)
+
+
 def test_negated_views_hold_the_values() -> None:
     """Their memory does not: torch writes them."""
     memory = torch.zeros(400)

@@ -9,7 +9,8 @@
  * is small beside Philox's, IC_BOUNDED if values outside params.low .. params.high are drawn again: the fills are then
  * not stamped as kernels, but for kern/attempts.h: they list in `outside` which these are, and before they write to
  * `out` move what it held to `drain`, if there is one, past the caches. A batch's steps run between the Philox rounds
- * of the batch after it. */
+ * of the batch after it. IC_HALVES if it fills half precision alone, IC_HALF_KERNEL(suffix) if the kernels that do have
+ * another name. */
 
 #ifndef IC_PLANES
 #define IC_PLANES 1
@@ -84,7 +85,7 @@ IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream,
   if (outside) *outside = offsets;
 }
 
-#ifndef IC_WORDS_ONLY
+#if !defined(IC_WORDS_ONLY) && !defined(IC_HALVES)
 IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
                                uint8_t *out, offset_list *outside, uint8_t *drain, int listed, int streaming) {
   enum { STEP_BLOCKS = IC_COUNTERS * IC_GROUPS64, GROUP_BYTES = 4 * IC_COUNTERS * 8 };
@@ -207,24 +208,30 @@ IC_INLINE void IC_NAME(redraw64)(const ic_params *params, const philox_keys *key
 #endif
 
 #ifndef IC_BOUNDED
-#define IC_KERNEL(suffix, fill, ...)                                                                            \
-  static void IC_NAME(suffix)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, \
-                              uint8_t *out, int streaming) {                                                    \
-    if (blocks.list)                                                                                            \
-      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, NULL, __VA_ARGS__ 1, 0);                          \
-    else                                                                                                        \
-      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, NULL, __VA_ARGS__ 0, streaming);                  \
+#define IC_KERNEL(name, fill, ...)                                                                                 \
+  static void name(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, uint8_t *out, \
+                   int streaming) {                                                                                \
+    if (blocks.list)                                                                                               \
+      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, NULL, __VA_ARGS__ 1, 0);                             \
+    else                                                                                                           \
+      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, NULL, __VA_ARGS__ 0, streaming);                     \
   }
 #define WITH(dtype) dtype, /* an argument and its comma */
+#ifndef IC_HALF_KERNEL
+#define IC_HALF_KERNEL IC_NAME
+#endif
 #ifdef IC_WORDS_ONLY
-IC_KERNEL(fill_u32, fill32, WITH(IC_U32))
+IC_KERNEL(IC_NAME(fill_u32), fill32, WITH(IC_U32))
 #else
-IC_KERNEL(fill_f32, fill32, WITH(IC_F32))
-IC_KERNEL(fill_f16, fill32, WITH(IC_F16))
-IC_KERNEL(fill_bf16, fill32, WITH(IC_BF16))
-IC_KERNEL(fill_f64, fill64, )
+IC_KERNEL(IC_HALF_KERNEL(fill_f16), fill32, WITH(IC_F16))
+IC_KERNEL(IC_HALF_KERNEL(fill_bf16), fill32, WITH(IC_BF16))
+#ifndef IC_HALVES
+IC_KERNEL(IC_NAME(fill_f32), fill32, WITH(IC_F32))
+IC_KERNEL(IC_NAME(fill_f64), fill64, )
+#endif
 #endif
 #undef IC_KERNEL
+#undef IC_HALF_KERNEL
 #undef WITH
 #endif
 
@@ -236,3 +243,4 @@ IC_KERNEL(fill_f64, fill64, )
 #undef IC_LIGHT
 #undef IC_WORDS_ONLY
 #undef IC_BOUNDED
+#undef IC_HALVES

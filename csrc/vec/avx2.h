@@ -73,6 +73,7 @@ IC_INLINE vf32 f32_mul(vf32 a, vf32 b) { return _mm256_mul_ps(a, b); }
 IC_INLINE vf32 f32_fma(vf32 a, vf32 b, vf32 c) { return _mm256_fmadd_ps(a, b, c); }
 IC_INLINE vf32 f32_sqrt(vf32 a) { return _mm256_sqrt_ps(a); }
 IC_INLINE vf32 f32_min(vf32 a, vf32 b) { return _mm256_min_ps(a, b); }
+IC_INLINE vf32 f32_max(vf32 a, vf32 b) { return _mm256_max_ps(a, b); }
 /* floor(log2 |a|), and |a| scaled by a power of two into [1/2, 1) */
 IC_INLINE vf32 f32_exponent(vf32 a) {
   const __m256i field = _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(0x7f800000));

@@ -76,6 +76,7 @@ IC_INLINE vf32 f32_mul(vf32 a, vf32 b) { return _mm512_mul_ps(a, b); }
 IC_INLINE vf32 f32_fma(vf32 a, vf32 b, vf32 c) { return _mm512_fmadd_ps(a, b, c); }
 IC_INLINE vf32 f32_sqrt(vf32 a) { return _mm512_sqrt_ps(a); }
 IC_INLINE vf32 f32_min(vf32 a, vf32 b) { return _mm512_min_ps(a, b); }
+IC_INLINE vf32 f32_max(vf32 a, vf32 b) { return _mm512_max_ps(a, b); }
 /* floor(log2 |a|), and |a| scaled by a power of two into [1/2, 1) */
 IC_INLINE vf32 f32_exponent(vf32 a) { return _mm512_getexp_ps(a); }
 IC_INLINE vf32 f32_half_mantissa(vf32 a) {

@@ -109,6 +109,7 @@ IC_INLINE vf32 f32_fma(vf32 a, vf32 b, vf32 c) { EACH(vf32, vfmaq_f32(c.v[i], a.
 IC_INLINE vf32 f32_sqrt(vf32 a) { EACH(vf32, vsqrtq_f32(a.v[i])); }
 /* b if they are equal, as elsewhere, zeros of either sign too: fmin has -0 below +0 */
 IC_INLINE vf32 f32_min(vf32 a, vf32 b) { EACH(vf32, vbslq_f32(vcltq_f32(a.v[i], b.v[i]), a.v[i], b.v[i])); }
+IC_INLINE vf32 f32_max(vf32 a, vf32 b) { EACH(vf32, vbslq_f32(vcgtq_f32(a.v[i], b.v[i]), a.v[i], b.v[i])); }
 /* floor(log2 |a|), and |a| scaled by a power of two into [1/2, 1) */
 IC_INLINE vf32 f32_exponent(vf32 a) {
   const uint32x4_t field = vdupq_n_u32(0x7f800000);

@@ -87,6 +87,7 @@ IC_INLINE vf32 f32_mul(vf32 a, vf32 b) { EACH(vf32, a.v[i] * b.v[i]); }
 IC_INLINE vf32 f32_fma(vf32 a, vf32 b, vf32 c) { EACH(vf32, fmaf(a.v[i], b.v[i], c.v[i])); }
 IC_INLINE vf32 f32_sqrt(vf32 a) { EACH(vf32, sqrtf(a.v[i])); }
 IC_INLINE vf32 f32_min(vf32 a, vf32 b) { EACH(vf32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
+IC_INLINE vf32 f32_max(vf32 a, vf32 b) { EACH(vf32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
 /* floor(log2 |a|), and |a| scaled by a power of two into [1/2, 1) */
 IC_INLINE vf32 f32_exponent(vf32 a) { EACH(vf32, (float)((int)(float_bits(a.v[i]) >> 23 & 0xff) - 127)); }
 IC_INLINE vf32 f32_half_mantissa(vf32 a) { EACH(vf32, float_of((float_bits(a.v[i]) & 0x007fffff) | 0x3f000000)); }

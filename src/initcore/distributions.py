@@ -36,16 +36,18 @@ def bits_(out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
 
 
 def uniform_(out: A, a: float = 0.0, b: float = 1.0, *, rng: RngLike = None, shard: Shard | None = None) -> A:
-    """Fill with the uniform distribution on [a, b); b itself is never drawn, whatever the dtype rounds to.
+    """Fill with the uniform distribution on [a, b); no value is outside, whatever the dtype rounds to.
 
     Raises
     ------
     ValueError
-        If a > b, or either or their difference overflows the dtype or is not finite.
+        If a > b, or either or their difference overflows the dtype or is not finite; if no value of a dtype of half
+        precision lies in [a, b).
 
     Notes
     -----
-    ``a + (b - a) * u`` in one rounding, u a multiple of 2**-24 (float64: 2**-53). a == b gives the constant.
+    ``a + (b - a) * u`` in one rounding, u a multiple of 2**-24 (float64: 2**-53). a == b gives the constant. Values in
+    half precision are rounded once more, and kept between a and b as float32 holds these.
 
     Examples
     --------

@@ -85,10 +85,12 @@ def _rounded(fill: Fill, reach: float, low: float = -math.inf, high: float = mat
         numbers = values.astype(np.float64)
         if reach > numbers[np.isfinite(numbers)].max():
             raise ValueError(f"values of up to {reach} overflow {out.dtype}")
+        inside = (numbers >= low) & (numbers <= high)
+        if low < high and not inside.any():
+            raise ValueError(f"no value of {out.dtype} lies in [{low}, {high}]")
         drawn = np.empty(out.shape, np.float32)
         fill(drawn, rng, shard)
         out[...] = drawn.astype(out.dtype)
-        inside = (numbers >= low) & (numbers <= high)
         if inside.any():
             held = out.astype(np.float64)
             out[held < low] = values[inside][numbers[inside].argmin()]
