@@ -11,7 +11,17 @@ from typing import Any, SupportsIndex, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FlatShard", "Index", "ShapeLike", "Shard", "as_shape", "contiguous_blocks", "offset_of", "set_rows_to_zero"]
+__all__ = [
+    "FlatShard",
+    "Index",
+    "ShapeLike",
+    "Shard",
+    "as_shape",
+    "contiguous_blocks",
+    "elements_of_rows",
+    "offset_of",
+    "set_rows_to_zero",
+]
 
 ShapeLike: TypeAlias = "SupportsIndex | Iterable[SupportsIndex]"
 Index: TypeAlias = "slice | EllipsisType | tuple[slice | EllipsisType, ...]"
@@ -244,6 +254,18 @@ def set_rows_to_zero(out: NDArray[Any], rows: Iterable[int], shard: Shard | None
     for row in rows:
         if 0 <= row - first < out.shape[0]:
             out[row - first] = 0
+
+
+def elements_of_rows(rows: Iterable[int], shape: tuple[int, ...], shard: Shard | None) -> int:
+    """Return how many elements of rows of a whole are in a shard of it."""
+    size = math.prod(shape[1:])
+    if shard is None:
+        return len(set(rows)) * size
+    if isinstance(shard, FlatShard):
+        start, stop = shard.offset[0], shard.offset[0] + shard.shape[0]
+        return sum(max(0, min(stop, (row + 1) * size) - max(start, row * size)) for row in set(rows))
+    first, last = shard.offset[0], shard.offset[0] + shard.shape[0]
+    return sum(first <= row < last for row in set(rows)) * math.prod(shard.shape[1:])
 
 
 def contiguous_blocks(shape: tuple[int, ...], most: int) -> Iterator[Shard]:

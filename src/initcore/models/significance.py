@@ -6,9 +6,9 @@ import math
 
 from initcore import _core
 from initcore.models.laws import Law
-from initcore.models.moments import standardised
+from initcore.models.moments import Standardised, standardised
 
-__all__ = ["extreme_p", "mean_z", "std_z", "two_sided"]
+__all__ = ["FAR", "beyond", "extreme_p", "law_moments", "mean_z", "std_z", "two_sided"]
 
 #: A float32 normal of initcore's reaches 6.76: a largest value that high is not too small, however many there are
 FAR = 6.7
@@ -28,33 +28,32 @@ def _normal_deviate(t: float, skewness: float) -> float:
     return 6 / skewness * (math.pow(max(0.0, 1 + skewness * t / 2), 1 / 3) - 1) + skewness / 6
 
 
-def _moments(law: Law) -> tuple[float, float, float]:
+def law_moments(law: Law) -> Standardised:
+    """Return the higher moments of a law before anything is rounded."""
     alpha, beta = ((bound - law.centre) / law.spread if law.spread else 0.0 for bound in (law.low, law.high))
     return standardised(law.kind, alpha, beta)
 
 
-def mean_z(law: Law, std: float, count: int, deviation: float) -> float:
+def mean_z(moments: Standardised, std: float, count: int, deviation: float) -> float:
     """Return the normal deviate of a mean that is so far from the law's, of so many elements of a std."""
-    third, _, _ = _moments(law)
-    return _normal_deviate(deviation / std * math.sqrt(count), third / math.sqrt(count))
+    return _normal_deviate(deviation / std * math.sqrt(count), moments.third / math.sqrt(count))
 
 
-def std_z(law: Law, count: int, ratio: float) -> float:
+def std_z(moments: Standardised, count: int, ratio: float) -> float:
     """Return the normal deviate of a variance, of n - 1 degrees of freedom, that is `ratio` times the law's.
 
     0 of few elements with tails beyond a normal's, whose squares no cube root makes nearly normal.
     """
-    _, fourth, sixth = _moments(law)
-    if fourth > HEAVY and count < MANY:
+    if moments.fourth > HEAVY and count < MANY:
         return 0.0
-    variance = fourth - 1
-    third = sixth - 3 * fourth + 2  # of the squares, about their mean
+    variance = moments.fourth - 1
+    third = moments.sixth - 3 * moments.fourth + 2  # of the squares, about their mean
     return _normal_deviate(
         (ratio - 1) * math.sqrt((count - 1) / variance), third / math.sqrt(variance**3 * (count - 1))
     )
 
 
-def _beyond(law: Law, value: float) -> float:
+def beyond(law: Law, value: float) -> float:
     """Return the probability of an element above a value."""
     if law.kind == "uniform":
         return min(max((law.high - value) / (law.high - law.low), 0.0), 1.0)
@@ -66,15 +65,12 @@ def _beyond(law: Law, value: float) -> float:
     return math.erfc((value - law.centre) / law.spread / math.sqrt(2)) / 2
 
 
-def extreme_p(law: Law, count: int, largest: float, slack: float) -> float:
+def extreme_p(count: int, at_least: float, above: float, far: bool) -> float:
     """Return the probability of a largest element so far from where it should be, to the nearer side, twice.
 
-    `slack` is what rounding may have moved it by.
+    `at_least` and `above` are the chances of an element that is so large or more, and of a larger one; one that is far
+    out is not too small.
     """
-    above, below = _beyond(law, largest - slack), _beyond(law, largest + slack)
-    too_large = 1.0 if above >= 1 else -math.expm1(count * math.log1p(-above))
-    if law.kind != "uniform" and largest >= law.centre + FAR * law.spread:
-        too_small = 1.0
-    else:
-        too_small = 0.0 if below >= 1 else math.exp(count * math.log1p(-below))
+    too_large = 1.0 if at_least >= 1 else -math.expm1(count * math.log1p(-at_least))
+    too_small = 1.0 if far else 0.0 if above >= 1 else math.exp(count * math.log1p(-above))
     return min(1.0, 2 * min(too_large, too_small))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from initcore import _core
+from initcore.models.cells import ranks_of
+from initcore.models.drawn import TESTS
 from initcore.models.filling import resolve_arrays
-from initcore.models.judge import PREFIX, TESTS, is_too_narrow, judge, repeats
+from initcore.models.judge import judge
 from initcore.models.measure import Measured, measure
 from initcore.models.parameter import Parameter
+from initcore.models.same import prefix_of, repeats, same_values, tells_apart
 from initcore.models.shapes import ShapesLike
 from initcore.shards import Shard
 
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Row", "Verification", "verify"]
 
 Arrays = Mapping[str, NDArray[Any]]
-#: Laws whose values are all different but for rounding
-CONTINUOUS = ("uniform", "normal", "trunc_normal", "orthogonal")
 
 
 @dataclass(frozen=True)
@@ -98,44 +98,40 @@ def verify(
     model = resolve_arrays(plan, arrays, shards, shapes)
     drawn = sum(model[name].law.kind != "constant" for name in arrays)
     least = significance / max(1, TESTS * drawn)
+    rows: dict[str, Row] = {}
+    apart: dict[str, Measured] = {}
     with ThreadPoolExecutor(_core.get_num_threads()) as executor:
         try:
-            measured = {name: measure(array, _origin(model[name]), executor, advance) for name, array in arrays.items()}
+            for name, array in arrays.items():
+                it = _measured(model[name], array, executor, advance)
+                rows[name] = _row(model[name], array, shards.get(name), it, least)
+                if tells_apart(model[name].law, array.dtype.name, it.finite):
+                    apart[name] = it.without_counts()
         except BaseException:  # interrupted: what is not begun is left
             executor.shutdown(wait=False, cancel_futures=True)
             raise
-    continuous = {name for name in arrays if _is_continuous(model[name], arrays[name])}
-    same = _same_values({name: it for name, it in measured.items() if name in continuous})
-    rows = tuple(
-        _row(model[name], array, shards.get(name), measured[name], least, same.get(name))
-        for name, array in arrays.items()
-    )
-    return Verification(rows, significance)
+    for name, other in same_values(apart).items():
+        rows[name] = replace(rows[name], problems=(*rows[name].problems, f"the same values as {other}"))
+    return Verification(tuple(rows.values()), significance)
+
+
+def _measured(
+    parameter: Parameter, array: NDArray[Any], executor: Executor, advance: Callable[[int], object]
+) -> Measured:
+    counted = ranks_of(parameter.law, array.dtype.name)
+    return measure(array, _origin(parameter), executor, advance, counted)
 
 
 def _origin(parameter: Parameter) -> float:
     return parameter.law.mean if math.isfinite(parameter.law.mean) else 0.0
 
 
-def _is_continuous(parameter: Parameter, array: NDArray[Any]) -> bool:
-    law = parameter.law
-    return law.kind in CONTINUOUS and not law.zeros and not is_too_narrow(law, array.dtype.name)
-
-
-def _row(
-    parameter: Parameter,
-    array: NDArray[Any],
-    shard: Shard | None,
-    it: Measured,
-    least: float,
-    same_as: str | None,
-) -> Row:
+def _row(parameter: Parameter, array: NDArray[Any], shard: Shard | None, it: Measured, least: float) -> Row:
     findings = list(judge(parameter, array, shard, it))
-    if _is_continuous(parameter, array) and it.finite == array.size:
-        findings += repeats(array)
+    prefix = prefix_of(parameter.law, array.dtype.name)
+    if prefix is not None and it.finite == array.size:
+        findings += repeats(array, prefix)
     problems = [f"{words}: p = {p:.2g}" if p else words for words, p in findings if p is not None and p < least]
-    if same_as is not None:
-        problems.append(f"the same values as {same_as}")
     ps = [p for _, p in findings if p is not None]
     mean = it.first / it.finite if it.finite else math.nan
     std = math.sqrt(max(0.0, it.second / it.finite - mean * mean)) if it.finite and it.low < it.high else 0.0
@@ -152,28 +148,3 @@ def _row(
         min(ps, default=None),
         tuple(problems),
     )
-
-
-def _same_values(measured: Mapping[str, Measured]) -> dict[str, str]:
-    """Return of each array whose values another has too, in whatever order, the name of the first of these.
-
-    Sums of random values are never so near to each other: a chance of 1e-18 for each pair with the same extremes.
-    """
-    groups: dict[tuple[int, float, float], list[str]] = defaultdict(list)
-    found: dict[str, str] = {}
-    for name, it in measured.items():
-        if it.finite < PREFIX:
-            continue
-        group = groups[it.finite, it.low, it.high]
-        for other in group:
-            if _near(it, measured[other]):
-                found[name] = other
-                break
-        else:
-            group.append(name)
-    return found
-
-
-def _near(one: Measured, other: Measured) -> bool:
-    scale = math.sqrt(one.second * one.finite) * 1e-9
-    return abs(one.first - other.first) <= scale and math.isclose(one.second, other.second, rel_tol=1e-9)
