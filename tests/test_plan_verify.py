@@ -20,7 +20,8 @@ from initcore import Plan, Rule, Shard
 from initcore.models import PlanError, Verification
 from initcore.models.judge import judge
 from initcore.models.measure import TAKEN, measure
-from initcore.models.moments import NORMAL, truncated_moments
+from initcore.models.moments import NORMAL
+from initcore.truncation import truncated_moments
 
 pytestmark = pytest.mark.any_isa
 

@@ -17,12 +17,13 @@ from ref import Array
 from zoo import bert
 
 from initcore import FlatShard, Plan, Rule, Shard
+from initcore.catalog import distribution_of
+from initcore.distributions import TruncNormal
 from initcore.models import lattice, presets
 from initcore.models.cells import Cells, cells_of
 from initcore.models.drawn import TESTS
 from initcore.models.lattice import LARGEST, ranks
-from initcore.models.laws import Law, law_of
-from initcore.models.moments import truncated_moments
+from initcore.truncation import truncated_moments
 
 pytestmark = pytest.mark.any_isa
 
@@ -151,7 +152,7 @@ def test_chances_of_uniforms_are_those_of_all_words(name: str, a: float, b: floa
         words = exact.astype(np.float32).astype(dtype_of(name)).view(np.int16)
         counts += np.bincount(ranks(words).astype(np.int64) + LARGEST[name], minlength=counts.size)
     values = lattice.values(-LARGEST[name], counts.size, name)
-    laws = cells_of(law_of("uniform", {"a": a, "b": b}, (1,), None), name)
+    laws = cells_of(distribution_of("uniform", (1,), {"a": a, "b": b}), name)
     inside = np.flatnonzero((values >= low) & (values < high))
     held = folded(counts, 0, inside[-1])
     for expected in (held, folded(held, inside[0], inside[-1])):
@@ -165,7 +166,7 @@ def test_chances_of_narrow_uniforms_are_those_of_all_words() -> None:
         values = (np.arange(start, start + (1 << 20)) * 2.0**-32 + 1).astype(np.float32)
         counts += np.bincount(values.view(np.int32) - 0x3F800000, minlength=counts.size + 1)[: counts.size]
         counts[-1] += np.count_nonzero(values == 1 + 2.0**-8)
-    (cells, _) = cells_of(law_of("uniform", {"a": 1.0, "b": 1 + 2.0**-8}, (1,), None), "float32")
+    (cells, _) = cells_of(distribution_of("uniform", (1,), {"a": 1.0, "b": 1 + 2.0**-8}), "float32")
     first = int(np.searchsorted(cells.offsets, -(2.0**-9)))
     assert np.array_equal(cells.chances[first : first + counts.size] * 2**24, counts)
 
@@ -192,7 +193,7 @@ def normal_between(low: float, high: float) -> float:
 @pytest.mark.parametrize(("name", "step"), [("float16", 2.0**-10), ("bfloat16", 2.0**-7)])
 def test_chances_of_normals(name: str, step: float) -> None:
     """Of single values near the mean and far out, and of the whole tail."""
-    (cells,) = cells_of(law_of("normal", {}, (1,), None), name)
+    (cells,) = cells_of(distribution_of("normal", (1,), {}), name)
     assert cells.chances.sum() == pytest.approx(1, abs=1e-14)
     for value, below, above in [(1.5, 1, 1), (1.0, 0.5, 1), (4.0, 2, 4), (-6.0, 4, 4)]:
         index = int(np.searchsorted(cells.offsets, value))
@@ -209,7 +210,7 @@ def test_chances_of_normals(name: str, step: float) -> None:
 def test_end_cells_are_whole_or_cut(name: str) -> None:
     """2 is what rounds to 2, as initcore has it, or what rounds to 2 of what is not above it."""
     step = {"float16": 2.0**-9, "bfloat16": 2.0**-6}[name]
-    laws = cells_of(law_of("trunc_normal", {}, (1,), None), name)
+    laws = cells_of(distribution_of("trunc_normal", (1,), {}), name)
     found = sorted(float(cells.chances[np.searchsorted(cells.offsets, 2.0)]) for cells in laws)
     cut = normal_between(2 - step / 4, 2) / normal_between(-2, 2)
     whole = normal_between(2 - step / 4, 2 + step / 2) / normal_between(-2 - step / 2, 2 + step / 2)
@@ -221,8 +222,8 @@ def test_end_cells_are_whole_or_cut(name: str) -> None:
 @pytest.mark.parametrize(("alpha", "beta"), [(-2.0, 2.0), (0.5, math.inf), (3.0, 4.0)], ids=str)
 def test_moments_of_cells_are_those_of_the_density(alpha: float, beta: float) -> None:
     """Where cells are fine enough."""
-    mean, std, moments = truncated_moments(alpha, beta)
-    for cells in cells_of(Law("trunc_normal", mean, std, alpha, beta, 0.0, 1.0), "float16"):
+    _, std, moments = truncated_moments(alpha, beta)
+    for cells in cells_of(TruncNormal(0.0, 1.0, alpha, beta), "float16"):
         assert (cells.mean, cells.std) == pytest.approx((0, std), abs=0.005 * std)
         assert cells.moments == pytest.approx(moments, rel=0.05, abs=0.05)
 
@@ -230,7 +231,7 @@ def test_moments_of_cells_are_those_of_the_density(alpha: float, beta: float) ->
 @pytest.mark.parametrize("start", [5.0, 50.0, 500.0])
 def test_tails_too_far_for_doubles_have_chances(start: float) -> None:
     """Neighbours differ as the density does, though all of them have a probability of less than 1e-308."""
-    law = Law("trunc_normal", start + 1 / start, 1 / start, start, math.inf, 0.0, 1.0)
+    law = TruncNormal(0.0, 1.0, start, math.inf)
     cells = cells_of(law, "float64" if start == 500 else "float16")
     if start == 500:
         assert cells == ()

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from operations import Operation
 
-from initcore.cli.draws import Normal, Uniform, draw_of, scaling_of
+from initcore.catalog import elementwise
+from initcore.distributions import Normal, Uniform
 from peers.peer import Array, Package, Run
 
 
 @dataclass
 class Jax(Package):
-    """jax.random, or jax.nn.initializers where the scale comes from the fans.
+    """jax.random, and jax.nn.initializers for orthogonal matrices.
 
     Attributes
     ----------
@@ -71,27 +72,21 @@ class Jax(Package):
 def _draw(operation: Operation, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[Any], Any] | None:
     """Return a function of a key."""
     from jax import random
-    from jax.nn import initializers
 
     name, settings = operation.name, operation.settings
     if name == "bits":
         return lambda key: random.bits(key, shape, dtype)
     if name in ("orthogonal", "delta_orthogonal"):
         return _orthogonal(name, shape, dtype, **settings)
-    scaling = scaling_of(name, settings)
-    if scaling is not None and "fans" not in settings:
-        variance_scaling: Any = initializers.variance_scaling  # whose types know modes as literals only
-        initializer = variance_scaling(*scaling, in_axis=1, out_axis=0)
-        return lambda key: initializer(key, shape, dtype)
-    draw = draw_of(name, shape, settings)
+    draw = elementwise(name, shape, settings)
     if draw is None:
         return None
     if isinstance(draw, Uniform):
-        return lambda key: random.uniform(key, shape, dtype, draw.a, draw.b)
-    mean, std = draw.mean, draw.std
+        return lambda key: random.uniform(key, shape, dtype, draw.low, draw.high)
+    mean, std = draw.centre, draw.spread
     if isinstance(draw, Normal):
         return lambda key: random.normal(key, shape, dtype) * std + mean
-    alpha, beta = (draw.a - mean) / std, (draw.b - mean) / std
+    alpha, beta = (draw.low - mean) / std, (draw.high - mean) / std
     return lambda key: random.truncated_normal(key, alpha, beta, shape, dtype) * std + mean
 
 

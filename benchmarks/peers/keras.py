@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from operations import Operation
 
-from initcore.cli.draws import Normal, TruncNormal, Uniform, draw_of, scaling_of
+from initcore.catalog import elementwise
+from initcore.distributions import Normal, TruncNormal, Uniform
 from peers.peer import Array, Package, Run, cast
 
 
@@ -51,23 +52,21 @@ def _initializer(operation: Operation, shape: tuple[int, ...]) -> Any:
     seed = keras.random.SeedGenerator(0)
     if name == "orthogonal" and "batch_axis" not in settings:
         return initializers.Orthogonal(**settings, seed=seed)
-    scaling = scaling_of(name, settings)
-    if scaling is not None and "fans" not in settings and scaling.mode != "fan_geo_avg":
-        distribution = {"normal": "untruncated_normal"}.get(scaling.distribution, scaling.distribution)
-        return initializers.VarianceScaling(scaling.scale, scaling.mode, distribution, seed)
-    draw = draw_of(name, shape, settings)
+    draw = elementwise(name, shape, settings)
     if isinstance(draw, Uniform):
-        return initializers.RandomUniform(draw.a, draw.b, seed)
+        return initializers.RandomUniform(draw.low, draw.high, seed)
     if isinstance(draw, Normal):
         return initializers.RandomNormal(draw.mean, draw.std, seed)
     if isinstance(draw, TruncNormal) and _at_two_sigmas(draw):
-        return initializers.TruncatedNormal(draw.mean, draw.std, seed)
+        return initializers.TruncatedNormal(draw.centre, draw.spread, seed)
     return None
 
 
 def _at_two_sigmas(draw: TruncNormal) -> bool:
     """Keras has no other bounds."""
-    return math.isclose(draw.mean - 2 * draw.std, draw.a) and math.isclose(draw.mean + 2 * draw.std, draw.b)
+    return math.isclose(draw.centre - 2 * draw.spread, draw.low) and math.isclose(
+        draw.centre + 2 * draw.spread, draw.high
+    )
 
 
 PEERS = [Keras("keras", "keras", in_place=False)]

@@ -19,8 +19,9 @@ from statistics import NormalDist
 import numpy as np
 from operations import Operation
 
-from initcore.cli.draws import Draw, Normal, Uniform, draw_of
+from initcore.catalog import elementwise
 from initcore.cli.peers import drawing
+from initcore.distributions import Elementwise, Normal, Uniform
 from peers.peer import Array, Package, Run
 from peers.split import parts_of, together
 
@@ -50,22 +51,22 @@ class Stream:
             status = getattr(library(), function)(method, self._handle, part.size, part.ctypes.data, *parameters)
             _check(status)
 
-    def draw(self, draw: Draw, out: Array) -> None:
+    def draw(self, draw: Elementwise, out: Array) -> None:
         """Fill a contiguous array of float32 or float64."""
         precision = "s" if out.dtype == np.float32 else "d"
         if isinstance(draw, Uniform):
-            self.call(f"v{precision}RngUniform", STANDARD, out, draw.a, draw.b)
+            self.call(f"v{precision}RngUniform", STANDARD, out, draw.low, draw.high)
         elif isinstance(draw, Normal):
             self.call(f"v{precision}RngGaussian", ICDF, out, draw.mean, draw.std)
         else:
-            normal = NormalDist(draw.mean, draw.std)
-            self.call(f"v{precision}RngUniform", STANDARD, out, normal.cdf(draw.a), normal.cdf(draw.b))
+            normal = NormalDist(draw.centre, draw.spread)
+            self.call(f"v{precision}RngUniform", STANDARD, out, normal.cdf(draw.low), normal.cdf(draw.high))
             getattr(library(), f"vm{precision}CdfNormInv")(out.size, out.ctypes.data, out.ctypes.data, LOW_ACCURACY)
-            if draw.std != 1:
-                np.multiply(out, draw.std, out=out)
-            if draw.mean != 0:
-                np.add(out, draw.mean, out=out)
-            np.clip(out, draw.a, draw.b, out=out)  # a probability that was rounded to 1 gave infinity
+            if draw.spread != 1:
+                np.multiply(out, draw.spread, out=out)
+            if draw.centre != 0:
+                np.add(out, draw.centre, out=out)
+            np.clip(out, draw.low, draw.high, out=out)  # a probability that was rounded to 1 gave infinity
 
 
 def _check(status: int) -> None:
@@ -127,13 +128,13 @@ class Mkl(Package):
         """Return a fill, in equal parts at the same time."""
         if (operation.name == "bits") != (out.dtype == np.uint32):
             return None
-        draw = draw_of(operation.name, out.shape, operation.settings)
+        draw = elementwise(operation.name, out.shape, operation.settings)
         if draw is None and operation.name != "bits":
             return None
         parts = parts_of(out, threads)
         return together([self._fill(part, Stream(self.generator, seed), draw) for seed, part in enumerate(parts)])
 
-    def _fill(self, part: Array, stream: Stream, draw: Draw | None) -> Run:
+    def _fill(self, part: Array, stream: Stream, draw: Elementwise | None) -> Run:
         if draw is not None:
             return drawing(part, lambda target: stream.draw(draw, target))
         return drawing(part, lambda target: stream.call("viRngUniformBits32", STANDARD, target))

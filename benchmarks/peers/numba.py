@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from operations import Operation
 
-from initcore.cli.draws import Draw, Normal, TruncNormal, Uniform, draw_of
+from initcore.catalog import elementwise
+from initcore.distributions import Elementwise, Normal, TruncNormal, Uniform
 from peers.peer import Array, Package, Run
 from peers.split import LEAST, parts_of, together
 
@@ -30,12 +31,12 @@ class Numba(Package):
 
         if (operation.name == "bits") != (out.dtype == np.uint32):
             return None
-        draw = draw_of(operation.name, out.shape, operation.settings)
+        draw = elementwise(operation.name, out.shape, operation.settings)
         if operation.name != "bits" and (draw is None or not _feasible(draw)):
             return None
         numba.set_num_threads(min(threads, vars(numba.config)["NUMBA_NUM_THREADS"]))  # as many as it has started
         loops = _loops(threads > 1 and out.size >= LEAST)
-        parameters = tuple(draw) if draw else ()
+        parameters = _parameters(draw) if draw else ()
         loop = loops[type(draw)]
         native = out.dtype.itemsize > 2
         direct = native and out.flags.forc
@@ -57,17 +58,23 @@ def _then_cast(fill: Run, buffer: Array, parts: list[Array]) -> Run:
     return lambda: (fill(), cast())
 
 
-def _feasible(draw: Draw) -> bool:
+def _parameters(draw: Elementwise) -> tuple[float, ...]:
+    if isinstance(draw, Uniform):
+        return draw.low, draw.high
+    return (draw.mean, draw.std) if isinstance(draw, Normal) else (draw.centre, draw.spread, draw.low, draw.high)
+
+
+def _feasible(draw: Elementwise) -> bool:
     if not isinstance(draw, TruncNormal):
         return True
-    mean, std, a, b = draw
+    mean, std, a, b = _parameters(draw)
     mass = (math.erf((b - mean) / (std * math.sqrt(2))) - math.erf((a - mean) / (std * math.sqrt(2)))) / 2
     return mass >= LEAST_ACCEPTED
 
 
 @cache
 def _loops(parallel: bool) -> Mapping[type, Any]:
-    """Return the loops by the type of what they draw; bits are no Draw."""
+    """Return the loops by the type of what they draw; bits have none."""
     from numba import njit, prange
 
     @njit(parallel=parallel)

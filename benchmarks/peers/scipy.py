@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from operations import Operation
 
-from initcore.cli.draws import Normal, Uniform, draw_of
+from initcore.catalog import elementwise
+from initcore.distributions import Normal, Uniform
 from peers.peer import Array, Package, Run, cast
 
 
@@ -23,15 +24,15 @@ class SciPy(Package):
             return None
         if operation.name == "orthogonal":
             return _orthogonal(rng, shape, dtype, **operation.settings)
-        draw = draw_of(operation.name, shape, operation.settings)
+        draw = elementwise(operation.name, shape, operation.settings)
         if draw is None:
             return None
         if isinstance(draw, Uniform):
-            return lambda: cast(stats.uniform.rvs(draw.a, draw.b - draw.a, shape, random_state=rng), dtype)
-        mean, std = draw.mean, draw.std
+            return lambda: cast(stats.uniform.rvs(draw.low, draw.high - draw.low, shape, random_state=rng), dtype)
+        mean, std = draw.centre, draw.spread
         if isinstance(draw, Normal):
             return lambda: cast(stats.norm.rvs(mean, std, shape, random_state=rng), dtype)
-        alpha, beta = (draw.a - mean) / std, (draw.b - mean) / std
+        alpha, beta = (draw.low - mean) / std, (draw.high - mean) / std
         return lambda: cast(stats.truncnorm.rvs(alpha, beta, mean, std, shape, random_state=rng), dtype)
 
 

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import initcore
+from initcore import distributions, initializers, patterns
+from initcore.distributions import Distribution, Elementwise, Normal, TruncNormal, Uniform, simplified
+from initcore.fans import fans_of
+from initcore.orthogonal import FORMULAS as OF_ORTHOGONAL
 
-__all__ = ["Initializer", "catalog", "describe", "names"]
+__all__ = ["Initializer", "catalog", "describe", "distribution_of", "elementwise", "names"]
 
 NOT_SETTINGS = {"out", "progress", "rng", "shard"}
 # A block of rows costs an orthogonal fill the whole matrix, and a sparse one the permutations of all its columns.
@@ -66,3 +70,28 @@ def names() -> list[str]:
 def catalog() -> dict[str, Initializer]:
     """Return all initializers by name."""
     return {name: Initializer(**describe(name)) for name in names()}
+
+
+def distribution_of(
+    name: str, shape: tuple[int, ...], settings: Mapping[str, Any], fans: tuple[float, float] | None = None
+) -> Distribution:
+    """Return what an initializer fills a shape with, its settings being right.
+
+    `fans` stand for those of the settings and of the shape, where the scale comes from them.
+    """
+    given = {key: value for key, value in settings.items() if key != "fans"}
+    if name in initializers.FORMULAS:
+        both = fans_of(shape, settings.get("fans")) if fans is None else fans
+        return simplified(initializers.FORMULAS[name](both, **given))
+    if name in distributions.FORMULAS:
+        return simplified(distributions.FORMULAS[name](**given))
+    formula = OF_ORTHOGONAL.get(name) or patterns.FORMULAS[name]
+    return formula(shape, **given)
+
+
+def elementwise(name: str, shape: tuple[int, ...], settings: Mapping[str, Any]) -> Elementwise | None:
+    """Return what an initializer draws each element of an array from, None if it does not draw them one by one."""
+    if name not in initializers.FORMULAS and name not in ("uniform", "normal", "trunc_normal"):
+        return None
+    found = distribution_of(name, shape, settings)
+    return found if isinstance(found, (Uniform, Normal, TruncNormal)) else None

@@ -1,26 +1,223 @@
 """The distributions: in place, into any NumPy array, or any shard of one.
 
 All take `rng` and `shard`, return `out`, and refuse what they cannot fill, as :mod:`initcore.initializers` says.
+
+A :class:`Distribution` is what an initializer draws every element from: it fills arrays, and says what mean, standard
+deviation and bounds their values have.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 
 from initcore import _core
 from initcore.shards import Shard
 from initcore.streams import RngLike
-from initcore.truncation import std_before_truncation
+from initcore.truncation import STD_WITHIN_TWO_SIGMA, std_before_truncation, truncated_moments
 
-__all__ = ["bits_", "normal_", "trunc_normal_", "uniform_"]
+__all__ = [
+    "FORMULAS",
+    "Distribution",
+    "Elementwise",
+    "Fixed",
+    "Normal",
+    "TruncNormal",
+    "Uniform",
+    "bits_",
+    "constant",
+    "normal_",
+    "simplified",
+    "trunc_normal_",
+    "uniform_",
+]
 
 A = TypeVar("A", bound=NDArray[Any])
 
 _BITS, _UNIFORM, _NORMAL, _TRUNC_NORMAL = (
     _core.DISTS[name][0] for name in ("bits", "uniform", "normal", "trunc_normal")
 )
+
+BOUNDS = ("absolute", "sigma")
+
+
+class Distribution(Protocol):
+    """What the elements of an array are drawn from or, of fixed patterns, what they are.
+
+    Attributes
+    ----------
+    kind : str
+        ``constant``, ``uniform``, ``normal``, ``trunc_normal``, ``sparse``, ``orthogonal`` or ``pattern``.
+    mean, std : float
+        Of the elements.
+    low, high : float
+        Bounds of the elements, infinite where there are none.
+    centre, spread : float
+        Mean and std of the normal distribution that is truncated or thinned out; 0 where there is no such.
+    zeros : int
+        How many elements of the array are zero by rule. Mean, std and bounds of what is drawn element by element are
+        those of the others.
+    """
+
+    def __hash__(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def mean(self) -> float: ...
+    @property
+    def std(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def centre(self) -> float: ...
+    @property
+    def spread(self) -> float: ...
+    @property
+    def zeros(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Moments and bounds of what is not drawn element by element: constants, patterns and matrices as wholes."""
+
+    kind: str
+    mean: float
+    std: float
+    low: float = -math.inf
+    high: float = math.inf
+    centre: float = 0.0
+    spread: float = 0.0
+    zeros: int = 0
+
+
+def constant(value: float) -> Fixed:
+    """Return the distribution of one value."""
+    return Fixed("constant", value, 0.0, value, value)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """The uniform distribution on [low, high)."""
+
+    low: float = 0.0
+    high: float = 1.0
+    zeros: int = field(default=0, kw_only=True)
+    kind: ClassVar[str] = "uniform"
+    centre: ClassVar[float] = 0.0
+    spread: ClassVar[float] = 0.0
+
+    @classmethod
+    def of_std(cls, std: float) -> Uniform:
+        """Return the one about 0 that has a standard deviation."""
+        bound = math.sqrt(3.0) * std
+        return cls(-bound, bound)
+
+    @property
+    def mean(self) -> float:
+        """The middle."""
+        return (self.low + self.high) / 2
+
+    @property
+    def std(self) -> float:
+        """A twelfth of the squared width is the variance."""
+        return (self.high - self.low) / math.sqrt(12)
+
+    def fill(self, out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
+        """Fill an array with it, and return the array."""
+        return _core.fill(out, _UNIFORM, (self.low, self.high), rng, shard)
+
+
+@dataclass(frozen=True)
+class Normal:
+    """The normal distribution."""
+
+    mean: float = 0.0
+    std: float = 1.0
+    zeros: int = field(default=0, kw_only=True)
+    kind: ClassVar[str] = "normal"
+    low: ClassVar[float] = -math.inf
+    high: ClassVar[float] = math.inf
+
+    @property
+    def centre(self) -> float:
+        """The mean: nothing is truncated."""
+        return self.mean
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation: nothing is truncated."""
+        return self.std
+
+    def fill(self, out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
+        """Fill an array with it, and return the array."""
+        return _core.fill(out, _NORMAL, (self.mean, self.std), rng, shard)
+
+
+@dataclass(frozen=True)
+class TruncNormal:
+    """The normal distribution of a mean and a std, `centre` and `spread`, truncated to [low, high]."""
+
+    centre: float = 0.0
+    spread: float = 1.0
+    low: float = -2.0
+    high: float = 2.0
+    zeros: int = field(default=0, kw_only=True)
+    kind: ClassVar[str] = "trunc_normal"
+
+    @classmethod
+    def of_std(cls, std: float) -> TruncNormal:
+        """Return the one about 0 that has a standard deviation after it is truncated at two of those before."""
+        spread = std / STD_WITHIN_TWO_SIGMA
+        return cls(0.0, spread, -2 * spread, 2 * spread)
+
+    @classmethod
+    def of_bounds(
+        cls, mean: float, std: float, a: float, b: float, bounds: str = "absolute", correct_std: bool = False
+    ) -> TruncNormal:
+        """Return what :func:`trunc_normal_` fills with."""
+        if bounds not in BOUNDS:
+            raise ValueError(f"bounds must be one of {', '.join(BOUNDS)}, got {bounds!r}")
+        sigma = bounds == "sigma"
+        if correct_std and std >= 0:
+            std = std_before_truncation(float(std), float(mean), float(a), float(b), sigma)
+        return cls(mean, std, mean + a * std, mean + b * std) if sigma else cls(mean, std, a, b)
+
+    @property
+    def mean(self) -> float:
+        """After the truncation."""
+        if self.low - self.centre == self.centre - self.high:  # symmetric
+            return self.centre
+        alpha, beta = ((bound - self.centre) / self.spread for bound in (self.low, self.high))
+        return self.centre + self.spread * truncated_moments(alpha, beta)[0]
+
+    @property
+    def std(self) -> float:
+        """After the truncation."""
+        return _core.truncated_std(self.centre, self.spread, self.low, self.high)
+
+    def fill(self, out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
+        """Fill an array with it, and return the array."""
+        return _core.fill(out, _TRUNC_NORMAL, (self.centre, self.spread, self.low, self.high), rng, shard)
+
+
+Elementwise: TypeAlias = "Uniform | Normal | TruncNormal"
+
+
+def simplified(distribution: Elementwise) -> Distribution:
+    """Return a constant where a distribution has one value only."""
+    if distribution.kind == "normal":
+        value = distribution.mean if distribution.std == 0 else None
+    elif distribution.low == distribution.high:
+        value = distribution.low
+    else:
+        value = distribution.centre if distribution.kind == "trunc_normal" and distribution.spread == 0 else None
+    return distribution if value is None else constant(value)
 
 
 def bits_(out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
@@ -81,9 +278,6 @@ def normal_(out: A, mean: float = 0.0, std: float = 1.0, *, rng: RngLike = None,
     return _core.fill(out, _NORMAL, (mean, std), rng, shard)
 
 
-BOUNDS = ("absolute", "sigma")
-
-
 def trunc_normal_(
     out: A,
     mean: float = 0.0,
@@ -133,11 +327,13 @@ def trunc_normal_(
     >>> round(float(w.std()), 4)
     0.02
     """
-    if bounds not in BOUNDS:
-        raise ValueError(f"bounds must be one of {', '.join(BOUNDS)}, got {bounds!r}")
-    sigma = bounds == "sigma"
-    if correct_std and std >= 0:
-        std = std_before_truncation(float(std), float(mean), float(a), float(b), sigma)
-    if sigma:
-        a, b = mean + a * std, mean + b * std
-    return _core.fill(out, _TRUNC_NORMAL, (mean, std, a, b), rng, shard)
+    return TruncNormal.of_bounds(mean, std, a, b, bounds, correct_std).fill(out, rng=rng, shard=shard)
+
+
+#: The distribution of each of these initializers, by its settings
+FORMULAS: dict[str, Callable[..., Elementwise]] = {
+    "bits": lambda: Uniform(0.0, 2.0**32),
+    "uniform": lambda a=0.0, b=1.0: Uniform(a, b),
+    "normal": lambda mean=0.0, std=1.0: Normal(mean, std),
+    "trunc_normal": lambda mean=0.0, std=1.0, a=-2.0, b=2.0, **given: TruncNormal.of_bounds(mean, std, a, b, **given),
+}

@@ -19,18 +19,19 @@ parameter is out of its range.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
 from initcore import _core
-from initcore.distributions import normal_, trunc_normal_, uniform_
+from initcore.distributions import Elementwise, Normal, TruncNormal, Uniform
 from initcore.fans import calculate_gain, fan_of, fans_of
 from initcore.shards import Shard
 from initcore.streams import RngLike
-from initcore.truncation import STD_WITHIN_TWO_SIGMA
 
 __all__ = [
+    "FORMULAS",
     "glorot_normal_",
     "glorot_uniform_",
     "he_normal_",
@@ -48,14 +49,59 @@ A = TypeVar("A", bound=NDArray[Any])
 Fans = tuple[float, float]
 
 
-def _scaled_uniform(out: A, std: float, rng: RngLike, shard: Shard | None) -> A:
-    bound = math.sqrt(3.0) * std
-    return uniform_(out, -bound, bound, rng=rng, shard=shard)
+def _checked(name: str, value: float) -> float:
+    """Return a factor of a scale, if it is one."""
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
+    return value
 
 
-def _xavier_std(out: NDArray[Any], gain: float, fans: Fans | None, shard: Shard | None) -> float:
-    fan_in, fan_out = fans_of(_core.check_target(out, shard), fans)
-    return _checked("gain", gain) * math.sqrt(2.0 / ((fan_in + fan_out) or 1))
+def _xavier_std(fans: Fans, gain: float = 1.0) -> float:
+    return _checked("gain", gain) * math.sqrt(2.0 / (sum(fans) or 1))
+
+
+def _kaiming_std(fans: Fans, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> float:
+    fan = fan_of(mode, fans, ("fan_in", "fan_out"))
+    return _checked("gain", calculate_gain(nonlinearity, a)) / math.sqrt(fan or 1)
+
+
+VARIANCE_SCALINGS: dict[str, Callable[[float], Elementwise]] = {
+    "truncated_normal": TruncNormal.of_std,
+    "normal": TruncNormal.of_std,
+    "untruncated_normal": lambda std: Normal(0.0, std),
+    "uniform": Uniform.of_std,
+}
+
+
+def _variance_scaling(
+    fans: Fans, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal"
+) -> Elementwise:
+    fan = fan_of(mode, fans)
+    name = distribution.lower() if isinstance(distribution, str) else distribution
+    if name not in VARIANCE_SCALINGS:
+        raise ValueError(f"distribution must be one of {', '.join(VARIANCE_SCALINGS)}, got {distribution!r}")
+    return VARIANCE_SCALINGS[name](math.sqrt(_checked("scale", scale) / max(1.0, fan)))
+
+
+#: What each of these initializers draws from, by fan_in, fan_out and its settings: nothing else knows its formula
+FORMULAS: dict[str, Callable[..., Elementwise]] = {
+    "xavier_uniform": lambda fans, gain=1.0: Uniform.of_std(_xavier_std(fans, gain)),
+    "xavier_normal": lambda fans, gain=1.0: Normal(0.0, _xavier_std(fans, gain)),
+    "kaiming_uniform": lambda fans, *given, **named: Uniform.of_std(_kaiming_std(fans, *given, **named)),
+    "kaiming_normal": lambda fans, *given, **named: Normal(0.0, _kaiming_std(fans, *given, **named)),
+    "variance_scaling": _variance_scaling,
+    "lecun_uniform": lambda fans: _variance_scaling(fans, 1.0, "fan_in", "uniform"),
+    "lecun_normal": lambda fans: _variance_scaling(fans, 1.0, "fan_in"),
+    "glorot_uniform": lambda fans: _variance_scaling(fans, 1.0, "fan_avg", "uniform"),
+    "glorot_normal": lambda fans: _variance_scaling(fans, 1.0, "fan_avg"),
+    "he_uniform": lambda fans: _variance_scaling(fans, 2.0, "fan_in", "uniform"),
+    "he_normal": lambda fans: _variance_scaling(fans, 2.0, "fan_in"),
+}
+
+
+def _fill(name: str, out: A, fans: Fans | None, rng: RngLike, shard: Shard | None, *settings: Any) -> A:
+    distribution = FORMULAS[name](fans_of(_core.check_target(out, shard), fans), *settings)
+    return distribution.fill(out, rng=rng, shard=shard)
 
 
 def xavier_uniform_(
@@ -75,7 +121,7 @@ def xavier_uniform_(
     >>> bool(abs(w).max() < 0.1)
     True
     """
-    return _scaled_uniform(out, _xavier_std(out, gain, fans, shard), rng, shard)
+    return _fill("xavier_uniform", out, fans, rng, shard, gain)
 
 
 def xavier_normal_(
@@ -95,14 +141,7 @@ def xavier_normal_(
     >>> round(float(w.std()), 3)
     0.05
     """
-    return normal_(out, 0.0, _xavier_std(out, gain, fans, shard), rng=rng, shard=shard)
-
-
-def _kaiming_std(
-    out: NDArray[Any], a: float, mode: str, nonlinearity: str, fans: Fans | None, shard: Shard | None
-) -> float:
-    fan = fan_of(mode, fans_of(_core.check_target(out, shard), fans), ("fan_in", "fan_out"))
-    return _checked("gain", calculate_gain(nonlinearity, a)) / math.sqrt(fan or 1)
+    return _fill("xavier_normal", out, fans, rng, shard, gain)
 
 
 def kaiming_uniform_(
@@ -138,7 +177,7 @@ def kaiming_uniform_(
     >>> bool(abs(w).max() < 0.1)
     True
     """
-    return _scaled_uniform(out, _kaiming_std(out, a, mode, nonlinearity, fans, shard), rng, shard)
+    return _fill("kaiming_uniform", out, fans, rng, shard, a, mode, nonlinearity)
 
 
 def kaiming_normal_(
@@ -165,10 +204,7 @@ def kaiming_normal_(
     >>> round(float(w.std()), 3)
     0.05
     """
-    return normal_(out, 0.0, _kaiming_std(out, a, mode, nonlinearity, fans, shard), rng=rng, shard=shard)
-
-
-DISTRIBUTIONS = ("truncated_normal", "normal", "untruncated_normal", "uniform")
+    return _fill("kaiming_normal", out, fans, rng, shard, a, mode, nonlinearity)
 
 
 def variance_scaling_(
@@ -209,17 +245,7 @@ def variance_scaling_(
     >>> round(float(w.std()), 3)
     0.05
     """
-    fan = fan_of(mode, fans_of(_core.check_target(out, shard), fans))
-    name = distribution.lower() if isinstance(distribution, str) else distribution
-    if name not in DISTRIBUTIONS:
-        raise ValueError(f"distribution must be one of {', '.join(DISTRIBUTIONS)}, got {distribution!r}")
-    std = math.sqrt(_checked("scale", scale) / max(1.0, fan))
-    if name == "uniform":
-        return _scaled_uniform(out, std, rng, shard)
-    if name == "untruncated_normal":
-        return normal_(out, 0.0, std, rng=rng, shard=shard)
-    std /= STD_WITHIN_TWO_SIGMA
-    return trunc_normal_(out, 0.0, std, -2 * std, 2 * std, rng=rng, shard=shard)
+    return _fill("variance_scaling", out, fans, rng, shard, scale, mode, distribution)
 
 
 def lecun_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
@@ -237,7 +263,7 @@ def lecun_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, sha
     >>> bool(abs(w).max() < 0.1)
     True
     """
-    return variance_scaling_(out, 1.0, "fan_in", "uniform", fans=fans, rng=rng, shard=shard)
+    return _fill("lecun_uniform", out, fans, rng, shard)
 
 
 def lecun_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
@@ -255,7 +281,7 @@ def lecun_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shar
     >>> round(float(w.std()), 3)
     0.05
     """
-    return variance_scaling_(out, 1.0, "fan_in", fans=fans, rng=rng, shard=shard)
+    return _fill("lecun_normal", out, fans, rng, shard)
 
 
 def glorot_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
@@ -273,7 +299,7 @@ def glorot_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, sh
     >>> bool(abs(w).max() < 0.1)
     True
     """
-    return variance_scaling_(out, 1.0, "fan_avg", "uniform", fans=fans, rng=rng, shard=shard)
+    return _fill("glorot_uniform", out, fans, rng, shard)
 
 
 def glorot_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
@@ -291,7 +317,7 @@ def glorot_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, sha
     >>> round(float(w.std()), 3)
     0.05
     """
-    return variance_scaling_(out, 1.0, "fan_avg", fans=fans, rng=rng, shard=shard)
+    return _fill("glorot_normal", out, fans, rng, shard)
 
 
 def he_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
@@ -309,7 +335,7 @@ def he_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard:
     >>> bool(abs(w).max() < 0.1)
     True
     """
-    return variance_scaling_(out, 2.0, "fan_in", "uniform", fans=fans, rng=rng, shard=shard)
+    return _fill("he_uniform", out, fans, rng, shard)
 
 
 def he_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
@@ -327,11 +353,4 @@ def he_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: 
     >>> round(float(w.std()), 3)
     0.05
     """
-    return variance_scaling_(out, 2.0, "fan_in", fans=fans, rng=rng, shard=shard)
-
-
-def _checked(name: str, value: float) -> float:
-    """Return a factor of a scale, if it is one."""
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
-    return value
+    return _fill("he_normal", out, fans, rng, shard)

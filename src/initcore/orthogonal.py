@@ -6,6 +6,7 @@ return it; what they compute, and what a shard costs, is in ``docs/orthogonal.md
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from operator import index
 from typing import Any, TypeAlias, TypeVar
@@ -14,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from initcore import _core
+from initcore.distributions import Distribution, Fixed, constant
 from initcore.shards import Shard, offset_of
 from initcore.shortage import partly_written
 from initcore.streams import RngLike
 
-__all__ = ["Progress", "delta_orthogonal_", "orthogonal_"]
+__all__ = ["FORMULAS", "Progress", "delta_orthogonal_", "orthogonal_"]
 
 A = TypeVar("A", bound=NDArray[Any])
 #: Called with the share of the work that is done
@@ -158,3 +160,23 @@ def delta_orthogonal_(
             rest[tuple(places)] = False
         out[:, :, rest] = 0
     return out
+
+
+def _of_matrices(shape: tuple[int, ...], gain: float = 1.0, batch_axis: int | None = None) -> Distribution:
+    """Of an r x c matrix, in which min(r, c) vectors have length gain: a mean square of gain^2 / max(r, c)."""
+    if batch_axis is not None:
+        axis = batch_axis % len(shape)
+        shape = shape[:axis] + shape[axis + 1 :]
+    std = abs(gain) / math.sqrt(max(shape[0], math.prod(shape[1:]), 1))
+    return Fixed("orthogonal", 0.0, std, -abs(gain), abs(gain)) if gain else constant(0.0)
+
+
+def _of_taps(shape: tuple[int, ...], gain: float = 1.0) -> Distribution:
+    taps = math.prod(shape[2:])
+    std = abs(gain) / math.sqrt(max(shape[0], 1) * max(taps, 1))
+    zeros = math.prod(shape[:2]) * max(taps - 1, 0)
+    return Fixed("orthogonal", 0.0, std, -abs(gain), abs(gain), zeros=zeros) if gain else constant(0.0)
+
+
+#: Moments and bounds of the elements of each of these initializers, by the shape and its settings
+FORMULAS: dict[str, Callable[..., Distribution]] = {"orthogonal": _of_matrices, "delta_orthogonal": _of_taps}

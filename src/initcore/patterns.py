@@ -8,20 +8,20 @@ of any dtype.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from initcore import _core
-from initcore.distributions import bits_, normal_
+from initcore.distributions import Distribution, Fixed, bits_, constant, normal_
 from initcore.dtypes import BFLOAT16_BITS, bfloat16_bits
 from initcore.shards import Shard, offset_of
 from initcore.shortage import partly_written
 from initcore.streams import RngLike
 
-__all__ = ["constant_", "dirac_", "eye_", "hadamard_", "ones_", "sparse_", "zeros_"]
+__all__ = ["FORMULAS", "constant_", "dirac_", "eye_", "hadamard_", "ones_", "sparse_", "zeros_"]
 
 A = TypeVar("A", bound=NDArray[Any])
 
@@ -341,3 +341,37 @@ def _set_zeros(
 _WORDS = 1 << 17  # of round functions at a time: 512 KiB, which stay in the second-level cache
 _MASK = 1 << 20  # elements at a time
 _FIRST_PLANE = 0x60000000  # and the 23 after it
+
+
+def _of_sparse(shape: tuple[int, ...], sparsity: float, std: float = 0.01) -> Distribution:
+    zeros = math.ceil(sparsity * shape[0]) * shape[1]
+    share = 1 - zeros / max(1, math.prod(shape))
+    return Fixed("sparse", 0.0, std * math.sqrt(share), spread=std, zeros=zeros) if std and share else constant(0.0)
+
+
+def _of_ones(ones: int, shape: tuple[int, ...]) -> Distribution:
+    mean = ones / max(1, math.prod(shape))
+    return Fixed("pattern", mean, math.sqrt(max(0.0, mean - mean * mean)), 0.0, 1.0)
+
+
+def _of_dirac(shape: tuple[int, ...], groups: int = 1) -> Distribution:
+    return _of_ones(groups * min(shape[0] // groups, shape[1]), shape)
+
+
+def _of_hadamard(shape: tuple[int, ...], gain: float = 1.0) -> Distribution:
+    """Of one tap: the signs do not quite cancel, and are compared one by one, so the mean does not matter."""
+    size = 1 << (max(shape[0], shape[1], 1) - 1).bit_length()
+    most = abs(gain) / math.sqrt(size)
+    return Fixed("pattern", 0.0, most / math.sqrt(max(1, math.prod(shape[2:]))), -most, most)
+
+
+#: Moments and bounds of the elements of each of these initializers, by the shape and its settings
+FORMULAS: dict[str, Callable[..., Distribution]] = {
+    "constant": lambda shape, val: constant(val),
+    "zeros": lambda shape: constant(0.0),
+    "ones": lambda shape: constant(1.0),
+    "eye": lambda shape: _of_ones(min(shape), shape),
+    "dirac": _of_dirac,
+    "hadamard": _of_hadamard,
+    "sparse": _of_sparse,
+}

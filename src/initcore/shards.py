@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import index
 from types import EllipsisType
 from typing import Any, SupportsIndex, TypeAlias
@@ -19,6 +19,7 @@ __all__ = [
     "as_shape",
     "contiguous_blocks",
     "elements_of_rows",
+    "fill_nothing",
     "offset_of",
     "set_rows_to_zero",
 ]
@@ -282,3 +283,12 @@ def contiguous_blocks(shape: tuple[int, ...], most: int) -> Iterator[Shard]:
         for start in range(0, shape[axis], step):
             block = slice(start, min(start + step, shape[axis]))
             yield Shard(shape, (*(slice(i, i + 1) for i in leading), block))
+
+
+def fill_nothing(fill: Callable[..., object], shape: tuple[int, ...], dtype: Any, *args: Any, **settings: Any) -> None:
+    """Fill no element of a whole, so that an in-place initializer raises what it would raise for all of it.
+
+    Of a whole without dimensions its one element is filled, in memory of this function's own.
+    """
+    shard = Shard(shape, (slice(0, 0),) * len(shape))
+    fill(np.empty(shard.shape, dtype), *args, shard=shard, **settings)

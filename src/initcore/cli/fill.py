@@ -16,7 +16,7 @@ from initcore.cli.arguments import UsageError, add_machine_options, add_stream_o
 from initcore.cli.catalog import Initializer, catalog, find
 from initcore.cli.terminal import make_transfer, terminable
 from initcore.dtypes import as_dtype
-from initcore.shards import Shard
+from initcore.shards import Shard, fill_nothing
 from initcore.writing import Windows, Writeback, appearing, blocks_of, npy_head, require_space, reserve
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _request(args: argparse.Namespace) -> Request:
         if initializer.draws:
             settings["rng"] = stream
         request = Request(initializer, settings, args.shape, dtype)
-        request.fill(np.empty([0] * len(args.shape), dtype), Shard(args.shape, (slice(0, 0),) * len(args.shape)))
+        fill_nothing(request.fill, args.shape, dtype)
     except (ImportError, TypeError, ValueError) as error:
         raise UsageError(error) from None
     return request

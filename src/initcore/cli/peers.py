@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 import initcore
-from initcore.cli.draws import Normal, Settings, TruncNormal, Uniform, draw_of
+from initcore.catalog import elementwise
+from initcore.distributions import Normal, Uniform
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,8 +19,14 @@ __all__ = ["PEERS", "Array", "Run", "drawing", "numpy_part", "numpy_peer", "tens
 
 Array: TypeAlias = NDArray[Any]
 Run: TypeAlias = Callable[[], object]
+Settings: TypeAlias = Mapping[str, Any]
 
-NAMES = {Uniform: "uniform", Normal: "normal", TruncNormal: "trunc_normal"}
+#: By the kind of a distribution, what torch's function of that name takes
+PARAMETERS = {
+    "uniform": {"a": "low", "b": "high"},
+    "normal": {"mean": "mean", "std": "std"},
+    "trunc_normal": {"mean": "centre", "std": "spread", "a": "low", "b": "high"},
+}
 
 
 def drawing(out: Array, draw: Callable[[Array], object]) -> Run:
@@ -58,7 +65,7 @@ def numpy_part(name: str, out: Array, settings: Settings) -> Callable[[Array, np
     values = {"constant": settings.get("val"), "ones": 1, "zeros": 0}
     if name in values:
         return lambda part, rng: lambda: part.fill(values[name])
-    draw = draw_of(name, out.shape, settings)
+    draw = elementwise(name, out.shape, settings)
     if not isinstance(draw, (Uniform, Normal)):  # it truncates nothing
         return None
     return lambda part, rng: drawing(part, lambda target: _draw(rng, draw, target))
@@ -67,7 +74,7 @@ def numpy_part(name: str, out: Array, settings: Settings) -> Callable[[Array, np
 def _draw(rng: np.random.Generator, draw: Uniform | Normal, out: Array) -> None:
     if isinstance(draw, Uniform):
         rng.random(out=out, dtype=out.dtype)
-        scale, shift = draw.b - draw.a, draw.a
+        scale, shift = draw.high - draw.low, draw.low
     else:
         rng.standard_normal(out=out, dtype=out.dtype)
         scale, shift = draw.std, draw.mean
@@ -106,10 +113,11 @@ def torch_peer(name: str, out: Array, settings: Settings, threads: int | None = 
         return None
     parameters = dict(settings)
     if not hasattr(nn.init, name + "_"):
-        draw = draw_of(name, out.shape, settings)
+        draw = elementwise(name, out.shape, settings)
         if draw is None:
             return None
-        name, parameters = NAMES[type(draw)], draw._asdict()
+        name = draw.kind
+        parameters = {key: getattr(draw, attribute) for key, attribute in PARAMETERS[name].items()}
     function = getattr(nn.init, name + "_")
     tensor = tensor_of(out, threads or initcore.get_num_threads())
     if name != "orthogonal" or tensor.element_size() > 2:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from initcore.jax.draws import Fill
 from initcore.jax.keys import Key, Source, source_of
-from initcore.shards import Shard, as_shape
+from initcore.shards import Shard, as_shape, fill_nothing
 from initcore.streams import Stream
 
 __all__ = ["FillOf", "OutSharding", "by_shards", "draw", "filled", "fixed", "sharding_of"]
@@ -131,9 +131,8 @@ def filled(
 
 def _check(fill: Fill, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Refuse parameters out of range before a program runs: by a shard without elements, which costs nothing."""
-    shard = Shard(shape, np.s_[:0]) if shape else None
     if math.prod(shape):
-        fill(_empty(shard.shape if shard else (), dtype), Stream(0), shard)
+        fill_nothing(lambda out, shard: fill(out, Stream(0), shard), shape, dtype)
 
 
 def by_shards(

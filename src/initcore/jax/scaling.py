@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from initcore.distributions import TruncNormal, Uniform
 from initcore.jax import draws
 from initcore.jax.draws import Fill
 from initcore.jax.factories import DType, Initializer, Real, initializer, refuse_integers
-from initcore.truncation import STD_WITHIN_TWO_SIGMA
 
 __all__ = [
     "glorot_normal",
@@ -75,11 +75,12 @@ def _std_of(scale: float, fan: float) -> float:
 
 def _of_std(distribution: str, std: float, real: bool) -> Fill:
     if distribution == "truncated_normal":
-        return draws.truncated(std / STD_WITHIN_TWO_SIGMA, -2, 2) if real else draws.truncated_modulus(std)
+        return draws.truncated(TruncNormal.of_std(std).spread, -2, 2) if real else draws.truncated_modulus(std)
     if distribution == "normal":
         return draws.normal(std)
     if distribution == "uniform":
-        return draws.uniform(-math.sqrt(3.0) * std, math.sqrt(3.0) * std) if real else draws.disk(std)
+        of_std = Uniform.of_std(std)
+        return draws.uniform(of_std.low, of_std.high) if real else draws.disk(std)
     raise ValueError(f"invalid distribution for variance scaling initializer: {distribution}")
 
 

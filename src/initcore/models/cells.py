@@ -14,9 +14,10 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from initcore.distributions import Distribution, Fixed, Normal, TruncNormal, Uniform
 from initcore.models.lattice import HALVES, LARGEST, Floats, as_working, between, rank_at_least, rank_at_most, values
-from initcore.models.laws import Law
-from initcore.models.moments import Standardised, reach, shares
+from initcore.models.moments import shares
+from initcore.truncation import Standardised, reach
 
 __all__ = ["Cells", "cells_of", "ranks_of"]
 
@@ -69,7 +70,7 @@ class Cells:
         return float(self.chances @ self.chances)
 
 
-def ranks_of(law: Law, dtype: str) -> range | None:
+def ranks_of(law: Distribution, dtype: str) -> range | None:
     """Return the ranks of the values of a dtype that are counted one by one, None where they are too many."""
     if dtype in HALVES:
         return range(-LARGEST[dtype], LARGEST[dtype] + 1)
@@ -83,18 +84,20 @@ def ranks_of(law: Law, dtype: str) -> range | None:
     return found if found.stop - found.start <= MOST else None
 
 
-def cells_of(law: Law, dtype: str) -> tuple[Cells, ...]:
+def cells_of(law: Distribution, dtype: str) -> tuple[Cells, ...]:
     """Return what the values of a law may be in a dtype, the origin being its mean; nothing where they are too many.
 
     Zeros that are no chance of the law are not in it.
     """
-    return _cells_of(replace(law, zeros=0, std=0.0 if law.kind == "sparse" else law.std), dtype)
+    if isinstance(law, (Uniform, Normal, TruncNormal)):
+        return _cells_of(replace(law, zeros=0), dtype)
+    return _cells_of(Fixed("sparse", 0.0, 0.0, spread=law.spread), dtype) if law.kind == "sparse" else ()
 
 
 @lru_cache(maxsize=8)
-def _cells_of(law: Law, dtype: str) -> tuple[Cells, ...]:
+def _cells_of(law: Distribution, dtype: str) -> tuple[Cells, ...]:
     ranks = ranks_of(law, dtype)
-    if ranks is None or law.kind not in _KINDS:
+    if ranks is None:
         return ()
     grid = Grid(ranks, dtype)
     offsets = grid.values - law.mean
@@ -137,20 +140,20 @@ class Grid:
         return min(max(rank - self.ranks[0], 0), len(self.ranks) - 1)
 
 
-def _normal(law: Law, grid: Grid) -> Iterator[Floats]:
+def _normal(law: Distribution, grid: Grid) -> Iterator[Floats]:
     """In the arithmetic that initcore uses, and as it is."""
     for mean, std in _parameters(law, grid.dtype):
         yield shares(grid.edges(mean) / std, -math.inf, math.inf)
 
 
-def _parameters(law: Law, dtype: str) -> list[tuple[float, float]]:
+def _parameters(law: Distribution, dtype: str) -> list[tuple[float, float]]:
     mean, std = as_working(law.centre, dtype), as_working(law.spread, dtype)
     if abs(mean - law.centre) <= SAME * law.spread and abs(std - law.spread) <= SAME * law.spread:
         return [(law.centre, law.spread)]
     return [(mean, std)] * (std > 0) + [(law.centre, law.spread)]
 
 
-def _truncated(law: Law, grid: Grid) -> Iterator[Floats]:
+def _truncated(law: Distribution, grid: Grid) -> Iterator[Floats]:
     """What is rounded into the bounds; what is between them and is rounded into them; what is between them."""
     lowest, highest = grid.at_least(law.low), grid.at_most(law.high)
     seen = set()
@@ -168,7 +171,7 @@ def _truncated(law: Law, grid: Grid) -> Iterator[Floats]:
                 yield shares(edges, *window)
 
 
-def _uniform(law: Law, grid: Grid) -> Iterator[Floats]:
+def _uniform(law: Distribution, grid: Grid) -> Iterator[Floats]:
     """Of 2^24 steps, within the bounds; the same where values below the lower one stay; a density, rounded."""
     low, high = as_working(law.low, grid.dtype), as_working(law.high, grid.dtype)
     if low < high:

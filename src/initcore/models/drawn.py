@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from initcore.distributions import Distribution, Fixed, Normal, TruncNormal, Uniform
 from initcore.models.cells import Cells, cells_of
 from initcore.models.frequencies import count_p, frequencies_p
 from initcore.models.lattice import is_too_narrow, spacing, step
-from initcore.models.laws import Law
 from initcore.models.measure import Measured
 from initcore.models.parameter import Parameter
 from initcore.models.significance import FAR, beyond, extreme_p, law_moments, mean_z, std_z, two_sided
@@ -67,7 +67,7 @@ def _sample(it: Measured, zeros: int) -> Sample:
     return Sample(it.finite - zeros, it.first, it.second, it.low, it.high, counts)
 
 
-def _sparse(law: Law, shard: Shard | None, it: Measured, dtype: str) -> Iterator[Finding]:
+def _sparse(law: Distribution, shard: Shard | None, it: Measured, dtype: str) -> Iterator[Finding]:
     """Zeros that must be there, normals that round to 0, and the law of the others."""
     cells = cells_of(law, dtype)
     chance = max((some.of_zero for some in cells), default=0.0) + NO_ANGLE
@@ -76,10 +76,10 @@ def _sparse(law: Law, shard: Shard | None, it: Measured, dtype: str) -> Iterator
     elif shard is None:
         words = f"{it.zeros} zeros, not {law.zeros} and normals that are rounded to 0"
         yield words, count_p(it.zeros - law.zeros, it.finite - law.zeros, min(chance, 1.0))
-    yield from _best(replace(law, std=law.spread), cells, _sample(it, it.zeros), dtype)
+    yield from _best(Fixed("sparse", 0.0, law.spread, spread=law.spread), cells, _sample(it, it.zeros), dtype)
 
 
-def _best(law: Law, laws: tuple[Cells, ...], sample: Sample, dtype: str) -> Iterator[Finding]:
+def _best(law: Distribution, laws: tuple[Cells, ...], sample: Sample, dtype: str) -> Iterator[Finding]:
     if sample.count == 0:
         return
     if not laws:
@@ -89,7 +89,7 @@ def _best(law: Law, laws: tuple[Cells, ...], sample: Sample, dtype: str) -> Iter
     yield from max(choices, key=lambda found: min((p for _, p in found if p is not None), default=1.0))
 
 
-def _by_cells(law: Law, cells: Cells, sample: Sample, dtype: str) -> Iterator[Finding]:
+def _by_cells(law: Distribution, cells: Cells, sample: Sample, dtype: str) -> Iterator[Finding]:
     if not is_too_narrow(law.mean, law.std, dtype):
         yield from _cell_moments(law, cells, sample, step(law.mean, law.std, dtype))
     if sample.counts is not None:
@@ -99,7 +99,7 @@ def _by_cells(law: Law, cells: Cells, sample: Sample, dtype: str) -> Iterator[Fi
         yield from _extremes(law, sample, dtype, cells)
 
 
-def _cell_moments(law: Law, cells: Cells, sample: Sample, ulp: float) -> Iterator[Finding]:
+def _cell_moments(law: Distribution, cells: Cells, sample: Sample, ulp: float) -> Iterator[Finding]:
     """Half a step of the sum is no deviation, and nor is a std of less than values within one step have."""
     deviation = sample.first / sample.count - cells.mean
     left = math.copysign(max(0.0, abs(deviation) - ulp / 2 / sample.count), deviation)
@@ -111,7 +111,7 @@ def _cell_moments(law: Law, cells: Cells, sample: Sample, ulp: float) -> Iterato
         yield f"the std {math.sqrt(sample.variance):.6g} is not {cells.std:.6g}", p
 
 
-def _by_density(law: Law, sample: Sample, dtype: str) -> Iterator[Finding]:
+def _by_density(law: Distribution, sample: Sample, dtype: str) -> Iterator[Finding]:
     """There are 2^16 values or more: what cut or whole ones at the ends move is less than one step of a std."""
     if is_too_narrow(law.mean, law.std, dtype):
         return
@@ -129,7 +129,7 @@ def _by_density(law: Law, sample: Sample, dtype: str) -> Iterator[Finding]:
         yield from _extremes(law, sample, dtype, None)
 
 
-def _extremes(law: Law, sample: Sample, dtype: str, cells: Cells | None) -> Iterator[Finding]:
+def _extremes(law: Distribution, sample: Sample, dtype: str, cells: Cells | None) -> Iterator[Finding]:
     """The smallest is the largest of the law that is mirrored."""
     for side, sign, value in (("largest", 1, sample.high), ("smallest", -1, sample.low)):
         ulp, working = spacing(value, dtype), _working_step(law, value, dtype)
@@ -144,7 +144,7 @@ def _extremes(law: Law, sample: Sample, dtype: str, cells: Cells | None) -> Iter
         yield f"the {side} of {sample.count} elements, {value:.6g}, is not where it should be", p
 
 
-def _working_step(law: Law, value: float, dtype: str) -> float:
+def _working_step(law: Distribution, value: float, dtype: str) -> float:
     """How fine the numbers are that an element is made of: normals about the mean, and uniforms within the bounds."""
     precise = "float64" if dtype == "float64" else "float32"
     between = (law.high - law.low) * (2.0**-53 if dtype == "float64" else 2.0**-24)
@@ -162,5 +162,9 @@ def _cells_beyond(cells: Cells, offset: float, sign: int, slack: float) -> tuple
     return float(cells.from_below[last]), float(cells.from_below[before])
 
 
-def _mirrored(law: Law) -> Law:
-    return replace(law, mean=-law.mean, centre=-law.centre, low=-law.high, high=-law.low)
+def _mirrored(law: Distribution) -> Distribution:
+    if law.kind == "uniform":
+        return Uniform(-law.high, -law.low)
+    if law.kind == "trunc_normal":
+        return TruncNormal(-law.centre, law.spread, -law.high, -law.low)
+    return Normal(-law.mean, law.std)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from initcore.distributions import Distribution
 from initcore.models.drawn import Finding, drawn
 from initcore.models.lattice import is_too_narrow, spacing
-from initcore.models.laws import Law
 from initcore.models.measure import Measured
 from initcore.models.parameter import Parameter
 from initcore.models.significance import law_moments, mean_z, two_sided
@@ -43,7 +43,7 @@ def judge(parameter: Parameter, array: NDArray[Any], shard: Shard | None, it: Me
         yield from _drawn(parameter, array, shard, it)
 
 
-def _not_finite(law: Law, array: NDArray[Any]) -> Iterator[Finding]:
+def _not_finite(law: Distribution, array: NDArray[Any]) -> Iterator[Finding]:
     """A constant that is NaN or infinite, as a mask may have."""
     for block in contiguous_blocks(array.shape, BLOCK):
         values = array[block.index].astype(np.float64)
@@ -52,7 +52,7 @@ def _not_finite(law: Law, array: NDArray[Any]) -> Iterator[Finding]:
             return
 
 
-def _constant(law: Law, it: Measured, dtype: np.dtype[Any]) -> Iterator[Finding]:
+def _constant(law: Distribution, it: Measured, dtype: np.dtype[Any]) -> Iterator[Finding]:
     value = float(np.asarray(law.mean).astype(dtype))
     if (it.low, it.high) != (value, value):
         yield f"from {it.low:.6g} to {it.high:.6g}, not the constant {value:.6g}", 0.0
@@ -78,7 +78,7 @@ def _drawn(parameter: Parameter, array: NDArray[Any], shard: Shard | None, it: M
         yield from drawn(parameter, shard, it, array.dtype.name)
 
 
-def _bounds(law: Law, it: Measured, dtype: np.dtype[Any]) -> Iterator[Finding]:
+def _bounds(law: Distribution, it: Measured, dtype: np.dtype[Any]) -> Iterator[Finding]:
     """A bound counts as the dtype rounds it, and that of an orthogonal matrix within its precision."""
     slack = 1 + (PRECISION.get(dtype.name, 0.0) if law.kind == "orthogonal" else 0.0)
     low, high = (float(np.asarray(bound).astype(dtype)) * slack for bound in (law.low, law.high))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from initcore.distributions import Fixed
 from initcore.dtypes import BFLOAT16_BITS, as_storage
 from initcore.models import frameworks
 from initcore.models.headers import CheckpointError
-from initcore.models.laws import Law
 from initcore.models.parameter import Computed, Parameter
 from initcore.models.plan import Plan
 from initcore.models.resolve import Resolved
@@ -88,7 +88,7 @@ def _computed(name: str, tensor: Tensor, stream: Stream) -> Parameter:
     low, high, mean, std = (float(value) for value in (plain.min(), plain.max(), plain.mean(), plain.std()))
     settings = {"sha256": hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()}
     rule = Rule("constant", match=_literal(name), settings={"val": 0.0}, note="computed by the model's own code")
-    law = Law("pattern", mean, std, low, high)
+    law = Fixed("pattern", mean, std, low, high)
     return Computed(name, values.shape, values.dtype, rule, "computed", settings, None, stream, law, values)
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from initcore.models.laws import Law
+from initcore.distributions import Distribution
 from initcore.models.rule import Rule, initializers
 from initcore.shards import FlatShard, Shard, set_rows_to_zero
 from initcore.streams import Stream
@@ -35,7 +35,7 @@ class Parameter:
     settings: dict[str, Any]
     fans: tuple[float, float] | None
     stream: Stream
-    law: Law
+    law: Distribution
 
     @property
     def std(self) -> float:
@@ -45,7 +45,8 @@ class Parameter:
     @property
     def bound(self) -> float | None:
         """The largest absolute value that there can be; None if there is no such, as of normals."""
-        return self.law.bound
+        most = max(abs(self.law.low), abs(self.law.high))
+        return most if math.isfinite(most) else None
 
     @property
     def nbytes(self) -> int:

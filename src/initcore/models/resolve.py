@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from initcore.catalog import distribution_of
+from initcore.distributions import Distribution, Normal, TruncNormal, Uniform
 from initcore.dtypes import dtype_name
 from initcore.models.conditions import Subject
 from initcore.models.errors import PlanError
 from initcore.models.fans import fans_of
-from initcore.models.laws import law_of, with_zero_rows
 from initcore.models.parameter import Parameter
 from initcore.models.rule import AXES, Rule, initializers
 from initcore.models.shapes import Entry, ShapesLike, listed, read_shapes
-from initcore.shards import Shard
+from initcore.shards import fill_nothing
 from initcore.streams import Stream
 
 __all__ = ["Resolved", "resolve"]
@@ -105,13 +108,25 @@ def _parameter(rule: Rule, entry: Entry, subjects: Mapping[str, Subject], stream
         if ("fans" in settings or "in_axis" in settings) and 0 not in fans:
             settings["fans"] = fans
         settings = {key: value for key, value in settings.items() if key not in AXES}
-    _try(initializer, settings, shape, dtype)
-    law = with_zero_rows(law_of(rule.init, settings, shape, fans), rule.zero_rows, shape)
+    fill_nothing(initializer.fill, shape, dtype, **({"rng": 0} if initializer.draws else {}), **settings)
+    law = _with_zero_rows(distribution_of(rule.init, shape, settings, fans), rule.zero_rows, shape)
     return Parameter(name, shape, dtype, rule, rule.init, settings, fans, stream / name, law)
 
 
-def _try(initializer: Any, settings: Mapping[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Fill nothing, for the initializer to refuse what it would refuse."""
-    nothing = Shard(shape, (slice(0, 0),) * len(shape))
-    given = {"rng": 0} if initializer.draws else {}
-    initializer.fill(np.empty(nothing.shape, dtype), shard=nothing, **given, **settings)
+def _with_zero_rows(law: Distribution, rows: Sequence[int], shape: tuple[int, ...]) -> Distribution:
+    """Return the distribution of what is left of another one when rows along the first axis are zero.
+
+    Raises
+    ------
+    ValueError
+        If a row is not there, or the law is none of a normal, a truncated normal and a uniform distribution around 0.
+    """
+    if not rows:
+        return law
+    if not shape or max(rows) >= shape[0]:
+        raise ValueError(f"zero_rows {list(rows)} are not all rows of the shape {shape}")
+    if law.kind == "constant" and law.mean == 0:
+        return law
+    if not isinstance(law, (Uniform, Normal, TruncNormal)) or law.mean:
+        raise ValueError("zero_rows is for normal, truncated normal and uniform distributions around 0")
+    return replace(law, zeros=len(set(rows)) * math.prod(shape[1:]))

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from initcore.distributions import Distribution, Normal
 from initcore.models.cells import Cells, cells_of
 from initcore.models.drawn import Finding
-from initcore.models.laws import Law
 from initcore.models.measure import Measured
 
 __all__ = ["prefix_of", "repeats", "same_values", "tells_apart"]
@@ -28,7 +28,7 @@ APART = -60 * math.log(2)
 MANY = 100.0
 
 
-def prefix_of(law: Law, dtype: str) -> int | None:
+def prefix_of(law: Distribution, dtype: str) -> int | None:
     """Return how many elements two rows cannot have in common, None where no number would do."""
     if law.kind not in CONTINUOUS or law.zeros:
         return None
@@ -38,17 +38,17 @@ def prefix_of(law: Law, dtype: str) -> int | None:
 
 
 @lru_cache(maxsize=256)
-def tells_apart(law: Law, dtype: str, count: int) -> bool:
+def tells_apart(law: Distribution, dtype: str, count: int) -> bool:
     """Whether two arrays of so many elements cannot have the same values by chance, whatever their order."""
     if law.kind not in CONTINUOUS or law.zeros or count < PREFIX:
         return False
     return all(_log_agreement(cells, count) < APART for cells in _cells(law, dtype))
 
 
-def _cells(law: Law, dtype: str) -> tuple[Cells, ...]:
+def _cells(law: Distribution, dtype: str) -> tuple[Cells, ...]:
     """Elements of an orthogonal matrix are nearly normal, if there are not very few."""
     if law.kind == "orthogonal":
-        law = Law("normal", 0.0, law.std, centre=0.0, spread=law.std)
+        return cells_of(Normal(0.0, law.std), dtype)
     return cells_of(law, dtype)
 
 

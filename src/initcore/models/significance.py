@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from initcore import _core
-from initcore.models.laws import Law
-from initcore.models.moments import Standardised, standardised
+from initcore.distributions import Distribution
+from initcore.models.moments import standardised
+from initcore.truncation import Standardised
 
 __all__ = ["FAR", "beyond", "extreme_p", "law_moments", "mean_z", "std_z", "two_sided"]
 
@@ -28,7 +29,7 @@ def _normal_deviate(t: float, skewness: float) -> float:
     return 6 / skewness * (math.pow(max(0.0, 1 + skewness * t / 2), 1 / 3) - 1) + skewness / 6
 
 
-def law_moments(law: Law) -> Standardised:
+def law_moments(law: Distribution) -> Standardised:
     """Return the higher moments of a law before anything is rounded."""
     alpha, beta = ((bound - law.centre) / law.spread if law.spread else 0.0 for bound in (law.low, law.high))
     return standardised(law.kind, alpha, beta)
@@ -53,7 +54,7 @@ def std_z(moments: Standardised, count: int, ratio: float) -> float:
     )
 
 
-def beyond(law: Law, value: float) -> float:
+def beyond(law: Distribution, value: float) -> float:
     """Return the probability of an element above a value."""
     if law.kind == "uniform":
         return min(max((law.high - value) / (law.high - law.low), 0.0), 1.0)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.compiler import is_compiling
 
 from initcore import _core
-from initcore.shards import Shard
+from initcore.shards import Shard, fill_nothing
 from initcore.streams import Generator
 from initcore.torch import memory
 from initcore.torch.generators import GeneratorLike, keys_of, stream_from, torch_generator
@@ -144,13 +144,12 @@ def is_refused(ours: Callable[..., Any] | int, tensor: Tensor, args: tuple[Any, 
 
 def _check(ours: Callable[..., Any] | int, tensor: Tensor, args: tuple[Any, ...]) -> None:
     """Refuse what a fill would refuse, in every process alike: also in one that holds no element, and before a draw."""
-    shape = tuple(tensor.shape)
-    shard = Shard(shape, np.s_[:0]) if shape else Shard(shape)
-    out = np.empty(shard.shape, DTYPES[tensor.dtype])
     if isinstance(ours, int):
-        _core.fill(out, ours, args, 0, shard)
+        fill_nothing(
+            lambda out, shard: _core.fill(out, ours, args, 0, shard), tuple(tensor.shape), DTYPES[tensor.dtype]
+        )
     else:
-        ours(out, *args, rng=0, shard=shard)
+        fill_nothing(ours, tuple(tensor.shape), DTYPES[tensor.dtype], *args, rng=0)
 
 
 def leave_to(theirs: Callable[..., Tensor], tensor: Tensor, args: tuple[Any, ...], generator: GeneratorLike) -> Tensor:
