@@ -1,10 +1,12 @@
 """Compiles csrc/isa.c once per instruction set; the rest is in pyproject.toml. tests/machines reads the tables too."""
 
 import os
+import runpy
 import subprocess
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from glob import glob
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -103,6 +105,7 @@ def extension(name: str, **options: Any) -> Extension:
 
 
 def main() -> None:
+    runpy.run_path("src/initcore/_new_forms.py")["main"](Path("src/initcore"))
     core = extension(
         "_core",
         depends=[*glob("csrc/**/*.[ch]", recursive=True), *glob("src/initcore/*.px[di]")],

@@ -22,7 +22,7 @@ import numpy as np
 
 import initcore
 from initcore import _core
-from initcore.new import as_dtype
+from initcore.dtypes import as_dtype
 
 #: Initializer, dtype, function whose loop is counted
 KERNELS = (

@@ -18,7 +18,7 @@ from peers import PEERS, Peer
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from initcore.cli.measure import available_bytes
-from initcore.new import as_dtype
+from initcore.dtypes import as_dtype
 
 Run = Callable[[], object]
 Array = NDArray[Any]

@@ -15,7 +15,7 @@ from operations import NORMAL
 from peers import PEERS
 
 import initcore
-from initcore.new import as_dtype
+from initcore.dtypes import as_dtype
 
 SMALL = 1 << 10
 

@@ -14,7 +14,7 @@ from peers import PEERS, split
 from peers.peer import Peer, Run
 
 import initcore
-from initcore.new import as_dtype
+from initcore.dtypes import as_dtype
 
 Array = NDArray[Any]
 

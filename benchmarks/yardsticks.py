@@ -14,7 +14,7 @@ import numpy as np
 
 import initcore
 from initcore import _core
-from initcore.new import as_dtype
+from initcore.dtypes import as_dtype
 
 NBYTES = 64 << 20
 FILLS = (

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import initcore
 from initcore import Shard
-from initcore.new import as_dtype
+from initcore.dtypes import as_dtype
 
 Array = NDArray[Any]
 MOST = 2**63 - 1

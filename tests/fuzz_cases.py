@@ -11,7 +11,7 @@ import numpy as np
 import ref
 
 import initcore
-from initcore.new import as_dtype
+from initcore.dtypes import as_dtype
 
 FLOATS = ["float64", "float32", "float16"] + ["bfloat16"] * (importlib.util.find_spec("ml_dtypes") is not None)
 HALVES = ("float16", "bfloat16")

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import initcore
-from initcore import _core, new
+from initcore import _core
+from initcore.dtypes import as_dtype
 
 PATH = pathlib.Path(__file__).with_name("golden.json")
 FLOATS = ("float64", "float32", "float16", "bfloat16")
@@ -102,7 +103,7 @@ def cases() -> Iterator[Case]:
 
 
 def filled(case: Case) -> NDArray[Any]:
-    out = np.empty(case.shape, new.as_dtype(case.dtype))
+    out = np.empty(case.shape, as_dtype(case.dtype))
     rng = initcore.Generator(initcore.Stream(case.seed, *case.path))
     rng.state = {**rng.state, "draw": case.draw}
     if isinstance(case.params, tuple):

@@ -21,7 +21,7 @@ from initcore.models import PlanError, Verification
 from initcore.models.judge import judge
 from initcore.models.measure import TAKEN, measure
 from initcore.models.moments import NORMAL
-from initcore.truncation import truncated_moments
+from initcore.moments import truncated_moments
 
 pytestmark = pytest.mark.any_isa
 

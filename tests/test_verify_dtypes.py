@@ -23,7 +23,7 @@ from initcore.models import lattice, presets
 from initcore.models.cells import Cells, cells_of
 from initcore.models.drawn import TESTS
 from initcore.models.lattice import LARGEST, ranks
-from initcore.truncation import truncated_moments
+from initcore.moments import truncated_moments
 
 pytestmark = pytest.mark.any_isa
 

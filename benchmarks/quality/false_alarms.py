@@ -20,8 +20,8 @@ from scipy.stats import binom
 from verdict import Figure, Report, finish, parser_of, read_reports
 
 import initcore
+from initcore.dtypes import as_dtype
 from initcore.models.drawn import TESTS
-from initcore.new import as_dtype
 
 TENSORS, QUICK_TENSORS = 100_000, 4000
 SEED = 17

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from verdict import COLUMNS, Figure, Report, finish, parser_of, read_reports
 
 import initcore
-from initcore.new import as_dtype
+from initcore.dtypes import as_dtype
 
 LOG2, QUICK_LOG2, LEAST_LOG2 = 30, 24, 20
 CHUNK = 1 << 17

@@ -22,7 +22,7 @@ from rich.console import Console
 from verdict import WIDE, markdown_table, rich_table
 
 import initcore
-from initcore.new import as_dtype
+from initcore.dtypes import as_dtype
 
 Array = NDArray[Any]
 DTYPES = ("float64", "float32", "float16", "bfloat16")

@@ -23,7 +23,7 @@ from spectra import extremes_figures, haar_figures, spectrum_figures
 from verdict import Report, finish, parser_of, read_reports
 
 import initcore
-from initcore.new import as_dtype
+from initcore.dtypes import as_dtype
 
 Array = NDArray[Any]
 SETTINGS: Mapping[str, Mapping[str, float]] = {"uniform": {"a": -math.sqrt(3), "b": math.sqrt(3)}}

@@ -217,27 +217,13 @@ def _lazily(function: Callable[..., Any]) -> Callable[..., da.Array]:
     return initializer
 
 
-bits = _lazily(new.bits)
-constant = _lazily(new.constant)
-delta_orthogonal = _lazily(new.delta_orthogonal)
-dirac = _lazily(new.dirac)
-eye = _lazily(new.eye)
-glorot_normal = _lazily(new.glorot_normal)
-glorot_uniform = _lazily(new.glorot_uniform)
-hadamard = _lazily(new.hadamard)
-he_normal = _lazily(new.he_normal)
-he_uniform = _lazily(new.he_uniform)
-kaiming_normal = _lazily(new.kaiming_normal)
-kaiming_uniform = _lazily(new.kaiming_uniform)
-lecun_normal = _lazily(new.lecun_normal)
-lecun_uniform = _lazily(new.lecun_uniform)
-normal = _lazily(new.normal)
-ones = _lazily(new.ones)
-orthogonal = _lazily(new.orthogonal)
-sparse = _lazily(new.sparse)
-trunc_normal = _lazily(new.trunc_normal)
-uniform = _lazily(new.uniform)
-variance_scaling = _lazily(new.variance_scaling)
-xavier_normal = _lazily(new.xavier_normal)
-xavier_uniform = _lazily(new.xavier_uniform)
-zeros = _lazily(new.zeros)
+def __getattr__(name: str) -> Callable[..., da.Array]:
+    """Make the function of a name when it is first asked for."""
+    if name not in new.__all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    function = globals()[name] = _lazily(getattr(new, name))
+    return function
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 
 from initcore import _core
 from initcore.shards import Shard
 from initcore.streams import RngLike
-from initcore.truncation import STD_WITHIN_TWO_SIGMA, std_before_truncation, truncated_moments
+from initcore.truncation import STD_WITHIN_TWO_SIGMA, std_before_truncation
 
 __all__ = [
     "FORMULAS",
@@ -45,55 +44,52 @@ _BITS, _UNIFORM, _NORMAL, _TRUNC_NORMAL = (
 BOUNDS = ("absolute", "sigma")
 
 
-class Distribution(Protocol):
-    """What the elements of an array are drawn from or, of fixed patterns, what they are.
+class Values:
+    """Numbers that nothing changes: compared by kind and value. Loaded a millisecond faster than named tuples are."""
 
-    Attributes
-    ----------
-    kind : str
-        ``constant``, ``uniform``, ``normal``, ``trunc_normal``, ``sparse``, ``orthogonal`` or ``pattern``.
-    mean, std : float
-        Of the elements.
-    low, high : float
-        Bounds of the elements, infinite where there are none.
-    centre, spread : float
-        Mean and std of the normal distribution that is truncated or thinned out; 0 where there is no such.
-    zeros : int
-        How many elements of the array are zero by rule. Mean, std and bounds of what is drawn element by element are
-        those of the others.
+    __slots__: tuple[str, ...] = ()
+
+    def _values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Values) and type(self) is type(other) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self._values().values()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._values().items())})"
+
+    def replace(self, **changes: Any) -> Any:
+        """Return another one of the kind, in which some numbers are others."""
+        return type(self)(**(self._values() | changes))
+
+
+class Fixed(Values):
+    """Moments and bounds of what is not drawn element by element: constants, patterns and matrices as wholes.
+
+    ``mean`` and ``std`` are those of the elements, ``low`` and ``high`` enclose them. ``centre`` and ``spread`` are
+    mean and std of a normal distribution before it is truncated or thinned out. ``zeros`` is how many elements are zero
+    by rule; mean, std and bounds of what is drawn element by element are those of the others.
     """
 
-    def __hash__(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def mean(self) -> float: ...
-    @property
-    def std(self) -> float: ...
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
-    @property
-    def centre(self) -> float: ...
-    @property
-    def spread(self) -> float: ...
-    @property
-    def zeros(self) -> int: ...
+    __slots__ = ("centre", "high", "kind", "low", "mean", "spread", "std", "zeros")
 
-
-@dataclass(frozen=True)
-class Fixed:
-    """Moments and bounds of what is not drawn element by element: constants, patterns and matrices as wholes."""
-
-    kind: str
-    mean: float
-    std: float
-    low: float = -math.inf
-    high: float = math.inf
-    centre: float = 0.0
-    spread: float = 0.0
-    zeros: int = 0
+    def __init__(
+        self,
+        kind: str,
+        mean: float,
+        std: float,
+        low: float = -math.inf,
+        high: float = math.inf,
+        *,
+        centre: float = 0.0,
+        spread: float = 0.0,
+        zeros: int = 0,
+    ) -> None:
+        self.kind, self.mean, self.std, self.low, self.high = kind, mean, std, low, high
+        self.centre, self.spread, self.zeros = centre, spread, zeros
 
 
 def constant(value: float) -> Fixed:
@@ -101,16 +97,15 @@ def constant(value: float) -> Fixed:
     return Fixed("constant", value, 0.0, value, value)
 
 
-@dataclass(frozen=True)
-class Uniform:
+class Uniform(Values):
     """The uniform distribution on [low, high)."""
 
-    low: float = 0.0
-    high: float = 1.0
-    zeros: int = field(default=0, kw_only=True)
-    kind: ClassVar[str] = "uniform"
-    centre: ClassVar[float] = 0.0
-    spread: ClassVar[float] = 0.0
+    __slots__ = ("high", "low", "zeros")
+    kind = "uniform"
+    centre = spread = 0.0
+
+    def __init__(self, low: float = 0.0, high: float = 1.0, zeros: int = 0) -> None:
+        self.low, self.high, self.zeros = low, high, zeros
 
     @classmethod
     def of_std(cls, std: float) -> Uniform:
@@ -133,16 +128,15 @@ class Uniform:
         return _core.fill(out, _UNIFORM, (self.low, self.high), rng, shard)
 
 
-@dataclass(frozen=True)
-class Normal:
+class Normal(Values):
     """The normal distribution."""
 
-    mean: float = 0.0
-    std: float = 1.0
-    zeros: int = field(default=0, kw_only=True)
-    kind: ClassVar[str] = "normal"
-    low: ClassVar[float] = -math.inf
-    high: ClassVar[float] = math.inf
+    __slots__ = ("mean", "std", "zeros")
+    kind = "normal"
+    low, high = -math.inf, math.inf
+
+    def __init__(self, mean: float = 0.0, std: float = 1.0, zeros: int = 0) -> None:
+        self.mean, self.std, self.zeros = mean, std, zeros
 
     @property
     def centre(self) -> float:
@@ -159,16 +153,16 @@ class Normal:
         return _core.fill(out, _NORMAL, (self.mean, self.std), rng, shard)
 
 
-@dataclass(frozen=True)
-class TruncNormal:
+class TruncNormal(Values):
     """The normal distribution of a mean and a std, `centre` and `spread`, truncated to [low, high]."""
 
-    centre: float = 0.0
-    spread: float = 1.0
-    low: float = -2.0
-    high: float = 2.0
-    zeros: int = field(default=0, kw_only=True)
-    kind: ClassVar[str] = "trunc_normal"
+    __slots__ = ("centre", "high", "low", "spread", "zeros")
+    kind = "trunc_normal"
+
+    def __init__(
+        self, centre: float = 0.0, spread: float = 1.0, low: float = -2.0, high: float = 2.0, zeros: int = 0
+    ) -> None:
+        self.centre, self.spread, self.low, self.high, self.zeros = centre, spread, low, high, zeros
 
     @classmethod
     def of_std(cls, std: float) -> TruncNormal:
@@ -193,6 +187,8 @@ class TruncNormal:
         """After the truncation."""
         if self.low - self.centre == self.centre - self.high:  # symmetric
             return self.centre
+        from initcore.moments import truncated_moments
+
         alpha, beta = ((bound - self.centre) / self.spread for bound in (self.low, self.high))
         return self.centre + self.spread * truncated_moments(alpha, beta)[0]
 
@@ -207,6 +203,7 @@ class TruncNormal:
 
 
 Elementwise: TypeAlias = "Uniform | Normal | TruncNormal"
+Distribution: TypeAlias = "Elementwise | Fixed"
 
 
 def simplified(distribution: Elementwise) -> Distribution:
@@ -235,6 +232,11 @@ def bits_(out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
 def uniform_(out: A, a: float = 0.0, b: float = 1.0, *, rng: RngLike = None, shard: Shard | None = None) -> A:
     """Fill with the uniform distribution on [a, b); no value is outside, whatever the dtype rounds to.
 
+    Parameters
+    ----------
+    a, b : float
+        The lower bound, which is drawn, and the upper one, which is not.
+
     Raises
     ------
     ValueError
@@ -258,6 +260,11 @@ def uniform_(out: A, a: float = 0.0, b: float = 1.0, *, rng: RngLike = None, sha
 
 def normal_(out: A, mean: float = 0.0, std: float = 1.0, *, rng: RngLike = None, shard: Shard | None = None) -> A:
     """Fill with the normal distribution; std 0 gives the constant `mean`.
+
+    Parameters
+    ----------
+    mean, std : float
+        Mean and standard deviation.
 
     Raises
     ------
@@ -297,7 +304,7 @@ def trunc_normal_(
     mean, std : float
         Of the normal distribution, before it is truncated.
     a, b : float
-        Bounds, which infinities are too.
+        The bounds, which may be infinite.
     bounds : {"absolute", "sigma"}
         Whether they are values, as in torch, or multiples of the std from the mean, as in Keras and JAX.
     correct_std : bool

@@ -31,7 +31,6 @@ from initcore.shards import Shard
 from initcore.streams import RngLike
 
 __all__ = [
-    "FORMULAS",
     "glorot_normal_",
     "glorot_uniform_",
     "he_normal_",
@@ -109,6 +108,11 @@ def xavier_uniform_(
 ) -> A:
     r"""Fill with Xavier's uniform distribution, as ``torch.nn.init.xavier_uniform_`` 2.13.
 
+    Parameters
+    ----------
+    gain : float
+        What the standard deviation is multiplied with: finite, not negative.
+
     Notes
     -----
     :math:`U(-b, b)`, :math:`b = gain \sqrt{6 / (fan_{in} + fan_{out})}`. X. Glorot, Y. Bengio, "Understanding the
@@ -128,6 +132,11 @@ def xavier_normal_(
     out: A, gain: float = 1.0, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None
 ) -> A:
     r"""Fill with Xavier's normal distribution, not truncated, as ``torch.nn.init.xavier_normal_`` 2.13.
+
+    Parameters
+    ----------
+    gain : float
+        What the standard deviation is multiplied with: finite, not negative.
 
     Notes
     -----
@@ -192,10 +201,19 @@ def kaiming_normal_(
 ) -> A:
     r"""Fill with Kaiming's normal distribution, not truncated, as ``torch.nn.init.kaiming_normal_`` 2.13.
 
+    Parameters
+    ----------
+    a : float
+        What :func:`calculate_gain` takes as `param`: for ``leaky_relu``, the negative slope.
+    mode : {"fan_in", "fan_out"}
+        Which pass keeps its variance: forward or backward.
+    nonlinearity : str
+        A name that :func:`calculate_gain` knows.
+
     Notes
     -----
-    :math:`N(0, std^2)`, :math:`std = gain / \sqrt{fan}`; He et al., 2015. Parameters are those of
-    :func:`kaiming_uniform_`. :func:`he_normal_` is the truncated one of Keras and JAX.
+    :math:`N(0, std^2)`, :math:`std = gain / \sqrt{fan}`; He et al., 2015. :func:`he_normal_` is the
+    truncated one of Keras and JAX.
 
     Examples
     --------

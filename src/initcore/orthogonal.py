@@ -118,8 +118,10 @@ def delta_orthogonal_(
     ----------
     out : ndarray, shape (out, in, \*kernel)
         Of three to five dimensions, with no fewer output channels than input channels.
-    gain, progress
-        As of :func:`orthogonal_`.
+    gain : float
+        What the matrix is multiplied with; any finite number.
+    progress : callable, optional
+        Called with the share of the work that is done, from 0 to 1, ten times a second at most and at the end.
 
     Raises
     ------

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import initcore
-from initcore import _core, new
+from initcore import _core
+from initcore.dtypes import as_dtype
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import golden
@@ -43,7 +44,7 @@ def layouts() -> Iterator[tuple[NDArray[Any], initcore.Stream, initcore.Shard | 
     """Yield arrays of other layouts, shards whose indices do not fit 32 bits, and some that take several threads."""
     stream = initcore.Stream(5, "layouts")
     for name in golden.FLOATS:
-        dtype = new.as_dtype(name)
+        dtype = as_dtype(name)
         yield np.empty((37, 41), dtype).T, stream, None
         yield np.empty((37, 41), dtype)[::-2, ::3], stream, None
         yield np.empty((5, 6, 7), dtype).transpose(1, 2, 0), stream, None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from initcore.distributions import Distribution, Fixed, Normal, TruncNormal, Uniform
 from initcore.models.lattice import HALVES, LARGEST, Floats, as_working, between, rank_at_least, rank_at_most, values
 from initcore.models.moments import shares
-from initcore.truncation import Standardised, reach
+from initcore.moments import Standardised, reach
 
 __all__ = ["Cells", "cells_of", "ranks_of"]
 
@@ -90,7 +90,7 @@ def cells_of(law: Distribution, dtype: str) -> tuple[Cells, ...]:
     Zeros that are no chance of the law are not in it.
     """
     if isinstance(law, (Uniform, Normal, TruncNormal)):
-        return _cells_of(replace(law, zeros=0), dtype)
+        return _cells_of(law.replace(zeros=0), dtype)
     return _cells_of(Fixed("sparse", 0.0, 0.0, spread=law.spread), dtype) if law.kind == "sparse" else ()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from initcore.truncation import Standardised, reach, truncated_moments
+from initcore.moments import Standardised, reach, truncated_moments
 
 __all__ = ["NORMAL", "UNIFORM", "shares", "standardised"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -129,4 +128,5 @@ def _with_zero_rows(law: Distribution, rows: Sequence[int], shape: tuple[int, ..
         return law
     if not isinstance(law, (Uniform, Normal, TruncNormal)) or law.mean:
         raise ValueError("zero_rows is for normal, truncated normal and uniform distributions around 0")
-    return replace(law, zeros=len(set(rows)) * math.prod(shape[1:]))
+    left: Distribution = law.replace(zeros=len(set(rows)) * math.prod(shape[1:]))
+    return left

@@ -7,7 +7,7 @@ import math
 from initcore import _core
 from initcore.distributions import Distribution
 from initcore.models.moments import standardised
-from initcore.truncation import Standardised
+from initcore.moments import Standardised
 
 __all__ = ["FAR", "beyond", "extreme_p", "law_moments", "mean_z", "std_z", "two_sided"]
 

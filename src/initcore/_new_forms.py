@@ -1,0 +1,207 @@
+"""Makes ``new.py`` before the package is built: of every in-place initializer the function that returns a new array.
+
+``setup.py`` runs it. It reads the sources and imports nothing of initcore, since the core may not be compiled yet.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["main", "source_of"]
+
+Given = tuple[str, str, str | None]
+MODULES = ("distributions", "initializers", "orthogonal", "patterns")
+DTYPES = {"bits": "np.uint32"}
+#: The shapes of examples that need more axes than two
+SHAPES = {"delta_orthogonal": "(4, 3, 5)", "dirac": "(4, 3, 5)"}
+HEAD = '''"""New arrays: the names of the in-place initializers without the underscore, a shape or a Shard first.
+
+New memory is asked for in huge pages, where NumPy and the system have them, and first touched by the threads that
+fill it. This file is made by :mod:`initcore._new_forms`; do not edit it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from initcore.allocation import Where, allocate
+{imports}
+from initcore.streams import RngLike
+
+Array: TypeAlias = "NDArray[Any]"
+Fans: TypeAlias = "tuple[float, float]"
+Progress: TypeAlias = "Callable[[float], object]"
+
+__all__ = {names}
+'''
+FUNCTION = '''
+
+def {name}({parameters}) -> Array:
+    r"""{summary}
+
+    Parameters
+    ----------
+{described}
+
+    Returns
+    -------
+    ndarray
+        Of the shape, contiguous in C order.
+{rest}
+    Examples
+    --------
+    >>> import initcore
+    >>> initcore.{name}({example}).shape
+    {shape}
+    """
+    out, shard = allocate(shape, dtype)
+    return {name}_({arguments})
+'''
+#: How the summaries of in-place functions begin, and those of the functions for new arrays
+SUMMARIES = [
+    (r"^Fill with ", "Return a new array filled with "),
+    (r"^Fill an? (\w+) array with ", r"Return a new \1 array filled with "),
+    (r"^Fill (.*?) (with|so that) ", r"Return a new array: \1, filled \2 "),
+]
+COMMON = {
+    "shape": """shape : int, sequence of int, Shard or FlatShard
+    Of the array; a shard stands for its own shape, and for its place in the whole.""",
+    "dtype": """dtype : dtype
+    float64, float32, float16 or bfloat16 (``"bfloat16"``, from ml_dtypes); uint32 for bits; any for fixed patterns.""",
+    "fans": """fans : (float, float), optional
+    fan_in and fan_out, instead of those of the global shape, which is read as torch's (out, in, \\*kernel).""",
+    "rng": """rng : int, Stream, Generator or None
+    Where the numbers come from: a seed, a named stream, a Generator's next draw, or initcore's default generator.""",
+    "gain": """gain : float
+    What the values are multiplied with.""",
+    "progress": """progress : callable, optional
+    Called with the share of the work that is done, from 0 to 1.""",
+}
+
+
+def source_of(folder: Path) -> str:
+    """Return the text of ``new.py``, from the modules of a folder."""
+    functions: dict[str, str] = {}
+    imports = []
+    for module in MODULES:
+        tree = ast.parse((folder / f"{module}.py").read_text(encoding="utf-8"))
+        found = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        found = [node for node in found if node.name.endswith("_") and not node.name.startswith("_")]
+        functions.update((node.name[:-1], _function(node)) for node in found)
+        imports.append(f"from initcore.{module} import {', '.join(sorted(node.name for node in found))}")
+    ordered = {name: functions[name] for name in sorted(functions)}
+    names = "[\n" + "".join(f'    "{name}",\n' for name in ordered) + "]"
+    return HEAD.format(imports="\n".join(imports), names=names) + "".join(ordered.values())
+
+
+def _function(node: ast.FunctionDef) -> str:
+    name, doc = node.name[:-1], inspect.cleandoc(ast.get_docstring(node, clean=False) or "")
+    summary, sections = _sections(doc)
+    known = dict(_described(sections.pop("Parameters", "")))
+    sections.pop("Examples", None)
+    positional, named = _parameters(node)
+    parameters = ["shape: Where", *(_shown(*it) for it in positional), "*"]
+    parameters += [f"dtype: DTypeLike = {DTYPES.get(name, 'np.float32')}", *(_shown(*it) for it in named)]
+    if "out" in known:
+        known["shape"] = _shape_of(known["out"])
+    order = ["shape", *(it[0] for it in positional), "dtype", *(it[0] for it in named)]
+    text = "\n".join(_text_of(key, known) for key in order)
+    needed = ["0.5" for _, _, default in positional if default is None]
+    shape = SHAPES.get(name, "(4, 3)")
+    passed = [it[0] for it in positional] + [f"{it[0]}={it[0]}" for it in named] + ["shard=shard"]
+    return FUNCTION.format(
+        name=name,
+        parameters=", ".join(parameters),
+        summary=_indented(_about_new(summary)),
+        described=_indented(text, first=True),
+        rest="".join(
+            f"\n    {title}\n    {'-' * len(title)}\n    {_indented(body)}\n" for title, body in sections.items()
+        ),
+        example=", ".join([shape, *needed, *(["rng=0"] if "rng" in order else [])]),
+        shape=shape,
+        arguments=", ".join(["out", *passed]),
+    )
+
+
+def _about_new(summary: str) -> str:
+    """Return the summary of the function for new arrays."""
+    for pattern, words in SUMMARIES:
+        text, changed = re.subn(pattern, words, summary, count=1)
+        if changed:
+            return text
+    raise ValueError(f"the summary does not say with what is filled: {summary}")
+
+
+def _shape_of(out: str) -> str:
+    """Return the text of `shape` where the text of `out` says which axes there are."""
+    head, _, rest = out.partition("\n")
+    axes = head.partition("shape ")[2]
+    return COMMON["shape"].replace("Of the array;", f"Of the array, {axes};") + (f"\n{rest}" if rest else "")
+
+
+def _parameters(node: ast.FunctionDef) -> tuple[list[Given], list[Given]]:
+    """Return name, type and default of what may be positional, without `out`, and of keywords, without `shard`."""
+    args = node.args
+    defaults: list[ast.expr | None] = [None] * (len(args.args) - len(args.defaults))
+    pairs = list(zip(args.args, [*defaults, *args.defaults], strict=True))[1:]
+    keywords = [(a, d) for a, d in zip(args.kwonlyargs, args.kw_defaults, strict=True) if a.arg != "shard"]
+
+    def plain(arg: ast.arg, default: ast.expr | None) -> Given:
+        return (
+            arg.arg,
+            ast.unparse(arg.annotation or ast.Name("Any")),
+            None if default is None else ast.unparse(default),
+        )
+
+    return [plain(*pair) for pair in pairs], [plain(*pair) for pair in keywords]
+
+
+def _shown(name: str, kind: str, default: str | None) -> str:
+    return f"{name}: {kind}" + ("" if default is None else f" = {default}")
+
+
+def _sections(doc: str) -> tuple[str, dict[str, str]]:
+    """Return what stands before the first section of a docstring, and the sections by their titles."""
+    parts = re.split(r"^(\w+)\n-+\n", doc, flags=re.MULTILINE)
+    return parts[0].strip(), {title: body.strip("\n") for title, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def _described(section: str) -> Iterator[tuple[str, str]]:
+    """Yield each parameter and its text; several that are described together have it once."""
+    for text in re.split(r"\n(?=\S)", section):
+        names = [name.strip() for name in text.partition(" :")[0].split(",")]
+        yield names[0], text
+        yield from ((name, "") for name in names[1:])
+
+
+def _text_of(name: str, known: dict[str, str]) -> str:
+    text = known.get(name, COMMON.get(name))
+    if text is None:
+        raise ValueError(f"the parameter {name} is described nowhere")
+    return text
+
+
+def _indented(text: str, first: bool = False) -> str:
+    lines = re.sub(r"\n{3,}", "\n\n", text).split("\n")
+    lines = [line for i, line in enumerate(lines) if line or i]
+    shown = [f"    {line}" if line else "" for line in lines]
+    return "\n".join(shown) if first else "\n".join(shown).lstrip()
+
+
+def main(folder: Path = Path(__file__).parent) -> None:
+    """Write ``new.py`` if it would change."""
+    path, text = folder / "new.py", source_of(folder)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
