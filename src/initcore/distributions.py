@@ -123,7 +123,7 @@ class Uniform(Values):
         """A twelfth of the squared width is the variance."""
         return (self.high - self.low) / math.sqrt(12)
 
-    def fill(self, out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
+    def fill(self, out: A, rng: RngLike = None, shard: Shard | None = None) -> A:
         """Fill an array with it, and return the array."""
         return _core.fill(out, _UNIFORM, (self.low, self.high), rng, shard)
 
@@ -148,7 +148,7 @@ class Normal(Values):
         """The standard deviation: nothing is truncated."""
         return self.std
 
-    def fill(self, out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
+    def fill(self, out: A, rng: RngLike = None, shard: Shard | None = None) -> A:
         """Fill an array with it, and return the array."""
         return _core.fill(out, _NORMAL, (self.mean, self.std), rng, shard)
 
@@ -175,12 +175,7 @@ class TruncNormal(Values):
         cls, mean: float, std: float, a: float, b: float, bounds: str = "absolute", correct_std: bool = False
     ) -> TruncNormal:
         """Return what :func:`trunc_normal_` fills with."""
-        if bounds not in BOUNDS:
-            raise ValueError(f"bounds must be one of {', '.join(BOUNDS)}, got {bounds!r}")
-        sigma = bounds == "sigma"
-        if correct_std and std >= 0:
-            std = std_before_truncation(float(std), float(mean), float(a), float(b), sigma)
-        return cls(mean, std, mean + a * std, mean + b * std) if sigma else cls(mean, std, a, b)
+        return cls(*_parameters(mean, std, a, b, bounds, correct_std))
 
     @property
     def mean(self) -> float:
@@ -197,9 +192,21 @@ class TruncNormal(Values):
         """After the truncation."""
         return _core.truncated_std(self.centre, self.spread, self.low, self.high)
 
-    def fill(self, out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
+    def fill(self, out: A, rng: RngLike = None, shard: Shard | None = None) -> A:
         """Fill an array with it, and return the array."""
         return _core.fill(out, _TRUNC_NORMAL, (self.centre, self.spread, self.low, self.high), rng, shard)
+
+
+def _parameters(
+    mean: float, std: float, a: float, b: float, bounds: str, correct_std: bool
+) -> tuple[float, float, float, float]:
+    """Return mean and std before the truncation, and absolute bounds."""
+    if bounds not in BOUNDS:
+        raise ValueError(f"bounds must be one of {', '.join(BOUNDS)}, got {bounds!r}")
+    sigma = bounds == "sigma"
+    if correct_std and std >= 0:
+        std = std_before_truncation(float(std), float(mean), float(a), float(b), sigma)
+    return (mean, std, mean + a * std, mean + b * std) if sigma else (mean, std, a, b)
 
 
 Elementwise: TypeAlias = "Uniform | Normal | TruncNormal"
@@ -334,7 +341,7 @@ def trunc_normal_(
     >>> round(float(w.std()), 4)
     0.02
     """
-    return TruncNormal.of_bounds(mean, std, a, b, bounds, correct_std).fill(out, rng=rng, shard=shard)
+    return _core.fill(out, _TRUNC_NORMAL, _parameters(mean, std, a, b, bounds, correct_std), rng, shard)
 
 
 #: The distribution of each of these initializers, by its settings

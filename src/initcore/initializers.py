@@ -55,11 +55,11 @@ def _checked(name: str, value: float) -> float:
     return value
 
 
-def _xavier_std(fans: Fans, gain: float = 1.0) -> float:
-    return _checked("gain", gain) * math.sqrt(2.0 / (sum(fans) or 1))
+def _xavier_std(fans: Fans, gain: float) -> float:
+    return _checked("gain", gain) * math.sqrt(2.0 / (fans[0] + fans[1] or 1))
 
 
-def _kaiming_std(fans: Fans, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> float:
+def _kaiming_std(fans: Fans, a: float, mode: str, nonlinearity: str) -> float:
     fan = fan_of(mode, fans, ("fan_in", "fan_out"))
     return _checked("gain", calculate_gain(nonlinearity, a)) / math.sqrt(fan or 1)
 
@@ -86,8 +86,12 @@ def _variance_scaling(
 FORMULAS: dict[str, Callable[..., Elementwise]] = {
     "xavier_uniform": lambda fans, gain=1.0: Uniform.of_std(_xavier_std(fans, gain)),
     "xavier_normal": lambda fans, gain=1.0: Normal(0.0, _xavier_std(fans, gain)),
-    "kaiming_uniform": lambda fans, *given, **named: Uniform.of_std(_kaiming_std(fans, *given, **named)),
-    "kaiming_normal": lambda fans, *given, **named: Normal(0.0, _kaiming_std(fans, *given, **named)),
+    "kaiming_uniform": lambda fans, a=0, mode="fan_in", nonlinearity="leaky_relu": Uniform.of_std(
+        _kaiming_std(fans, a, mode, nonlinearity)
+    ),
+    "kaiming_normal": lambda fans, a=0, mode="fan_in", nonlinearity="leaky_relu": Normal(
+        0.0, _kaiming_std(fans, a, mode, nonlinearity)
+    ),
     "variance_scaling": _variance_scaling,
     "lecun_uniform": lambda fans: _variance_scaling(fans, 1.0, "fan_in", "uniform"),
     "lecun_normal": lambda fans: _variance_scaling(fans, 1.0, "fan_in"),
@@ -100,7 +104,7 @@ FORMULAS: dict[str, Callable[..., Elementwise]] = {
 
 def _fill(name: str, out: A, fans: Fans | None, rng: RngLike, shard: Shard | None, *settings: Any) -> A:
     distribution = FORMULAS[name](fans_of(_core.check_target(out, shard), fans), *settings)
-    return distribution.fill(out, rng=rng, shard=shard)
+    return distribution.fill(out, rng, shard)
 
 
 def xavier_uniform_(
