@@ -33,7 +33,7 @@ _OVERLAP = (
 
 
 def fill(
-    ours: Callable[..., Any] | int,
+    ours: Callable[..., Any],
     theirs: Callable[..., Tensor],
     tensor: Tensor,
     args: tuple[Any, ...],
@@ -42,12 +42,13 @@ def fill(
     by_array: bool = False,
     whole: bool = False,
 ) -> Tensor:
-    """Fill a tensor in place by one of initcore's initializers, or by a distribution of the core, and return it.
+    """Fill a tensor in place by one of initcore's initializers, and return it.
 
     What initcore does not fill, or refuses, torch's own function is called for: it fills, or raises its own error.
     `by_array` is whether `ours` needs an array, `whole` whether a tensor on another device is to be drawn in one part.
     """
-    refuse_arrays(tensor, theirs)
+    if isinstance(tensor, np.ndarray):
+        refuse_arrays(tensor, theirs)
     naming = None if is_compiling() else NAMING.get()
     if naming is not None and (naming.is_skipped(tensor, call=Call(ours, args)) or naming.is_recorded(tensor)):
         return tensor
@@ -71,8 +72,6 @@ def fill(
             local = local_of(tensor) if part is None else part[0]
             _check(ours, tensor, args)
             fill_by_parts(ours, local, args, rng, max(1, local.tensor.numel()) if whole else memory.STAGED)
-        elif isinstance(ours, int):
-            _core.fill(target, ours, args, rng)
         else:
             ours(target, *args, rng=rng)
     except (TypeError, ValueError):
@@ -133,7 +132,7 @@ def is_named(tensor: Tensor) -> bool:
     return naming is not None and naming.is_named(tensor)
 
 
-def is_refused(ours: Callable[..., Any] | int, tensor: Tensor, args: tuple[Any, ...]) -> bool:
+def is_refused(ours: Callable[..., Any], tensor: Tensor, args: tuple[Any, ...]) -> bool:
     """Whether a fill would refuse the arguments."""
     try:
         _check(ours, tensor, args)
@@ -142,14 +141,9 @@ def is_refused(ours: Callable[..., Any] | int, tensor: Tensor, args: tuple[Any, 
     return False
 
 
-def _check(ours: Callable[..., Any] | int, tensor: Tensor, args: tuple[Any, ...]) -> None:
+def _check(ours: Callable[..., Any], tensor: Tensor, args: tuple[Any, ...]) -> None:
     """Refuse what a fill would refuse, in every process alike: also in one that holds no element, and before a draw."""
-    if isinstance(ours, int):
-        fill_nothing(
-            lambda out, shard: _core.fill(out, ours, args, 0, shard), tuple(tensor.shape), DTYPES[tensor.dtype]
-        )
-    else:
-        fill_nothing(ours, tuple(tensor.shape), DTYPES[tensor.dtype], *args, rng=0)
+    fill_nothing(ours, tuple(tensor.shape), DTYPES[tensor.dtype], *args, rng=0)
 
 
 def leave_to(theirs: Callable[..., Tensor], tensor: Tensor, args: tuple[Any, ...], generator: GeneratorLike) -> Tensor:

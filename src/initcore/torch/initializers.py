@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.overrides import has_torch_function_variadic
 
 import initcore
-from initcore import _core
+from initcore import distributions
 from initcore.torch import memory
 from initcore.torch.filling import fill, is_named, is_refused, leave_to, refuse_arrays
 from initcore.torch.generators import GeneratorLike
@@ -59,8 +59,6 @@ _calculate_correct_fan: Any = held["_calculate_correct_fan"]
 _calculate_fan_in_and_fan_out: Any = held["_calculate_fan_in_and_fan_out"]
 calculate_gain: Any = held["calculate_gain"]
 
-_UNIFORM, _NORMAL, _TRUNC_NORMAL = (_core.DISTS[name][0] for name in ("uniform", "normal", "trunc_normal"))
-
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: GeneratorLike = None) -> Tensor:
     """Fill with the uniform distribution on [a, b), as ``torch.nn.init.uniform_`` 2.13.
@@ -85,7 +83,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     """
     if has_torch_function_variadic(tensor):
         return overridden(uniform_, tensor, a=a, b=b, generator=generator)
-    return fill(_UNIFORM, own.uniform_, tensor, (a, b), generator)
+    return fill(distributions.uniform_, own.uniform_, tensor, (a, b), generator)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: GeneratorLike = None) -> Tensor:
@@ -111,7 +109,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     """
     if has_torch_function_variadic(tensor):
         return overridden(normal_, tensor, mean=mean, std=std, generator=generator)
-    return fill(_NORMAL, own.normal_, tensor, (mean, std), generator)
+    return fill(distributions.normal_, own.normal_, tensor, (mean, std), generator)
 
 
 def trunc_normal_(
@@ -322,11 +320,11 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
 
 
 def _no_grad_uniform_(tensor: Tensor, a: float, b: float, generator: GeneratorLike = None) -> Tensor:
-    return fill(_UNIFORM, own._no_grad_uniform_, tensor, (a, b), generator)
+    return fill(distributions.uniform_, own._no_grad_uniform_, tensor, (a, b), generator)
 
 
 def _no_grad_normal_(tensor: Tensor, mean: float, std: float, generator: GeneratorLike = None) -> Tensor:
-    return fill(_NORMAL, own._no_grad_normal_, tensor, (mean, std), generator)
+    return fill(distributions.normal_, own._no_grad_normal_, tensor, (mean, std), generator)
 
 
 def _no_grad_trunc_normal_(
@@ -344,10 +342,10 @@ def truncated(
     if not std > 0 or (tensor.is_meta and not is_named(tensor)):
         return leave_to(theirs, tensor, args, generator)
     if mean < a - 2 * std or mean > b + 2 * std:
-        if not _fills(tensor) or is_refused(_TRUNC_NORMAL, tensor, args):
+        if not _fills(tensor) or is_refused(initcore.trunc_normal_, tensor, args):
             return leave_to(theirs, tensor, args, generator)
         warnings.warn(_FAR, stacklevel=3)
-    return fill(_TRUNC_NORMAL, theirs, tensor, args, generator)
+    return fill(initcore.trunc_normal_, theirs, tensor, args, generator)
 
 
 def _fills(tensor: Tensor) -> bool:

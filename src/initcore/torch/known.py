@@ -18,7 +18,7 @@ Place = tuple[torch.device, int]
 
 
 class Call(NamedTuple):
-    """A call that fills a tensor: a function or a distribution of initcore, and its arguments.
+    """A call that fills a tensor: a function of initcore, and its arguments.
 
     ``zero_rows`` are those that are set to zero afterwards.
     """

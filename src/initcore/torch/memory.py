@@ -157,7 +157,7 @@ def blocks(shape: tuple[int, ...], most: int) -> Iterator[tuple[slice, ...]]:
             yield (*(slice(i, i + 1) for i in outer), slice(start, min(start + step, shape[axis])))
 
 
-def fill_by_parts(ours: Callable[..., Any] | int, local: Local, args: tuple[Any, ...], rng: Any, most: int) -> None:
+def fill_by_parts(ours: Callable[..., Any], local: Local, args: tuple[Any, ...], rng: Any, most: int) -> None:
     """Fill what this process holds of a tensor, block by block, with what the whole would have there.
 
     `most` is how many elements are drawn at a time for memory that the CPU does not reach.
@@ -165,10 +165,7 @@ def fill_by_parts(ours: Callable[..., Any] | int, local: Local, args: tuple[Any,
     draw = _core.take(rng)
 
     def fill(out: NDArray[Any], shard: Shard) -> None:
-        if isinstance(ours, int):
-            _core.fill(out, ours, args, draw, shard)
-        else:
-            ours(out, *args, rng=draw, shard=shard)
+        ours(out, *args, rng=draw, shard=shard)
 
     write(fill, local, most)
 

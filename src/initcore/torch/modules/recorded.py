@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from initcore import _core, catalog
+from initcore import catalog
 from initcore.models.errors import PlanError
 from initcore.models.names import compiled_glob
 from initcore.models.rule import Rule
@@ -23,8 +23,6 @@ from initcore.torch.modules.refusals import check
 from initcore.torch.modules.rules import prepare
 
 __all__ = ["Recorded", "record", "rules_of"]
-
-_DISTRIBUTIONS = {row[0]: name for name, row in _core.DISTS.items()}
 
 
 class Filled(NamedTuple):
@@ -125,8 +123,8 @@ def _settings(call: Call | None, tensor: Tensor) -> Filled | None:
     """Return the name of an initializer and its settings, without those that are its defaults."""
     if call is None:
         return None
-    name = _DISTRIBUTIONS.get(call.fill) if isinstance(call.fill, int) else call.fill.__name__.removesuffix("_")
-    initializer = _initializers().get(name or "")
+    name = call.fill.__name__.removesuffix("_")
+    initializer = _initializers().get(name)
     if initializer is None:
         return None
     settings = dict(zip(initializer.settings, call.args, strict=False))
