@@ -113,7 +113,7 @@ def _function(node: ast.FunctionDef) -> str:
     if "out" in known:
         known["shape"] = _shape_of(known["out"])
     order = ["shape", *(it[0] for it in positional), "dtype", *(it[0] for it in named)]
-    text = "\n".join(_text_of(key, known) for key in order)
+    text = "\n".join(filter(None, (_text_of(key, known) for key in order)))
     needed = ["0.5" for _, _, default in positional if default is None]
     shape = SHAPES.get(name, "(4, 3)")
     passed = [it[0] for it in positional] + [f"{it[0]}={it[0]}" for it in named] + ["shard=shard"]
@@ -178,7 +178,7 @@ def _described(section: str) -> Iterator[tuple[str, str]]:
     """Yield each parameter and its text; several that are described together have it once."""
     for text in re.split(r"\n(?=\S)", section):
         names = [name.strip() for name in text.partition(" :")[0].split(",")]
-        yield names[0], text
+        yield names[0], text.rstrip()
         yield from ((name, "") for name in names[1:])
 
 
