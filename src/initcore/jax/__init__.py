@@ -18,44 +18,23 @@ try:
 except ImportError as error:
     raise ImportError("initcore.jax needs JAX: pip install 'initcore[jax]'", name="jax") from error
 
+from initcore.jax import scaling
 from initcore.jax.distributions import constant, normal, ones, truncated_normal, uniform, zeros
 from initcore.jax.factories import Initializer
 from initcore.jax.orthogonal import delta_orthogonal, orthogonal
 from initcore.jax.plans import plan_arrays
-from initcore.jax.scaling import (
-    glorot_normal,
-    glorot_uniform,
-    he_normal,
-    he_uniform,
-    kaiming_normal,
-    kaiming_uniform,
-    lecun_normal,
-    lecun_uniform,
-    variance_scaling,
-    xavier_normal,
-    xavier_uniform,
-)
+from initcore.jax.scaling import *  # noqa: F403, all that it makes public
 
 __all__ = [
     "Initializer",
     "constant",
     "delta_orthogonal",
-    "glorot_normal",
-    "glorot_uniform",
-    "he_normal",
-    "he_uniform",
-    "kaiming_normal",
-    "kaiming_uniform",
-    "lecun_normal",
-    "lecun_uniform",
     "normal",
     "ones",
     "orthogonal",
     "plan_arrays",
     "truncated_normal",
     "uniform",
-    "variance_scaling",
-    "xavier_normal",
-    "xavier_uniform",
     "zeros",
 ]
+__all__ += scaling.__all__

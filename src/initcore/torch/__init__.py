@@ -12,43 +12,9 @@ try:
 except ImportError as error:
     raise ImportError("initcore.torch needs torch: pip install 'initcore[torch]'", name="torch") from error
 
-from initcore.torch.deprecated import (
-    constant,
-    dirac,
-    eye,
-    kaiming_normal,
-    kaiming_uniform,
-    normal,
-    orthogonal,
-    sparse,
-    uniform,
-    xavier_normal,
-    xavier_uniform,
-)
-from initcore.torch.initializers import (
-    _calculate_correct_fan,
-    _calculate_fan_in_and_fan_out,
-    _no_grad_fill_,
-    _no_grad_normal_,
-    _no_grad_trunc_normal_,
-    _no_grad_uniform_,
-    _no_grad_zero_,
-    calculate_gain,
-    constant_,
-    dirac_,
-    eye_,
-    kaiming_normal_,
-    kaiming_uniform_,
-    normal_,
-    ones_,
-    orthogonal_,
-    sparse_,
-    trunc_normal_,
-    uniform_,
-    xavier_normal_,
-    xavier_uniform_,
-    zeros_,
-)
+from initcore.torch import deprecated, initializers
+from initcore.torch.deprecated import *  # noqa: F403, all that it makes public
+from initcore.torch.initializers import *  # noqa: F403
 from initcore.torch.modules.initialize import initialize, named
 from initcore.torch.modules.parts import flat_range
 from initcore.torch.modules.stacks import deepspeed_parts, fsdp_parts, megatron_parts
@@ -57,44 +23,13 @@ from initcore.torch.patching.tally import Drawn
 
 __all__ = [
     "Drawn",
-    "_calculate_correct_fan",
-    "_calculate_fan_in_and_fan_out",
-    "_no_grad_fill_",
-    "_no_grad_normal_",
-    "_no_grad_trunc_normal_",
-    "_no_grad_uniform_",
-    "_no_grad_zero_",
-    "calculate_gain",
-    "constant",
-    "constant_",
     "deepspeed_parts",
-    "dirac",
-    "dirac_",
-    "eye",
-    "eye_",
     "flat_range",
     "fsdp_parts",
     "initialize",
-    "kaiming_normal",
-    "kaiming_normal_",
-    "kaiming_uniform",
-    "kaiming_uniform_",
     "megatron_parts",
     "named",
-    "normal",
-    "normal_",
-    "ones_",
-    "orthogonal",
-    "orthogonal_",
     "patch",
-    "sparse",
-    "sparse_",
-    "trunc_normal_",
-    "uniform",
-    "uniform_",
-    "xavier_normal",
-    "xavier_normal_",
-    "xavier_uniform",
-    "xavier_uniform_",
-    "zeros_",
 ]
+__all__ += initializers.__all__
+__all__ += deprecated.__all__
