@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import ref
+from tables import SCALED
 
 import initcore
 from initcore.dtypes import as_dtype
@@ -23,10 +24,6 @@ REFUSED = (
 
 #: Those whose elements are a function of the index alone, so that the whole is never needed
 ELEMENTWISE = ("uniform_", "normal_", "trunc_normal_", "bits_")
-SCALED = (
-    *("xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "variance_scaling_"),
-    *("lecun_uniform_", "lecun_normal_", "glorot_uniform_", "glorot_normal_", "he_uniform_", "he_normal_"),
-)
 FIXED = ("constant_", "zeros_", "ones_", "eye_", "dirac_", "hadamard_")
 MATRICES = ("orthogonal_", "delta_orthogonal_", "sparse_")
 WEIGHTS = {**dict.fromkeys(ELEMENTWISE, 10), **dict.fromkeys(SCALED, 1), **dict.fromkeys(FIXED, 2)}

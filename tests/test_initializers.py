@@ -22,13 +22,14 @@ FANS = {MATRIX: (64, 48), CONVOLUTION: (60, 120), WIDE: (24, 16)}
 
 #: name, shape, arguments, distribution, standard deviation
 FORMULAS: list[tuple[str, tuple[int, ...], dict[str, Any], str, float]] = [
-    *(("xavier_uniform_", shape, {}, "uniform", math.sqrt(2 / sum(fans))) for shape, fans in FANS.items()),
-    *(("xavier_normal_", shape, {}, "normal", math.sqrt(2 / sum(fans))) for shape, fans in FANS.items()),
+    *(
+        (name, shape, settings, kind, std(*fans))
+        for name, (settings, kind, std) in SCALED.items()
+        for shape, fans in FANS.items()
+    ),
     ("xavier_uniform_", MATRIX, {"gain": 0.3}, "uniform", 0.3 * math.sqrt(2 / 112)),
     ("xavier_normal_", MATRIX, {"gain": 5.0}, "normal", 5 * math.sqrt(2 / 112)),
     ("xavier_normal_", MATRIX, {"gain": 0}, "normal", 0.0),
-    *(("kaiming_uniform_", shape, {}, "uniform", math.sqrt(2) / math.sqrt(fans[0])) for shape, fans in FANS.items()),
-    *(("kaiming_normal_", shape, {}, "normal", math.sqrt(2) / math.sqrt(fans[0])) for shape, fans in FANS.items()),
     ("kaiming_uniform_", MATRIX, {"a": 0.5}, "uniform", math.sqrt(2 / 1.25) / 8),
     ("kaiming_normal_", MATRIX, {"a": math.sqrt(5)}, "normal", math.sqrt(2 / (1 + math.sqrt(5) ** 2)) / 8),
     ("kaiming_normal_", CONVOLUTION, {"mode": "fan_out"}, "normal", math.sqrt(2) / math.sqrt(120)),
@@ -37,18 +38,6 @@ FORMULAS: list[tuple[str, tuple[int, ...], dict[str, Any], str, float]] = [
     ("kaiming_normal_", MATRIX, {"nonlinearity": "linear"}, "normal", 1 / 8),
     ("kaiming_uniform_", MATRIX, {"nonlinearity": "tanh"}, "uniform", (5 / 3) / 8),
     ("kaiming_uniform_", MATRIX, {"nonlinearity": "selu", "mode": "fan_out"}, "uniform", 0.75 / math.sqrt(48)),
-    ("lecun_uniform_", MATRIX, {}, "uniform", math.sqrt(1 / 64)),
-    ("lecun_uniform_", CONVOLUTION, {}, "uniform", math.sqrt(1 / 60)),
-    ("glorot_uniform_", MATRIX, {}, "uniform", math.sqrt(1 / 56)),
-    ("glorot_uniform_", CONVOLUTION, {}, "uniform", math.sqrt(1 / 90)),
-    ("he_uniform_", MATRIX, {}, "uniform", math.sqrt(2 / 64)),
-    ("he_uniform_", CONVOLUTION, {}, "uniform", math.sqrt(2 / 60)),
-    ("lecun_normal_", MATRIX, {}, "truncated", math.sqrt(1 / 64)),
-    ("lecun_normal_", CONVOLUTION, {}, "truncated", math.sqrt(1 / 60)),
-    ("glorot_normal_", MATRIX, {}, "truncated", math.sqrt(1 / 56)),
-    ("glorot_normal_", CONVOLUTION, {}, "truncated", math.sqrt(1 / 90)),
-    ("he_normal_", MATRIX, {}, "truncated", math.sqrt(2 / 64)),
-    ("he_normal_", CONVOLUTION, {}, "truncated", math.sqrt(2 / 60)),
     ("variance_scaling_", MATRIX, {"scale": 0}, "truncated", 0.0),
     ("variance_scaling_", MATRIX, {"distribution": "normal"}, "truncated", math.sqrt(1 / 64)),
     ("variance_scaling_", MATRIX, {"distribution": "Untruncated_Normal"}, "normal", math.sqrt(1 / 64)),
@@ -62,20 +51,8 @@ FORMULAS: list[tuple[str, tuple[int, ...], dict[str, Any], str, float]] = [
         }.items()
     ),
 ]
-#: With fans that are given, which need not be whole: (30, 7.5)
-GIVEN: dict[str, tuple[str, float]] = {
-    "xavier_uniform_": ("uniform", math.sqrt(2 / 37.5)),
-    "xavier_normal_": ("normal", math.sqrt(2 / 37.5)),
-    "kaiming_uniform_": ("uniform", math.sqrt(2) / math.sqrt(30)),
-    "kaiming_normal_": ("normal", math.sqrt(2) / math.sqrt(30)),
-    "variance_scaling_": ("uniform", math.sqrt(1 / 30)),
-    "lecun_uniform_": ("uniform", math.sqrt(1 / 30)),
-    "glorot_uniform_": ("uniform", math.sqrt(1 / 18.75)),
-    "he_uniform_": ("uniform", math.sqrt(2 / 30)),
-    "lecun_normal_": ("truncated", math.sqrt(1 / 30)),
-    "glorot_normal_": ("truncated", math.sqrt(1 / 18.75)),
-    "he_normal_": ("truncated", math.sqrt(2 / 30)),
-}
+#: With fans that are given, which need not be whole
+GIVEN = {name: (kind, std(30, 7.5)) for name, (_, kind, std) in SCALED.items()}
 
 
 def drawn(shape: Any, distribution: str, std: float, dtype: Any) -> Array:
@@ -89,7 +66,6 @@ def drawn(shape: Any, distribution: str, std: float, dtype: Any) -> Array:
 
 def test_the_tables_have_every_public_function() -> None:
     assert {*ALL} == {name for name in initcore.__all__ if name.endswith("_") and not name.endswith("__")}
-    assert {*GIVEN} == {*SCALED} == {row[0] for row in FORMULAS}
 
 
 @pytest.mark.parametrize(("name", "shape", "arguments", "distribution", "std"), FORMULAS)
