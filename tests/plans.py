@@ -19,6 +19,7 @@ _ALL = {name[:-1]: settings for name, settings in {**RANDOM, **FIXED}.items()}
 #: A parameter for each initializer, of its name; sizes that few meshes divide, and others that many do
 SHAPES: dict[str, tuple[int, ...]] = {
     **{name: (8, 12) if i % 2 else (7, 9) for i, name in enumerate(_ALL)},
+    "orthogonal": (8, 12),
     "delta_orthogonal": (8, 4, 3),
     "dirac": (7, 3, 3),
     "uniform": (5, 4, 3),
