@@ -15,6 +15,8 @@ NOT_IN_SDIST = re.compile(r"\.ci/|\.clang-format$|\.gitignore$|\.pre-commit-conf
 IN_ANY_SDIST = re.compile(r"PKG-INFO$|setup\.cfg$|src/initcore\.egg-info/")
 IN_WHEEL = re.compile(r"src/(initcore/(?:.*\.pyi?|py\.typed))$")
 EXTENSIONS = ("_bitgen", "_core")
+#: What setup.py makes of tracked files
+MADE = {"initcore/new.py"}
 DIST_INFO = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt"}
 
 
@@ -36,7 +38,7 @@ def wheel_difference(path: str) -> set[str]:
     suffixes = re.compile(r"\.(cpython|abi3|cp3)[\w-]*\.(so|pyd)$")
     held = {suffixes.sub(" (extension)", re.sub(r"^initcore-[^/]*\.dist-info/", "dist-info/", name)) for name in names}
     wanted = {match[1] for match in map(IN_WHEEL.match, tracked()) if match}
-    wanted |= {f"initcore/{name} (extension)" for name in EXTENSIONS} | {f"dist-info/{name}" for name in DIST_INFO}
+    wanted |= MADE | {f"initcore/{name} (extension)" for name in EXTENSIONS} | {f"dist-info/{name}" for name in DIST_INFO}
     return held ^ wanted
 
 
