@@ -38,7 +38,8 @@ def wheel_difference(path: str) -> set[str]:
     suffixes = re.compile(r"\.(cpython|abi3|cp3)[\w-]*\.(so|pyd)$")
     held = {suffixes.sub(" (extension)", re.sub(r"^initcore-[^/]*\.dist-info/", "dist-info/", name)) for name in names}
     wanted = {match[1] for match in map(IN_WHEEL.match, tracked()) if match}
-    wanted |= MADE | {f"initcore/{name} (extension)" for name in EXTENSIONS} | {f"dist-info/{name}" for name in DIST_INFO}
+    wanted |= MADE
+    wanted |= {f"initcore/{name} (extension)" for name in EXTENSIONS} | {f"dist-info/{name}" for name in DIST_INFO}
     return held ^ wanted
 
 
