@@ -78,8 +78,9 @@ COMMON = {
     float64, float32, float16 or bfloat16 (``"bfloat16"``, from ml_dtypes); uint32 for bits; any for fixed patterns.""",
     "fans": """fans : (float, float), optional
     fan_in and fan_out, instead of those of the global shape, which is read as torch's (out, in, \\*kernel).""",
-    "rng": """rng : int, Stream, Generator or None
-    Where the numbers come from: a seed, a named stream, a Generator's next draw, or initcore's default generator.""",
+    "rng": """rng : int, Stream, Generator, numpy.random.Generator or None
+    Where the numbers come from: a seed, a named stream, a Generator's next draw, a seed that is the next 63-bit word of
+    NumPy's generator, or initcore's default generator.""",
     "gain": """gain : float
     What the values are multiplied with.""",
     "progress": """progress : callable, optional

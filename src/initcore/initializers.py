@@ -2,7 +2,7 @@ r"""Initializers whose scale comes from the fans: in place, into any NumPy array
 
 All take, by keyword,
 
-rng : int, Stream, Generator or None
+rng : int, Stream, Generator, numpy.random.Generator or None
     Where the numbers come from; see :func:`initcore.streams.resolve`.
 shard : Shard, optional
     Of which global array `out` is a block: it gets exactly the values of that block.

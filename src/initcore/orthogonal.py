@@ -18,7 +18,7 @@ from initcore import _core
 from initcore.distributions import Distribution, Fixed, constant
 from initcore.shards import Shard, offset_of
 from initcore.shortage import partly_written
-from initcore.streams import RngLike
+from initcore.streams import RngLike, nothing_taken_by_errors
 
 __all__ = ["FORMULAS", "Progress", "delta_orthogonal_", "orthogonal_"]
 
@@ -75,6 +75,13 @@ def orthogonal_(
     >>> bool(np.allclose(heads @ heads.transpose(0, 2, 1), np.eye(64)))
     True
     """
+    with nothing_taken_by_errors(rng):
+        return _fill_stack(out, gain, batch_axis, progress, rng, shard)
+
+
+def _fill_stack(
+    out: A, gain: float, batch_axis: int | None, progress: Progress | None, rng: RngLike, shard: Shard | None
+) -> A:
     gain, rng = _core.as_double(gain), _core.prepare(rng)  # before views are made of out, which nothing may resize then
     shape, offset = _core.check_target(out, shard), offset_of(out, shard)
     if batch_axis is None:
@@ -142,6 +149,11 @@ def delta_orthogonal_(
     >>> bool(np.allclose(tap.T @ tap, np.eye(4))), bool(np.count_nonzero(w) == tap.size)
     (True, True)
     """
+    with nothing_taken_by_errors(rng):
+        return _fill_tap(out, gain, progress, rng, shard)
+
+
+def _fill_tap(out: A, gain: float, progress: Progress | None, rng: RngLike, shard: Shard | None) -> A:
     gain, rng = _core.as_double(gain), _core.prepare(rng)
     shape, offset = _core.check_target(out, shard), offset_of(out, shard)
     if len(shape) not in (3, 4, 5):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from operator import index
 from typing import Any, TypeAlias
@@ -14,7 +17,7 @@ from initcore import _core
 
 __all__ = ["Generator", "RngLike", "Stream", "default_generator", "manual_seed", "resolve"]
 
-RngLike: TypeAlias = "int | Stream | Generator | _core.Draw | None"
+RngLike: TypeAlias = "int | Stream | Generator | np.random.Generator | _core.Draw | None"
 
 
 def _integer(value: Any, what: str) -> int:
@@ -247,22 +250,39 @@ if hasattr(os, "register_at_fork"):
     )
 
 
+@contextmanager
+def nothing_taken_by_errors(rng: Any) -> Iterator[None]:
+    """Set a ``numpy.random.Generator`` back if what takes its next word early raises an error afterwards."""
+    random = sys.modules.get("numpy.random")
+    if random is None or not isinstance(rng, random.Generator):
+        yield
+        return
+    before = rng.bit_generator.state
+    try:
+        yield
+    except Exception:
+        rng.bit_generator.state = before
+        raise
+
+
 def resolve(rng: Any) -> Stream | Generator:
-    """Return what ``rng=`` stands for.
+    """Return what ``rng=`` stands for; the next word of a ``numpy.random.Generator`` is a seed, and is taken.
 
     Raises
     ------
     TypeError, ValueError
-        If it is not an int >= 0, a Stream, a Generator or None.
+        If it is not an int >= 0, a Stream, a Generator, a ``numpy.random.Generator`` or None.
     """
     if rng is None:
         return default_generator()
     if isinstance(rng, (Stream, Generator)):
         return rng
+    if (random := sys.modules.get("numpy.random")) is not None and isinstance(rng, random.Generator):
+        return _stream_of(int(rng.integers(2**63)))
     if isinstance(rng, (bool, np.bool_)) or not hasattr(rng, "__index__"):
         kind = type(rng)
         raise TypeError(
-            "rng must be an int >= 0, an initcore.Stream, an initcore.Generator or None, "
+            "rng must be an int >= 0, an initcore.Stream, an initcore.Generator, a numpy.random.Generator or None, "
             f"not {rng!r} of type {kind.__module__}.{kind.__qualname__}"
         )
     return _stream_of(_seed(rng))
