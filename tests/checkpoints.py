@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 import initcore.models
-from initcore import Plan, writing
+from initcore import Plan
+from initcore.checkpoint import files as writing
 from initcore.cli import main
-from initcore.models.resolve import Resolved
-from initcore.models.sources import shapes_like
+from initcore.models.architectures.shapes_like import shapes_like
+from initcore.models.plan.resolve import Resolved
 
 PLAN = """
 seed = 11
@@ -78,7 +79,7 @@ def contents(folder: Path) -> dict[str, str]:
 #: tell of files, each before it is done.
 KILLED_AT_EVERY_STEP = """
 import os, pathlib, shutil, signal, sys
-from initcore import writing
+from initcore.checkpoint import files as writing
 from initcore.cli import main
 from checkpoints import BLOCK, WINDOW, contents
 

@@ -231,7 +231,7 @@ FULL_DISK = """
 import os, sys
 import numpy as np
 import initcore
-from initcore.writing import reserve
+from initcore.checkpoint.files import reserve
 
 path = sys.argv[1] + "/file"
 with open(path, "w+b") as file:

@@ -18,7 +18,8 @@ import pytest
 from conftest import need
 
 import initcore
-from initcore import Stream, writing
+from initcore import Stream
+from initcore.checkpoint import files as writing
 from initcore.cli import fill, main
 from initcore.cli.arguments import read_part
 from initcore.cli.cases import case_of

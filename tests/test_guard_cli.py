@@ -17,7 +17,7 @@ from rich.errors import MarkupError
 
 import initcore
 from initcore.cli import main
-from initcore.models.errors import PlanError
+from initcore.errors import PlanError
 
 pytestmark = pytest.mark.any_isa
 

@@ -14,12 +14,12 @@ from rich.console import Console
 
 import initcore
 import initcore.models
+from initcore.checkpoint.layout import safetensors_folder
+from initcore.checkpoint.writer import write_checkpoint
 from initcore.cli import main
 from initcore.cli.init import part, size
-from initcore.models.checkpoint import write_checkpoint
-from initcore.models.layout import safetensors_folder
-from initcore.models.opening import open_checkpoint
-from initcore.models.resolve import Resolved
+from initcore.formats.reader import open_checkpoint
+from initcore.models.plan.resolve import Resolved
 
 pytestmark = pytest.mark.any_isa
 

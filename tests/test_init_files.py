@@ -12,12 +12,13 @@ from conftest import need
 
 import initcore
 import initcore.models
-from initcore import Plan, writing
+from initcore import Plan
+from initcore.checkpoint import files as writing
+from initcore.checkpoint.saving import save_checkpoint
 from initcore.cli import main
-from initcore.models.opening import open_checkpoint
-from initcore.models.resolve import Resolved
-from initcore.models.safetensors import read_header
-from initcore.models.saving import save_checkpoint
+from initcore.formats.reader import open_checkpoint
+from initcore.formats.safetensors import read_header
+from initcore.models.plan.resolve import Resolved
 
 pytestmark = pytest.mark.any_isa
 

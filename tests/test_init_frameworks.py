@@ -18,11 +18,11 @@ from test_shapes import SMALL, VARIANTS
 
 import initcore
 from initcore import Plan, Rule
+from initcore.checkpoint.saving import save_checkpoint
 from initcore.cli import main
+from initcore.errors import CheckpointError
+from initcore.formats.reader import open_checkpoint
 from initcore.models import shapes_like
-from initcore.models.headers import CheckpointError
-from initcore.models.opening import open_checkpoint
-from initcore.models.saving import save_checkpoint
 
 pytestmark = [pytest.mark.any_isa, pytest.mark.filterwarnings("ignore")]
 

@@ -11,9 +11,9 @@ import pytest
 from checkpoints import COMMAND, FORMS, SETTINGS, contents, failing_after, linux, raising
 from conftest import Run
 
+from initcore.checkpoint.layout import part_of, safetensors_folder
 from initcore.cli import main
-from initcore.models.layout import part_of, safetensors_folder
-from initcore.models.resolve import Resolved
+from initcore.models.plan.resolve import Resolved
 
 pytestmark = pytest.mark.any_isa
 
@@ -197,7 +197,7 @@ def test_failure_while_the_disk_is_waited_for(
 
 MEMORY = """
 import sys, threading
-from initcore import writing
+from initcore.checkpoint import files as writing
 from initcore.cli import init, main
 
 writing.BLOCK_BYTES, writing.WINDOW_BYTES = 1 << 22, 1 << 24

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from conftest import need
 
-from initcore.models.headers import CheckpointError
-from initcore.models.opening import open_checkpoint
-from initcore.models.sources import shapes_like
+from initcore.errors import CheckpointError
+from initcore.formats.reader import open_checkpoint
+from initcore.models.architectures.shapes_like import shapes_like
 
 pytestmark = pytest.mark.any_isa
 
@@ -97,7 +97,7 @@ def test_small_floats_are_known_in_a_process_that_has_not_used_any(tmp_path: Pat
     need("ml_dtypes")
     save({"w": torch.ones(3).to(torch.float8_e4m3fn)}, tmp_path / "model.safetensors")
     script = (
-        f"from initcore.models.opening import open_checkpoint\nprint(open_checkpoint({str(tmp_path)!r})['w'].dtype)"
+        f"from initcore.formats.reader import open_checkpoint\nprint(open_checkpoint({str(tmp_path)!r})['w'].dtype)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == "float8_e4m3fn\n"

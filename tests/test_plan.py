@@ -16,7 +16,7 @@ from tables import ALL
 
 import initcore
 from initcore import Plan, Rule, Shard, Stream
-from initcore.models.rule import initializers
+from initcore.models.plan.rule import initializers
 
 pytestmark = pytest.mark.any_isa
 

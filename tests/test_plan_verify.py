@@ -18,9 +18,9 @@ from ref import Array
 import initcore
 from initcore import Plan, Rule, Shard
 from initcore.models import PlanError, Verification
-from initcore.models.judge import judge
-from initcore.models.measure import TAKEN, measure
-from initcore.models.moments import NORMAL
+from initcore.models.verification.checks import check
+from initcore.models.verification.measure import TAKEN, measure
+from initcore.models.verification.moments import NORMAL
 from initcore.moments import truncated_moments
 
 pytestmark = pytest.mark.any_isa
@@ -256,7 +256,7 @@ def findings(law: str, shape: tuple[int, ...], seed: int) -> dict[str, float]:
     array = it.fill(np.empty(shape, np.float32))
     with ThreadPoolExecutor(1) as executor:
         measured = measure(array, it.law.mean, executor)
-    found = judge(it, array, None, measured)
+    found = check(it, array, None, measured)
     return {" ".join(words.split()[:2]): p for words, p in found if p is not None}
 
 

@@ -13,9 +13,9 @@ import pytest
 from conftest import Run, dtype_of, need
 
 from initcore.cli import main
-from initcore.models.headers import DTYPES, CheckpointError
-from initcore.models.opening import open_checkpoint
-from initcore.models.safetensors import ALIGNMENT, make_header, read_header
+from initcore.formats.headers import DTYPES, CheckpointError
+from initcore.formats.reader import open_checkpoint
+from initcore.formats.safetensors import ALIGNMENT, make_header, read_header
 
 pytestmark = pytest.mark.any_isa
 
@@ -248,8 +248,8 @@ def test_random_damage_is_an_error_or_a_header(path: Path) -> None:
 
 MEMORY = """
 import sys, resource
-from initcore.models.headers import CheckpointError
-from initcore.models.safetensors import read_header
+from initcore.errors import CheckpointError
+from initcore.formats.safetensors import read_header
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     read_header(sys.argv[1])

@@ -12,12 +12,11 @@ import pytest
 from conftest import need
 
 from initcore import Plan, Rule
-from initcore.models.configs import Config
-from initcore.models.errors import PlanError
-from initcore.models.families import FAMILIES, is_stored_in_out, parameters_of
-from initcore.models.headers import CheckpointError
-from initcore.models.safetensors import make_header
-from initcore.models.sources import ModelShapes, shapes_like
+from initcore.errors import CheckpointError, PlanError
+from initcore.formats.safetensors import make_header
+from initcore.models.architectures.configs import Config
+from initcore.models.architectures.families import FAMILIES, is_stored_in_out, parameters_of
+from initcore.models.architectures.shapes_like import ModelShapes, shapes_like
 
 pytestmark = pytest.mark.any_isa
 

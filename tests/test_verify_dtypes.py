@@ -19,10 +19,11 @@ from zoo import bert
 from initcore import FlatShard, Plan, Rule, Shard
 from initcore.catalog import distribution_of
 from initcore.distributions import TruncNormal
-from initcore.models import lattice, presets
-from initcore.models.cells import Cells, cells_of
-from initcore.models.drawn import TESTS
-from initcore.models.lattice import LARGEST, ranks
+from initcore.models import presets
+from initcore.models.verification import lattice
+from initcore.models.verification.cells import Cells, cells_of
+from initcore.models.verification.drawn import TESTS
+from initcore.models.verification.lattice import LARGEST, ranks
 from initcore.moments import truncated_moments
 
 pytestmark = pytest.mark.any_isa
@@ -479,7 +480,7 @@ def test_float32_truncated_at_zero_passes() -> None:
 
 def test_p_values_are_those_of_scipy() -> None:
     """Chi-square's tail, Williams' likelihood ratio, and counts to within what one element makes."""
-    from initcore.models.frequencies import chi_square_p, count_p, frequencies_p
+    from initcore.models.verification.frequencies import chi_square_p, count_p, frequencies_p
 
     stats = need("scipy.stats")
     for freedom in (1, 2, 7, 100, 4095):

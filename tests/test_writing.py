@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from initcore import writing
-from initcore.writing import Windows, Writeback, appearing, blocks_of, require_space, reserve
+from initcore.checkpoint import files as writing
+from initcore.checkpoint.files import MappedWriter, Writeback, atomic_write, blocks_of, require_space, reserve
 
 pytestmark = pytest.mark.any_isa
 
@@ -26,7 +26,7 @@ def write(path: Path, pieces: list[int], settled: Any = lambda end: None) -> Non
     """Write pieces of so many bytes, each of which is its number."""
     with open(path, "w+b") as file, Writeback() as writeback:
         reserve(file.fileno(), sum(pieces))
-        windows, at = Windows(file.fileno(), sum(pieces), writeback, settled), 0
+        windows, at = MappedWriter(file.fileno(), sum(pieces), writeback, settled), 0
         for number, nbytes in enumerate(pieces):
             windows.array(at, (nbytes,), np.dtype(np.uint8))[:] = number % 251
             at += nbytes
@@ -59,7 +59,7 @@ def test_what_is_settled_was_written_and_synced(path: Path, monkeypatch: pytest.
     monkeypatch.setattr(writing, "synced", synced)
     with open(path, "w+b") as file, Writeback() as writeback:
         reserve(file.fileno(), 150_000)
-        windows = Windows(file.fileno(), 150_000, writeback, settled)
+        windows = MappedWriter(file.fileno(), 150_000, writeback, settled)
         for number in range(50):
             windows.array(number * 3000, (3000,), np.dtype(np.uint8))[:] = number + 1
         windows.finish()
@@ -73,7 +73,7 @@ def test_a_piece_is_not_settled_before_it_is_let_go(path: Path) -> None:
     ends: list[int] = []
     with open(path, "w+b") as file, Writeback() as writeback:
         reserve(file.fileno(), 100)
-        windows = Windows(file.fileno(), 100, writeback, ends.append)
+        windows = MappedWriter(file.fileno(), 100, writeback, ends.append)
         windows.array(0, (50,), np.dtype(np.uint8))
         assert ends == []
         windows.array(50, (50,), np.dtype(np.uint8))
@@ -115,7 +115,7 @@ def test_no_more_than_two_wait() -> None:
 
 
 def test_the_name_comes_last(path: Path) -> None:
-    with appearing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("new")
         assert not path.exists()
         assert temporary.parent == path.parent
@@ -128,7 +128,7 @@ def test_failure_leaves_what_was_there(error: BaseException, path: Path) -> None
     path.write_text("old")
 
     def write_and_fail() -> None:
-        with appearing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text("new")
             raise error
 

@@ -21,7 +21,7 @@ from verdict import Figure, Report, finish, parser_of, read_reports
 
 import initcore
 from initcore.dtypes import as_dtype
-from initcore.models.drawn import TESTS
+from initcore.models.verification.drawn import TESTS
 
 TENSORS, QUICK_TENSORS = 100_000, 4000
 SEED = 17

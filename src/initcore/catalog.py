@@ -50,7 +50,7 @@ class Initializer:
 def describe(name: str) -> dict[str, Any]:
     """Return the fields of an Initializer of a name that exists."""
     fill = getattr(initcore, name + "_")
-    parameters = inspect.signature(fill).parameters
+    parameters = inspect.signature(fill, eval_str=True).parameters  # whose annotations are types
     return {
         "name": name,
         "fill": fill,

@@ -40,7 +40,7 @@ from dask.utils import parse_bytes
 
 if TYPE_CHECKING:
     from initcore.models import Plan
-    from initcore.models.shapes import ShapesLike
+    from initcore.models.plan.shapes import ShapesLike
 
 __all__ = ["plan", *new.__all__]
 

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from initcore import _core
 from initcore.distributions import Distribution, Fixed, constant
+from initcore.errors import partly_written
 from initcore.shards import Shard, offset_of
-from initcore.shortage import partly_written
 from initcore.streams import RngLike, nothing_taken_by_errors
 
 __all__ = ["FORMULAS", "Progress", "delta_orthogonal_", "orthogonal_"]
 
 A = TypeVar("A", bound=NDArray[Any])
 #: Called with the share of the work that is done
-Progress: TypeAlias = "Callable[[float], object]"
+Progress: TypeAlias = Callable[[float], object]
 
 
 def orthogonal_(

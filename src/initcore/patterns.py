@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from initcore import _core
 from initcore.distributions import Distribution, Fixed, bits_, constant, normal_
 from initcore.dtypes import BFLOAT16_BITS, bfloat16_bits
+from initcore.errors import partly_written
 from initcore.shards import Shard, offset_of
-from initcore.shortage import partly_written
 from initcore.streams import RngLike
 
 __all__ = ["FORMULAS", "constant_", "dirac_", "eye_", "hadamard_", "ones_", "sparse_", "zeros_"]

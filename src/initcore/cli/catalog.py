@@ -9,6 +9,7 @@ from typing import Any
 from initcore import catalog as initializers
 from initcore.catalog import describe, names
 from initcore.cli.arguments import UsageError
+from initcore.initializers import Fans
 
 __all__ = ["Initializer", "catalog", "find"]
 
@@ -31,15 +32,15 @@ def _fans(text: str) -> tuple[float, float]:
     return fan_in, fan_out
 
 
-# By the annotation of a parameter: how it is read, and what that takes
-READERS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "bool": (_truth, "true or false"),
-    "int": (int, "an integer"),
-    "int | None": (int, "an integer"),
-    "float": (float, "a number"),
-    "str": (str, "a word"),
-    "complex": (_number, "a number"),
-    "Fans | None": (_fans, "fan_in and fan_out, as 4096,14336"),
+#: By the type of a parameter: how it is read, and what that takes
+READERS: dict[Any, tuple[Callable[[str], Any], str]] = {
+    bool: (_truth, "true or false"),
+    int: (int, "an integer"),
+    int | None: (int, "an integer"),
+    float: (float, "a number"),
+    str: (str, "a word"),
+    complex: (_number, "a number"),
+    Fans | None: (_fans, "fan_in and fan_out, as 4096,14336"),
 }
 
 

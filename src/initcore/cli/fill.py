@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from initcore.checkpoint.files import MappedWriter, Writeback, atomic_write, blocks_of, npy_head, require_space, reserve
 from initcore.cli.arguments import UsageError, add_machine_options, add_stream_options, machine, shape, stream_of
 from initcore.cli.catalog import Initializer, catalog, find
 from initcore.cli.terminal import make_transfer, terminable
 from initcore.dtypes import as_dtype
 from initcore.shards import Shard, fill_nothing
-from initcore.writing import Windows, Writeback, appearing, blocks_of, npy_head, require_space, reserve
 
 if TYPE_CHECKING:
     from initcore.cli.arguments import Commands, Parser
@@ -128,15 +128,15 @@ def write_file(target: Path, request: Request, advance: Callable[[int], None]) -
     head = npy_head(request.dtype, request.shape)
     size, at = len(head) + request.nbytes, len(head)
     require_space(target.parent, size)
-    with appearing(target) as path, open(path, "x+b") as file, Writeback() as writeback:
+    with atomic_write(target) as path, open(path, "x+b") as file, Writeback() as writeback:
         reserve(file.fileno(), size)
         file.write(head)
         file.flush()
-        windows = Windows(file.fileno(), size, writeback)
+        writer = MappedWriter(file.fileno(), size, writeback)
         for block in blocks_of(request.shape, request.dtype, cheap_by_rows=request.initializer.cheap_by_rows):
-            request.fill(windows.array(at, block.shape, request.dtype), block, advance)
+            request.fill(writer.array(at, block.shape, request.dtype), block, advance)
             at += math.prod(block.shape) * request.dtype.itemsize
-        windows.finish()
+        writer.finish()
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,18 +10,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from initcore.checkpoint.saving import layout_for, write
+from initcore.checkpoint.writer import Written
 from initcore.cli.arguments import UsageError, add_machine_options, machine
 from initcore.cli.plans import PLAN_HELP, SHAPES_HELP, add_seed_option, read_plan, refusing
 from initcore.cli.terminal import make_console, make_transfer, terminable
-from initcore.models.checkpoint import Written, write_checkpoint
-from initcore.models.describe import Description
-from initcore.models.saving import layout_for, put_config
-from initcore.models.sources import shapes_like
+from initcore.models.architectures.shapes_like import shapes_like
+from initcore.models.plan.describe import Description
 
 if TYPE_CHECKING:
     from initcore.cli.arguments import Commands
-    from initcore.models.resolve import Resolved
-    from initcore.models.sources import ModelShapes
+    from initcore.models.architectures.shapes_like import ModelShapes
+    from initcore.models.plan.resolve import Resolved
 
 __all__ = ["add_to", "run"]
 
@@ -111,9 +111,11 @@ def run(args: argparse.Namespace) -> int:
         task = bar.add_task(Path(args.output).name, total=None)
         start = time.perf_counter()
         try:
-            written = write_checkpoint(
+            written = write(
+                source,
                 layout,
                 folder,
+                args.dtype,
                 part=args.part,
                 resume=args.resume,
                 force=args.force,
@@ -124,7 +126,6 @@ def run(args: argparse.Namespace) -> int:
             print(f"initcore: {args.output} is not complete; --resume continues", file=sys.stderr)
             raise
         seconds = time.perf_counter() - start
-    put_config(source, layout, folder, args.dtype, force=args.force)
     _report(args, written, seconds)
     return 0
 
@@ -138,7 +139,7 @@ def _describe(description: Description, as_json: bool) -> None:
 
 def _model(args: argparse.Namespace) -> tuple[ModelShapes, Resolved]:
     if args.rules:
-        from initcore.models.own import resolve_own  # which asks for torch
+        from initcore.models.architectures.own import resolve_own  # which asks for torch
 
         return resolve_own(args.like, args.seed or 0, args.dtype)
     source = shapes_like(args.like)

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from initcore import Plan, Stream
 from initcore.cli.arguments import ProblemsError, UsageError, natural
-from initcore.models.errors import PlanError
-from initcore.models.families import FAMILIES
-from initcore.models.headers import CheckpointError
+from initcore.errors import CheckpointError, PlanError
+from initcore.models.architectures.families import FAMILIES
 
 if TYPE_CHECKING:
     from initcore.cli.arguments import Parser
-    from initcore.models.sources import ModelShapes
+    from initcore.models.architectures.shapes_like import ModelShapes
 
 __all__ = ["PLAN_HELP", "SHAPES_HELP", "add_seed_option", "read_plan", "refusing"]
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from initcore.cli.arguments import machine, positive
 from initcore.cli.plans import PLAN_HELP, SHAPES_HELP, add_seed_option, read_plan, refusing
 from initcore.cli.terminal import make_console, make_transfer
-from initcore.models.headers import CheckpointError
-from initcore.models.opening import open_checkpoint
-from initcore.models.sources import ModelShapes, shapes_like
+from initcore.errors import CheckpointError
+from initcore.formats.reader import open_checkpoint
+from initcore.models.architectures.shapes_like import ModelShapes, shapes_like
 
 if TYPE_CHECKING:
     from initcore.cli.arguments import Commands

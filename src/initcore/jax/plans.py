@@ -13,7 +13,7 @@ from initcore.shards import Shard
 
 if TYPE_CHECKING:
     from initcore.models import Parameter, Plan
-    from initcore.models.shapes import ShapesLike
+    from initcore.models.plan.shapes import ShapesLike
 
 __all__ = ["plan_arrays"]
 

@@ -2,19 +2,18 @@
 
 from typing import TYPE_CHECKING, Any
 
-from initcore.models.errors import PlanError
-from initcore.models.parameter import Parameter
-from initcore.models.plan import Plan
-from initcore.models.resolve import Resolved
-from initcore.models.rule import Rule
-from initcore.models.verify import Row, Verification
+from initcore.errors import CheckpointError, PlanError
+from initcore.models.plan.parameter import Parameter
+from initcore.models.plan.plan import Plan
+from initcore.models.plan.resolve import Resolved
+from initcore.models.plan.rule import Rule
+from initcore.models.verification.verify import Row, Verification
 
 if TYPE_CHECKING:
-    from initcore.models.checkpoint import Written
-    from initcore.models.headers import CheckpointError
-    from initcore.models.opening import open_checkpoint
-    from initcore.models.saving import save_checkpoint
-    from initcore.models.sources import ModelShapes, shapes_like
+    from initcore.checkpoint.saving import save_checkpoint
+    from initcore.checkpoint.writer import Written
+    from initcore.formats.reader import open_checkpoint
+    from initcore.models.architectures.shapes_like import ModelShapes, shapes_like
 
 __all__ = [
     "CheckpointError",
@@ -33,12 +32,11 @@ __all__ = [
 ]
 
 _MODULES = {
-    "CheckpointError": "headers",
-    "ModelShapes": "sources",
-    "Written": "checkpoint",
-    "open_checkpoint": "opening",
-    "save_checkpoint": "saving",
-    "shapes_like": "sources",
+    "ModelShapes": "models.architectures.shapes_like",
+    "Written": "checkpoint.writer",
+    "open_checkpoint": "formats.reader",
+    "save_checkpoint": "checkpoint.saving",
+    "shapes_like": "models.architectures.shapes_like",
 }
 
 
@@ -48,4 +46,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return getattr(import_module(f"initcore.{_MODULES[name]}"), name)

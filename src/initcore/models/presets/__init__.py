@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from initcore.models.presets.convolutional import fixup, vit
 from initcore.models.presets.decoders import gpt2, llama
 from initcore.models.presets.encoders import bert, t5
-from initcore.models.presets.fields import siren, zero
 from initcore.models.presets.frameworks import keras_defaults, torch_defaults
+from initcore.models.presets.mup import mup
 from initcore.models.presets.residual import deepnorm, t_fixup
-from initcore.models.presets.widths import mup
+from initcore.models.presets.siren import siren
+from initcore.models.presets.zero import zero as zero
 
 __all__ = [
     "bert",

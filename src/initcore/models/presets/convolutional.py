@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from initcore.models.plan import Plan
-from initcore.models.presets.parts import (
+from initcore.models.plan.plan import Plan
+from initcore.models.plan.rule import Rule
+from initcore.models.presets.common import (
     BEGINNING,
     TORCH_AXES,
     TORCH_LINEAR,
@@ -16,7 +17,6 @@ from initcore.models.presets.parts import (
     norms_to_one,
     preset,
 )
-from initcore.models.rule import Rule
 
 __all__ = ["fixup", "vit"]
 

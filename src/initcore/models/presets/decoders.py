@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from initcore.models.plan import Plan
-from initcore.models.presets.parts import BEGINNING, biases_to_zero, check_positive, norms_to_one, preset
-from initcore.models.rule import Rule
+from initcore.models.plan.plan import Plan
+from initcore.models.plan.rule import Rule
+from initcore.models.presets.common import BEGINNING, biases_to_zero, check_positive, norms_to_one, preset
 
 __all__ = ["gpt2", "llama"]
 

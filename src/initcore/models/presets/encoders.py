@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from initcore.models.plan import Plan
-from initcore.models.presets.parts import BEGINNING, check_positive, norms_to_one, preset
-from initcore.models.rule import Rule
+from initcore.models.plan.plan import Plan
+from initcore.models.plan.rule import Rule
+from initcore.models.presets.common import BEGINNING, check_positive, norms_to_one, preset
 
 __all__ = ["bert", "t5"]
 

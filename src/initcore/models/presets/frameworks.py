@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from initcore.models.plan import Plan
-from initcore.models.presets.parts import BEGINNING, TORCH_AXES, TORCH_LINEAR, biases_of_torch, norms_to_one, preset
-from initcore.models.rule import Rule
+from initcore.models.plan.plan import Plan
+from initcore.models.plan.rule import Rule
+from initcore.models.presets.common import BEGINNING, TORCH_AXES, TORCH_LINEAR, biases_of_torch, norms_to_one, preset
 
 __all__ = ["keras_defaults", "torch_defaults"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from initcore.models.plan import Plan
-from initcore.models.presets.parts import (
+from initcore.models.plan.plan import Plan
+from initcore.models.plan.rule import Rule
+from initcore.models.presets.common import (
     BEGINNING,
     biases_of_torch,
     biases_to_zero,
@@ -13,7 +14,6 @@ from initcore.models.presets.parts import (
     norms_to_one,
     preset,
 )
-from initcore.models.rule import Rule
 
 __all__ = ["deepnorm", "t_fixup"]
 

@@ -28,7 +28,7 @@ from initcore.torch.naming import Naming
 
 if TYPE_CHECKING:
     from initcore.models import Plan
-    from initcore.models.shapes import ShapesLike
+    from initcore.models.plan.shapes import ShapesLike
 
 __all__ = ["configure", "initialize", "named", "own_steps", "tie"]
 

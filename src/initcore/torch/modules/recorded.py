@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from initcore import catalog
-from initcore.models.errors import PlanError
-from initcore.models.names import compiled_glob
-from initcore.models.rule import Rule
+from initcore.errors import PlanError
+from initcore.models.plan.patterns import compiled_glob
+from initcore.models.plan.rule import Rule
 from initcore.streams import Stream
 from initcore.torch.known import Call
 from initcore.torch.layouts import inner_of

@@ -1,0 +1,1 @@
+"""Checkpoints of whole models, written straight into their files."""

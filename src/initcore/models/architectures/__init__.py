@@ -1,0 +1,1 @@
+"""Names and shapes of models: from files, configurations and modules."""
