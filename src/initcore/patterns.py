@@ -299,6 +299,7 @@ def sparse_(out: A, sparsity: float, std: float = 0.01, *, rng: RngLike = None, 
     >>> (w == 0).sum(axis=0)
     array([3, 3, 3, 3])
     """
+    sparsity, std, rng = _core.as_double(sparsity), _core.as_double(std), _core.prepare(rng)
     shape = _core.check_target(out, shard)
     if len(shape) != 2:
         raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {shape}")
