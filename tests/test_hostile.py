@@ -106,6 +106,21 @@ def test_numbers_of_a_sparse_matrix_are_read_before_anything_is_written(argument
     assert not target.any()
 
 
+def test_groups_are_read_before_anything_is_written() -> None:
+    """A float that is a whole number is refused as others are."""
+    target, times = np.full((4, 2, 3), 7.0), [0]
+
+    def fail_later() -> None:
+        times[0] += 1
+        if times[0] > 1:
+            raise ArithmeticError
+
+    initcore.dirac_(np.empty((4, 2, 3)), full_number(2, fail_later))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"divisible by groups, got shape .* and groups=2\.0"):
+        initcore.dirac_(target, 2.0)  # type: ignore[arg-type]
+    assert (target == 7).all()
+
+
 @pytest.mark.parametrize("fill", [initcore.normal_, initcore.eye_, initcore.orthogonal_, initcore.zeros_])
 def test_what_only_looks_like_a_shard_is_refused(fill: Callable[..., object]) -> None:
     """Its attributes might change from one look to the next, and need be no tuples of ints."""
@@ -126,6 +141,15 @@ def test_a_shard_that_was_forged_is_an_error() -> None:
             object.__setattr__(shard, name, right)
         with pytest.raises(IndexError):
             initcore.normal_(np.zeros(SHAPE, np.float32), rng=0, shard=shard)
+
+
+@pytest.mark.parametrize("whole", [(2**62, 2**62), (2**64, 64), (63, 64), (0, 0)], ids=str)
+def test_a_matrix_is_no_part_of_what_is_forged(whole: tuple[int, int]) -> None:
+    shard = Shard.__new__(Shard)
+    for name, value in {**ATTRIBUTES, "global_shape": whole}.items():
+        object.__setattr__(shard, name, value)
+    with pytest.raises(ValueError, match="no part of|at most"):
+        initcore.orthogonal_(np.zeros(SHAPE, np.float32), rng=0, shard=shard)
 
 
 def test_a_flat_shard_of_a_whole_without_axes() -> None:

@@ -422,6 +422,19 @@ cdef int report(void *context) noexcept with gil:
     return 0
 
 
+cdef int check_part(object out, tuple shape, tuple offset) except -1:
+    """Refuse what is no part of the whole: the core reads what no row or column outside it has."""
+    cdef tuple here = tuple([cnp.PyArray_DIM(<cnp.ndarray>out, i) for i in range(cnp.PyArray_NDIM(<cnp.ndarray>out))])
+    whole = 1
+    for size, start, count in zip(shape, offset, here, strict=True):
+        whole *= size
+        if not 0 <= start <= size - count:
+            raise ValueError(f"an array of shape {here} at {offset} is no part of one of shape {shape}")
+    if whole >= 1 << 63:
+        raise ValueError(f"an array has at most 2**63 - 1 elements, but the shape is {shape}")
+    return 0
+
+
 @cython.boundscheck(True)
 def orthogonal(cnp.ndarray out, tuple shape, tuple offset, double gain, rng, progress):
     """Fill a stack of orthogonal matrices, or the part of it at `offset`; return it.
@@ -441,6 +454,7 @@ def orthogonal(cnp.ndarray out, tuple shape, tuple offset, double gain, rng, pro
     # no element of a column is larger than 1 but by its rounding errors
     if not ic_fits(gain * (1 + 1e-5), array.dtype):
         raise ValueError(f"gain must be finite, and its values in the dtype of the array ({out.dtype}): gain={gain!r}")
+    check_part(out, shape, offset)
     describe(out, None, &array)
     matrices.first_column = 0
     for i in range(ndim - 1, 1, -1):
