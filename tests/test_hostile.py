@@ -148,7 +148,7 @@ def test_a_matrix_is_no_part_of_what_is_forged(whole: tuple[int, int]) -> None:
     shard = Shard.__new__(Shard)
     for name, value in {**ATTRIBUTES, "global_shape": whole}.items():
         object.__setattr__(shard, name, value)
-    with pytest.raises(ValueError, match="no part of|at most"):
+    with pytest.raises(ValueError, match=r"no part of|at most"):
         initcore.orthogonal_(np.zeros(SHAPE, np.float32), rng=0, shard=shard)
 
 
