@@ -189,6 +189,19 @@ def test_an_initializer_that_is_no_name(
     assert "rule 1 in line 1: init must be the name of an initializer, not" in capsys.readouterr().err
 
 
+def test_a_configuration_of_generation_comes_along_whatever_it_holds(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files)
+    sizes = (
+        '"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 9'
+    )
+    Path("config.json").write_text(f'{{"model_type": "llama", {sizes}}}')
+    Path("generation_config.json").write_bytes(b"\xff\r\n")
+    assert main(["init", "plan.toml", "--like", "config.json", "-o", "out"]) == 0
+    assert Path("out", "generation_config.json").read_bytes() == b"\xff\r\n"
+
+
 UNREADABLE = {
     "no UTF-8": b'"\xc3(" = 1\n',
     "open lists": b"a = " + b"[" * 5000,
