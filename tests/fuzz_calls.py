@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 import ref
-from fuzz_cases import ELEMENTWISE, FIXED, Case
+from fuzz_cases import ELEMENTWISE, FIXED, Case, draw_case
 from guarded import GUARD, GuardedMemory, extent, strided
 from numpy.typing import NDArray
 
 import initcore
 from initcore import Shard
 from initcore.dtypes import as_dtype
+
+__all__ = ["AT_ONCE", "ENVIRONMENT", "draw_case", "kind_of", "run_case"]
+
+AT_ONCE = 500  # cases for each process
+ENVIRONMENT: dict[str, str] = {}  # of such a process
 
 Array = NDArray[Any]
 MOST = 2**63 - 1
@@ -32,6 +37,11 @@ REFUSALS: dict[str, type[Exception] | tuple[type[Exception], ...]] = {
 }
 
 WRONG_RNGS: list[Any] = [-1, 1.5, "0", True, np.random.RandomState(0), [1]]
+
+
+def kind_of(case: Case) -> str:
+    """What a case is counted as."""
+    return f"refused: {case.fault}" if case.fault else "a shard" if case.whole else "whole"
 
 
 def run_case(case: Case) -> None:

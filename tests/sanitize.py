@@ -4,6 +4,7 @@ python tests/sanitize.py core                        # minutes: without Python, 
 python tests/sanitize.py core --with thread          # one of them
 python tests/sanitize.py suite                       # an hour: a scratch copy built with ASan and UBSan, all its tests
 python tests/sanitize.py suite -- tests/test_fuzz.py # arguments of pytest
+python tests/sanitize.py suite --isa scalar -- tests/test_hostile.py   # sooner: one instruction set is built
 
 Whatever a sanitizer finds ends the program. `core` gives the core what tests/machines does, and has many threads fill
 at once (storm.c): CPython is not instrumented, so that of its threads TSan would know too little. `suite` looks for no
@@ -80,12 +81,12 @@ def storm(alone: ModuleType, target: object, folder: Path) -> str:
     return str(alone.run([program]).decode().strip())
 
 
-def suite(arguments: list[str]) -> int:
+def suite(arguments: list[str], isa: str | None) -> int:
     """Build a copy with ASan and UBSan, and run its tests."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "initcore"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("*.so", "build", ".git", "__pycache__", "*.egg-info"))
-        build = {**os.environ, "INITCORE_SANITIZE": "address,undefined"}
+        build = {**os.environ, "INITCORE_SANITIZE": "address,undefined", "INITCORE_BUILD_ISAS": isa or ""}
         command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
         subprocess.run(command, cwd=copy, env=build, check=True, stdout=subprocess.DEVNULL)
         runtimes = [library(name) for name in ("libasan.so", "libubsan.so", "libstdc++.so")]
@@ -112,9 +113,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["core", "suite"])
     parser.add_argument("--with", dest="sanitizers", choices=SANITIZERS, nargs="*", default=list(SANITIZERS))
+    parser.add_argument("--isa", choices=["scalar"], help="of the suite's build, which has all if not given")
     parser.add_argument("arguments", nargs="*", help="of pytest")
     args = parser.parse_args()
-    return core(args.sanitizers) if args.what == "core" else suite(args.arguments)
+    return core(args.sanitizers) if args.what == "core" else suite(args.arguments, args.isa)
 
 
 if __name__ == "__main__":

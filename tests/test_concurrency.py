@@ -115,7 +115,7 @@ worker = threading.Thread(target=work)
 worker.start()
 for _ in range(8):
     if (child := os.fork()) == 0:
-        signal.alarm(60)  # a child that hangs is a failure
+        signal.alarm(100)  # a child that hangs is a failure
         os._exit(0 if digest() == expected else 3)
     assert os.waitpid(child, 0)[1] == 0
 done.set()
@@ -134,17 +134,21 @@ def test_fork_in_the_middle_of_a_fill(run_python: Run) -> None:
 
 
 FORK_IN_AN_IMPORT = """
-import os, signal, sys, threading, time, warnings
+import os, signal, sys, threading, warnings
 warnings.simplefilter("ignore")  # Python dislikes forks beside threads
 import initcore
 
-begun = threading.Event()
+# Who imports goes on when the process is about to fork. This is called before what initcore registered, which waits for
+# the import; did it not, the process would fork at once, since none else gets the interpreter's lock
+begun, forks = threading.Event(), threading.Event()
+os.register_at_fork(before=forks.set)
+sys.setswitchinterval(1000)
 
 class Slowly:
     def find_spec(self, name, path, target=None):
         if name in ("numpy.random._pickle", "_hashlib"):
             begun.set()
-            time.sleep(0.3)
+            forks.wait()
         return None
 
 sys.meta_path.insert(0, Slowly())
@@ -155,7 +159,7 @@ thread = threading.Thread(target=initcore.normal, args=(9,), kwargs={"rng": rng}
 thread.start()
 begun.wait()
 if (child := os.fork()) == 0:
-    signal.alarm(20)
+    signal.alarm(100)
     os._exit(0 if initcore.normal(9, rng=rng).tobytes() == initcore.normal(9, rng=rng).tobytes() else 3)
 status = os.waitpid(child, 0)[1]
 thread.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
 import signal
@@ -16,6 +17,7 @@ from tables import ALL
 import initcore
 
 HERE = pathlib.Path(__file__).parent
+HERE_TOO = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
 pytestmark = [
     pytest.mark.any_isa,  # each call draws its own
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mmap and mprotect of Linux"),
@@ -31,11 +33,12 @@ def test_every_initializer_is_fuzzed() -> None:
     assert set(fuzz_cases.WEIGHTS) == set(ALL)
 
 
-def test_some_thousand_random_calls() -> None:
+@pytest.mark.parametrize(("what", "cases"), [("calls", 3000), ("objects", 1000), ("signals", 8), ("commands", 80)])
+def test_some_random_cases(what: str, cases: int) -> None:
     """The same each time."""
-    done = fuzz("--seed", "20240229", "--cases", "3000")
+    done = fuzz("--what", what, "--seed", "20240229", "--cases", str(cases))
     assert done.returncode == 0, done.stdout
-    assert "3000 cases, none failed" in done.stdout
+    assert f"{cases} cases, none failed" in done.stdout
 
 
 OUTSIDE = """
@@ -61,11 +64,11 @@ print("outside")
 @pytest.mark.parametrize("what", ["read", "write"])
 @pytest.mark.parametrize("flush", ["front", "back"])
 def test_the_byte_beside_guarded_memory_ends_the_process(flush: str, what: str, run_python: Run) -> None:
-    done = run_python(OUTSIDE, flush, what, check=False, PYTHONPATH=str(HERE))
+    done = run_python(OUTSIDE, flush, what, check=False, PYTHONPATH=HERE_TOO)
     assert (done.stdout, done.returncode) == ("inside\n", -signal.SIGSEGV)
 
 
-#: What a core with a bug would do, and what is said of it
+#: What calls would do if the core had a bug, and what is said of it
 BUGS = {
     "a byte too many": ("ctypes.c_uint8.from_address(out.ctypes.data + out.nbytes).value = 1", "SIGSEGV|beside"),
     "another value": ("out.view('u1').ravel()[-1] ^= 1", "1 of .* elements differ"),
@@ -86,7 +89,7 @@ def buggy(out, *args, **kwargs):
     return out
 
 initcore.normal_ = buggy
-fuzz.run_here(1, 0, 2000)
+fuzz.run_here("calls", 1, 0, 2000)
 """
 
 
@@ -96,7 +99,38 @@ def test_the_fuzzer_notices(bug: str, run_python: Run) -> None:
     if len(initcore.isas()) == 1:
         pytest.skip("there is no other instruction set to have the bug")
     does, said = BUGS[bug]
-    done = run_python(BUGGY.format(does), check=False, PYTHONPATH=str(HERE))
+    done = run_python(BUGGY.format(does), check=False, PYTHONPATH=HERE_TOO)
     ended_by = signal.Signals(-done.returncode).name if done.returncode < 0 else done.stderr
     assert re.search(said, ended_by)
+    assert 0 < len(done.stdout.split()) < 500, "it took too many cases"
+
+
+EARLY = """
+call = initcore.normal_
+@functools.wraps(call)
+def write_first(out, *args, **kwargs):
+    return call(initcore.zeros_(out), *args, **kwargs)
+
+initcore.normal_ = write_first
+"""
+#: Bugs that the other fuzzers are there for, and what is said of them
+OTHER_BUGS = {
+    "objects": (EARLY, "written before"),
+    "signals": ("initcore.patterns._set = lambda out, value: out.fill(value)", "all was written before"),
+    "commands": ("initcore.cli.verify.read_plan = lambda *_: 1 / 0", "an error of initcore's own, ZeroDivisionError"),
+}
+OTHER_BUGGY = """
+import functools, sys
+import fuzz
+import initcore, initcore.cli, initcore.cli.verify
+{bug}
+fuzz.run_here("{what}", 1, 0, 2000)
+"""
+
+
+@pytest.mark.parametrize("what", OTHER_BUGS)
+def test_the_other_fuzzers_notice(what: str, run_python: Run) -> None:
+    bug, said = OTHER_BUGS[what]
+    done = run_python(OTHER_BUGGY.format(what=what, bug=bug), check=False, PYTHONPATH=HERE_TOO)
+    assert re.search(said, done.stderr), done.stderr
     assert 0 < len(done.stdout.split()) < 500, "it took too many cases"

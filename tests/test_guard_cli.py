@@ -74,6 +74,15 @@ def test_memory_that_cannot_be_had_is_said(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err == "initcore: not enough memory\n"
 
 
+@pytest.mark.parametrize("words", ["init p --like=-- -o out", "fill zeros 3 -o x.npy --path=--", "verify x --plan=--"])
+def test_two_hyphens_for_a_value(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Python before 3.13 makes an empty list of them."""
+    assert main(words.split()) in (1, 2)
+    said = capsys.readouterr().err
+    assert said.startswith("initcore: ")
+    assert "an error of initcore's own" not in said
+
+
 # A process of its own: terminals, pipes and signals
 
 
@@ -178,6 +187,37 @@ def test_an_initializer_that_is_no_name(
     Path("wrong.toml").write_text(f'[[rule]]\nmatch = "*"\ninit = {init}\n')
     assert main(["init", "wrong.toml", "--like", "shapes.toml", "-o", "out"]) == 2
     assert "rule 1 in line 1: init must be the name of an initializer, not" in capsys.readouterr().err
+
+
+def test_a_configuration_of_generation_comes_along_whatever_it_holds(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files)
+    sizes = (
+        '"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 9'
+    )
+    Path("config.json").write_text(f'{{"model_type": "llama", {sizes}}}')
+    Path("generation_config.json").write_bytes(b"\xff\r\n")
+    assert main(["init", "plan.toml", "--like", "config.json", "-o", "out"]) == 0
+    assert Path("out", "generation_config.json").read_bytes() == b"\xff\r\n"
+
+
+UNREADABLE = {
+    "no UTF-8": b'"\xc3(" = 1\n',
+    "open lists": b"a = " + b"[" * 5000,
+    "digits": b"a = " + b"9" * 5000,
+}
+
+
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=list(UNREADABLE))
+@pytest.mark.parametrize("name", ["plan.toml", "shapes.toml"])
+def test_toml_that_no_parser_reads(
+    name: str, content: bytes, files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files)
+    Path(name).write_bytes(content)
+    assert main(["init", "plan.toml", "--like", "shapes.toml", "-o", "out"]) == 2
+    assert capsys.readouterr().err.startswith(f"initcore: {name}: ")
 
 
 @pytest.mark.parametrize(

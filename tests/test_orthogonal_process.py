@@ -106,27 +106,47 @@ def test_angles_of_eigenvalues_are_haars(n: int) -> None:
         assert_follows(chosen, cdf)
 
 
-def test_progress_is_told_now_and_then() -> None:
-    """In the calling thread, ten times a second at most, with shares that grow to 1."""
+@pytest.mark.parametrize(
+    ("threads", "shape", "axis"), [(1, (800, 800), None), (2, (800, 800), None), (2, (300, 120, 120), 0)]
+)
+def test_progress_is_told_in_the_calling_thread(threads: int, shape: tuple[int, ...], axis: int | None) -> None:
+    """With shares that grow to 1, however often; and it changes nothing."""
     initcore.use_isa("scalar")
-    told: list[tuple[float, float]] = []
+    initcore.set_num_threads(threads)
+    shares: list[float] = []
 
     def progress(share: float) -> None:
         assert threading.current_thread() is threading.main_thread()
-        told.append((share, time.monotonic()))
+        shares.append(share)
 
-    for threads, shape, axis in [(1, (800, 800), None), (2, (800, 800), None), (2, (300, 120, 120), 0)]:
-        initcore.set_num_threads(threads)
-        told.clear()
-        got = initcore.orthogonal(shape, batch_axis=axis, rng=0, progress=progress)
-        shares, times = [share for share, _ in told], [when for _, when in told]
-        assert len(told) >= 3
-        assert shares == sorted(shares)
-        assert all(0 <= share <= 1 for share in shares)
-        assert shares[-1] == 1
-        assert shares[0] < 0.7
-        assert all(b - a > 0.09 for a, b in itertools.pairwise(times[:-1]))
-        np.testing.assert_array_equal(got, initcore.orthogonal(shape, batch_axis=axis, rng=0))
+    got = initcore.orthogonal(shape, batch_axis=axis, rng=0, progress=progress)
+    assert shares == sorted(shares)
+    assert all(0 <= share <= 1 for share in shares)
+    assert shares[-1] == 1
+    np.testing.assert_array_equal(got, initcore.orthogonal(shape, batch_axis=axis, rng=0))
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((6000, 6000), None), ((3000, 500, 500), 0)])
+def test_progress_is_told_now_and_then(shape: tuple[int, ...], axis: int | None) -> None:
+    """Again and again while minutes of work last, and no sooner than a tenth of a second after it was told last.
+
+    The core reads the clock after it has told and before it tells again, and so between the two times that are taken
+    here: a machine that is slow takes longer, never shorter.
+    """
+    initcore.use_isa("scalar")
+    initcore.set_num_threads(1)
+    told: list[tuple[float, float]] = []
+
+    def progress(share: float) -> None:
+        told.append((share, time.monotonic()))
+        if len(told) == 4:
+            raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        initcore.orthogonal_(np.zeros(shape, np.float32), batch_axis=axis, rng=0, progress=progress)
+    shares, times = [share for share, _ in told], [when for _, when in told]
+    assert 0 <= shares[0] < shares[1] < shares[2] < shares[3] < 1
+    assert all(b - a > 0.0999 for a, b in itertools.pairwise(times))
 
 
 def test_progress_of_a_small_matrix_is_its_end() -> None:

@@ -97,20 +97,27 @@ def test_errors_of_the_thread_are_raised(path: Path) -> None:
 
 
 def test_no_more_than_two_wait() -> None:
-    begun, let_go, done = threading.Event(), threading.Event(), []
+    """The first goes on when the third begins to wait for it, and not before."""
+    let_go, done = threading.Event(), []
+
+    class Seen(Writeback):
+        def _wait(self, most: int) -> None:
+            if len(self._waiting) > most:
+                let_go.set()
+            super()._wait(most)
 
     def first() -> None:
-        begun.set()
-        let_go.wait(60)
+        let_go.wait()
         done.append(0)
 
-    with Writeback() as writeback:
+    with Seen() as writeback:
         writeback.add(first)
         writeback.add(lambda: done.append(1))
-        begun.wait(60)
-        threading.Timer(0.05, let_go.set).start()
-        writeback.add(lambda: done.append(2))  # waits for the first
-        assert done[:1] == [0]
+        assert not let_go.is_set()
+        writeback.add(lambda: done.append(2))
+        done_then = done[:1]
+        let_go.set()
+    assert done_then == [0]
     assert done == [0, 1, 2]
 
 

@@ -102,6 +102,7 @@ BFLOAT16_BITS = np.dtype([("bfloat16", np.uint16)])
 
 cdef int max_threads = 1  # machine.py sets it
 cdef object _resolve = None  # streams.resolve, which imports this module
+cdef tuple _shards = None  # the classes of shards, whose module imports nothing, but is there later
 
 
 # Streams
@@ -268,12 +269,21 @@ cdef bint overlaps(cnp.ndarray out) except -1:
     return bool((np.diff(offsets) < out.itemsize).any())
 
 
+cdef bint is_shard(object it) except -1:
+    """Whether it is a Shard, whose attributes are what its maker checked: those of another class may change."""
+    global _shards
+    if _shards is None:
+        from initcore.shards import FlatShard, Shard
+        _shards = Shard, FlatShard
+    return type(it) in _shards
+
+
 cdef int check(object out, object shard) except -1:
     if not isinstance(out, np.ndarray):
         kind = type(out)
         hint = "; tensors are filled by initcore.torch" if kind.__module__.split(".")[0] == "torch" else ""
         raise TypeError(f"out must be a numpy.ndarray, not {kind.__module__}.{kind.__qualname__}{hint}")
-    if shard is not None and not hasattr(shard, "global_shape"):
+    if shard is not None and not is_shard(shard):
         raise TypeError(f"shard must be an initcore.Shard, not {shard!r} of type {type(shard).__name__}")
     if shard is not None and shard.shape != (<object>out).shape:
         raise ValueError(f"out has shape {out.shape}, but the shard {shard!r} has shape {shard.shape}")
@@ -292,8 +302,9 @@ def check_target(out, shard=None):
     return (<object>out).shape if shard is None else shard.global_shape
 
 
+@cython.boundscheck(True)
 cdef int describe(cnp.ndarray out, object shard, ic_array *array) except -1:
-    """All but the dtype."""
+    """All but the dtype. Of a FlatShard's whole, which may have fewer axes than the array, nothing is needed."""
     cdef int i, ndim = cnp.PyArray_NDIM(out)
     cdef int64_t stride = 1
     array.data = <uint8_t *>cnp.PyArray_DATA(out)
@@ -312,7 +323,8 @@ cdef int describe(cnp.ndarray out, object shard, ic_array *array) except -1:
         for i in range(ndim - 1, -1, -1):
             array.index_stride[i] = stride
             array.first_index += <uint64_t>stride * <uint64_t>offset[i]
-            stride *= <int64_t>global_shape[i]
+            if i > 0:
+                stride *= <int64_t>global_shape[i]
     return 0
 
 
@@ -410,6 +422,20 @@ cdef int report(void *context) noexcept with gil:
     return 0
 
 
+cdef int check_part(object out, tuple shape, tuple offset) except -1:
+    """Refuse what is no part of the whole: the core reads what no row or column outside it has."""
+    cdef tuple here = tuple([cnp.PyArray_DIM(<cnp.ndarray>out, i) for i in range(cnp.PyArray_NDIM(<cnp.ndarray>out))])
+    whole = 1
+    for size, start, count in zip(shape, offset, here, strict=True):
+        whole *= size
+        if not 0 <= start <= size - count:
+            raise ValueError(f"an array of shape {here} at {offset} is no part of one of shape {shape}")
+    if whole >= 1 << 63:
+        raise ValueError(f"an array has at most 2**63 - 1 elements, but the shape is {shape}")
+    return 0
+
+
+@cython.boundscheck(True)
 def orthogonal(cnp.ndarray out, tuple shape, tuple offset, double gain, rng, progress):
     """Fill a stack of orthogonal matrices, or the part of it at `offset`; return it.
 
@@ -428,6 +454,7 @@ def orthogonal(cnp.ndarray out, tuple shape, tuple offset, double gain, rng, pro
     # no element of a column is larger than 1 but by its rounding errors
     if not ic_fits(gain * (1 + 1e-5), array.dtype):
         raise ValueError(f"gain must be finite, and its values in the dtype of the array ({out.dtype}): gain={gain!r}")
+    check_part(out, shape, offset)
     describe(out, None, &array)
     matrices.first_column = 0
     for i in range(ndim - 1, 1, -1):

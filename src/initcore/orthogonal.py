@@ -82,7 +82,8 @@ def orthogonal_(
 def _fill_stack(
     out: A, gain: float, batch_axis: int | None, progress: Progress | None, rng: RngLike, shard: Shard | None
 ) -> A:
-    gain, rng = _core.as_double(gain), _core.prepare(rng)  # before views are made of out, which nothing may resize then
+    gain, rng = _core.as_double(gain), _core.prepare(rng)  # before out is looked at, which nothing may resize then
+    batch_axis = None if batch_axis is None else index(batch_axis)
     shape, offset = _core.check_target(out, shard), offset_of(out, shard)
     if batch_axis is None:
         stack, shape, offset = out[None], (1, *shape), (0, *offset)
@@ -97,10 +98,9 @@ def _fill_stack(
 
 
 def _axis(axis: int, ndim: int) -> int:
-    place = index(axis)
-    if not -ndim <= place < ndim:
+    if not -ndim <= axis < ndim:
         raise ValueError(f"batch_axis={axis} is out of range for {ndim} dimensions")
-    return place % ndim
+    return axis % ndim
 
 
 def _first(sizes: tuple[int, ...], axis: int) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from operator import index
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,7 +20,7 @@ from initcore.distributions import Distribution, Fixed, bits_, constant, normal_
 from initcore.dtypes import BFLOAT16_BITS, bfloat16_bits
 from initcore.errors import partly_written
 from initcore.shards import Shard, offset_of
-from initcore.streams import RngLike
+from initcore.streams import RngLike, nothing_taken_by_errors
 
 __all__ = ["FORMULAS", "constant_", "dirac_", "eye_", "hadamard_", "ones_", "sparse_", "zeros_"]
 
@@ -174,15 +175,17 @@ def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
     array([[1., 0.],
            [0., 1.]])
     """
+    whole_number = hasattr(groups, "__index__") and not isinstance(groups, bool)
+    count = index(groups) if whole_number else 0
     shape = _core.check_target(out, shard)
     if len(shape) not in (3, 4, 5):
         raise ValueError(f"Only tensors with 3, 4, or 5 dimensions are supported, got shape {shape}")
-    if isinstance(groups, bool) or groups < 1 or shape[0] % groups:
+    if count < 1 or shape[0] % count:
         raise ValueError(f"dim 0 must be divisible by groups, got shape {shape} and groups={groups!r}")
     if 0 in shape:
         return out
     zeros_(out, shard=shard)
-    channels, (first, column, *_) = shape[0] // groups, offset_of(out, shard)
+    channels, (first, column, *_) = shape[0] // count, offset_of(out, shard)
     tap = _tap(out, shape, offset_of(out, shard))
     if tap is None:
         return out
@@ -234,6 +237,7 @@ def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None) -> A:
            [ 0.5,  0.5, -0.5],
            [ 0.5, -0.5, -0.5]])
     """
+    gain = _core.as_double(gain)
     shape = _core.check_target(out, shard)
     if not 2 <= len(shape) <= 5:
         raise ValueError(f"Only tensors with 2 to 5 dimensions are supported, got shape {shape}")
@@ -299,6 +303,12 @@ def sparse_(out: A, sparsity: float, std: float = 0.01, *, rng: RngLike = None, 
     >>> (w == 0).sum(axis=0)
     array([3, 3, 3, 3])
     """
+    with nothing_taken_by_errors(rng):
+        return _fill_sparse(out, sparsity, std, rng, shard)
+
+
+def _fill_sparse(out: A, sparsity: float, std: float, rng: RngLike, shard: Shard | None) -> A:
+    sparsity, std, rng = _core.as_double(sparsity), _core.as_double(std), _core.prepare(rng)
     shape = _core.check_target(out, shard)
     if len(shape) != 2:
         raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {shape}")

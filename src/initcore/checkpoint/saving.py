@@ -144,18 +144,20 @@ def _put_configs(source: ModelShapes, layout: Layout, folder: Path, dtype: str |
     """
     if not source.config or not layout.names:
         return
-    text = source.config.read_text(encoding="utf-8")
-    table = json.loads(text)
+    content = source.config.read_bytes()
+    table = json.loads(content)
     said: dict[str, Any] = {"dtype": dtype, "torch_dtype": dtype} if dtype else {}
     if source.architecture and (table.get("architectures") or [None])[0] != source.architecture:
         said["architectures"] = [source.architecture]
-    _put(folder / "config.json", source.config, json.dumps({**table, **said}, indent=2) + "\n" if said else text, force)
+    if said:
+        content = (json.dumps({**table, **said}, indent=2) + "\n").encode()
+    _put(folder / "config.json", source.config, content, force)
     beside = source.config.parent / "generation_config.json"
     if beside.is_file():
-        _put(folder / beside.name, beside, beside.read_text(encoding="utf-8"), force)
+        _put(folder / beside.name, beside, beside.read_bytes(), force)
 
 
-def _put(target: Path, origin: Path, text: str, force: bool) -> None:
+def _put(target: Path, origin: Path, content: bytes, force: bool) -> None:
     if target != origin and (force or not target.exists()):
         with atomic_write(target) as path:
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content)

@@ -35,6 +35,13 @@ class Parser(argparse.ArgumentParser):
         settings.setdefault("allow_abbrev", False)
         super().__init__(**settings)
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Refuse ``--like=--``, of which Python before 3.13 makes an empty list."""
+        value = super()._get_values(action, arg_strings)
+        if value == [] and action.nargs is None:
+            raise argparse.ArgumentError(action, "expected one argument")
+        return value
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (see {self.prog} --help)")
 

@@ -131,7 +131,7 @@ def _of_config(config: Config) -> ModelShapes:
 
 def _of_toml(path: Path) -> ModelShapes:
     """Read ``dtype = ...``, which may be missing, and a table ``[shapes]`` from names to shapes or tables with both."""
-    table = toml.loads(path.read_text(encoding="utf-8"), f"{path}: ")
+    table = toml.loads(toml.text_of(path), f"{path}: ")
     problems = [f"unknown key {key!r}; known are dtype and shapes" for key in table if key not in ("dtype", "shapes")]
     entries, default, shapes = table.get("shapes"), table.get("dtype"), {}
     if not isinstance(entries, dict):

@@ -26,11 +26,15 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 def read(path: Path) -> tuple[list[Rule], list[str], dict[str, Any]]:
     """Read a file: rules, what they are called in errors, and seed, dtype and note as they are there."""
+    return parse(text_of(path), f"{path}: ")
+
+
+def text_of(path: Path) -> str:
+    """Return what is in a file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise PlanError([f"{path}: is not UTF-8: {error}"]) from None
-    return parse(text, f"{path}: ")
 
 
 def parse(text: str, place: str = "") -> tuple[list[Rule], list[str], dict[str, Any]]:
@@ -67,7 +71,9 @@ def loads(text: str, place: str) -> dict[str, Any]:
             ) from None
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise PlanError([f"{place}nested too deeply"]) from None
+    except ValueError as error:  # beside the parser's own, that an integer has too many digits for Python
         raise PlanError([f"{place}no TOML: {error}"]) from None
 
 
