@@ -1,7 +1,7 @@
 /* Which instruction set, and the doors that need no more than that. */
-#include "cpu.h"
+#include "platform/cpu.h"
 #include "kernels.h"
-#include "threads.h"
+#include "platform/threads.h"
 
 static const ic_kernels *const built[] = {
 #define IC_ISA_ROW(name) &ic_kernels_##name,

@@ -2,7 +2,7 @@
 #ifndef IC_DTYPES_H
 #define IC_DTYPES_H
 
-#include "compiler.h"
+#include "platform/compiler.h"
 #include "initcore.h"
 
 IC_INLINE size_t ic_itemsize(ic_dtype dtype) {

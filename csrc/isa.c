@@ -5,25 +5,25 @@
 #include <math.h>
 #include <string.h>
 
-#include "compiler.h"
-#include "cpu.h"
+#include "platform/compiler.h"
+#include "platform/cpu.h"
 #include "dtypes.h"
 #include "kernels.h"
-#include "truncation.h"
+#include "dist/truncation.h"
 
 #include "kern/half.h"
 #include IC_VEC
 
 #include "kern/math.h"
 #include "kern/philox.h"
-#include "kern/listing.h"
+#include "kern/rejected.h"
 #include "kern/store.h"
 
 static const ic_problem ic_no_problem = {0, NULL};
 static ic_problem ic_problem_with(int param, const char *rule) { return (ic_problem){param, rule}; }
 
-#include "kern/doors.h"
-#include "kern/limits.h"
+#include "kern/testing.h"
+#include "kern/peak_ops.h"
 
 #define IC_DIST_BODIES
 #include "dist_table.h"

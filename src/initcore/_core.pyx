@@ -70,7 +70,7 @@ cdef extern from "initcore.h" nogil:
     void ic_normal_from_words_f32(const uint32_t *words, size_t pairs, float *out)
     void ic_normal_from_words_f64(const uint64_t *words, size_t pairs, double *out)
 
-cdef extern from "truncation.h" nogil:
+cdef extern from "dist/truncation.h" nogil:
     ctypedef struct ic_window:
         pass
     ic_window ic_window_of(double mean, double std, double low, double high)
@@ -82,7 +82,7 @@ cdef extern from "truncation.h" nogil:
 cdef extern from "dtypes.h" nogil:
     int ic_fits(double x, ic_dtype dtype)
 
-cdef extern from "threads.h" nogil:
+cdef extern from "platform/threads.h" nogil:
     int64_t ic_claim(int64_t *counter)
     int ic_load(const int *value)
     void ic_store(int *value, int to)

@@ -24,7 +24,7 @@ def prepare(rng):
 
 def sparse_mask(int64_t rows, int64_t zeros, uint32_t left_base, uint32_t right_base, int64_t first_row,
                 int64_t row_count, int half_rounds, cnp.ndarray words):
-    """Which elements of some rows are zero; the last axis of `words` has the columns. See csrc/sparse.c."""
+    """Which elements of some rows are zero; the last axis of `words` has the columns. See csrc/fill/sparse.c."""
     cdef int64_t columns = cnp.PyArray_DIM(words, cnp.PyArray_NDIM(words) - 1)
     cdef cnp.ndarray mask = np.empty((row_count, columns), np.bool_)
     cdef uint8_t *data = <uint8_t *>cnp.PyArray_DATA(mask)

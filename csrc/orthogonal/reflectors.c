@@ -1,13 +1,13 @@
 /* x_k, the normals of column k from row k on, becomes v_k = x_k + s_k |x_k| e_k, which differs from x_k in one element.
  * It is not scaled: the factor of a panel is made of the Gram product, in float64, of the reflectors as they are, so
  * that the panel's product is as orthogonal as float64 makes it, whatever the rounding of v_k. */
-#include "reflectors.h"
+#include "orthogonal/reflectors.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "dtypes.h"
-#include "float_mode.h"
+#include "platform/float_mode.h"
 
 enum {
   MOST_BLOCKS = IC_CHUNK_ROWS * (IC_PANEL_WIDTH / 4 + 1) + IC_MAX_STEP_BLOCKS,

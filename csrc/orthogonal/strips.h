@@ -3,7 +3,7 @@
 #ifndef IC_STRIPS_H
 #define IC_STRIPS_H
 
-#include "placing.h"
+#include "fill/scatter.h"
 
 typedef enum {
   IC_IN_WORKSPACE,    /* strip after strip */

@@ -1,9 +1,9 @@
 /* One element over and over, in any strided array: constants, and what memory can take. */
 #include <string.h>
 
-#include "compiler.h"
+#include "platform/compiler.h"
 #include "kernels.h"
-#include "threads.h"
+#include "platform/threads.h"
 
 enum {
   UNIT = 1 << 20, /* bytes that a thread takes at a time, about a tenth of a millisecond */

@@ -2,8 +2,8 @@
 #ifndef IC_WATCH_H
 #define IC_WATCH_H
 
-#include "float_mode.h"
-#include "threads.h"
+#include "platform/float_mode.h"
+#include "platform/threads.h"
 
 typedef struct {
   const ic_run *run;

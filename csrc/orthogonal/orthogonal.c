@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "dtypes.h"
-#include "reflectors.h"
-#include "strips.h"
-#include "watch.h"
+#include "orthogonal/reflectors.h"
+#include "orthogonal/strips.h"
+#include "platform/progress.h"
 
 enum {
   GROUP = 4,            /* panels that a strip meets in one visit */

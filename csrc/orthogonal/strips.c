@@ -1,10 +1,10 @@
-#include "strips.h"
+#include "orthogonal/strips.h"
 
 #include <string.h>
 
 #include "dtypes.h"
 #include "kernels.h"
-#include "reflectors.h"
+#include "orthogonal/reflectors.h"
 
 uint8_t *ic_strip_tile(const ic_strips *strips, int64_t strip, int64_t chunk, uint8_t *one) {
   const size_t above = (size_t)chunk * IC_CHUNK_ROWS;

@@ -1,4 +1,4 @@
-#include "view.h"
+#include "fill/view.h"
 
 #include "dtypes.h"
 

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "compiler.h"
+#include "platform/compiler.h"
 #include "initcore.h"
 
 #if defined(__SSE2__) || defined(_M_X64)

@@ -1,8 +1,8 @@
-#include "truncation.h"
+#include "dist/truncation.h"
 
 #include <math.h>
 
-#include "threads.h"
+#include "platform/threads.h"
 
 /* The density is below e^-60 of its largest value beyond: less than a double can tell. */
 static const double negligible_exponent = 60;

@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "dtypes.h"
-#include "float_mode.h"
-#include "threads.h"
-#include "tiles.h"
+#include "platform/float_mode.h"
+#include "platform/threads.h"
+#include "fill/tiles.h"
 
 enum {
   SMALLEST_UNIT = 1 << 16, /* elements that a thread takes at a time, */

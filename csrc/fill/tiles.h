@@ -2,8 +2,8 @@
 #ifndef IC_TILES_H
 #define IC_TILES_H
 
-#include "job.h"
-#include "view.h"
+#include "fill/job.h"
+#include "fill/view.h"
 
 typedef struct {
   ic_view view; /* of two axes at least */

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "compiler.h"
+#include "platform/compiler.h"
 
 #if defined(__SSE2__) || defined(_M_X64)
 #include <emmintrin.h>

@@ -3,14 +3,14 @@
  * A tile is made of the blocks that its elements lie in, listed one after the other in a buffer, and then put in
  * place, so that Philox runs at full width however short the runs are. Tiles extend along the axis that memory
  * follows fastest as well as along the one that the index does: both sides touch whole cache lines. */
-#include "tiles.h"
+#include "fill/tiles.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "dtypes.h"
-#include "streaming.h"
-#include "transpose.h"
+#include "fill/nontemporal.h"
+#include "fill/transpose.h"
 
 enum {
   TILE_BLOCKS = 1280,   /* in a buffer: 20 KiB of float32, which stays in the first-level cache */

@@ -1,4 +1,4 @@
-#include "watch.h"
+#include "platform/progress.h"
 
 static const int64_t nanoseconds_between_polls = 100 * 1000 * 1000;
 

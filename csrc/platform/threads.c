@@ -1,7 +1,7 @@
 #if !defined(_WIN32)
 #define _POSIX_C_SOURCE 200809L
 #endif
-#include "threads.h"
+#include "platform/threads.h"
 
 typedef struct {
   void (*task)(void *context, int thread);

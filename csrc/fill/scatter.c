@@ -1,4 +1,4 @@
-#include "placing.h"
+#include "fill/scatter.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "dtypes.h"
 #include "kern/half.h"
 #include "kernels.h"
-#include "view.h"
+#include "fill/view.h"
 
 enum { MOST_COLUMNS = IC_STRIP_BYTES / 4 };
 

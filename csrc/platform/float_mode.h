@@ -3,7 +3,7 @@
 #ifndef IC_FLOAT_MODE_H
 #define IC_FLOAT_MODE_H
 
-#include "compiler.h"
+#include "platform/compiler.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <xmmintrin.h>
