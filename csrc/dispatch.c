@@ -1,4 +1,4 @@
-/* Which instruction set, and the doors that need no more than that. */
+/* Which instruction set is in use, and what needs no more of the core than that. */
 #include "platform/cpu.h"
 #include "kernels.h"
 #include "platform/threads.h"

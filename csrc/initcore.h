@@ -48,10 +48,10 @@ typedef struct {
 /* How to run: `poll` (or NULL) is called in the calling thread some ten times a second; nonzero stops the fill. */
 typedef struct {
   int threads;
-  uint64_t streaming_bytes; /* arrays of this size and more are written past the caches */
+  uint64_t nontemporal_bytes; /* arrays of this size and more are written past the caches */
   int (*poll)(void *context);
   void *context;
-} ic_run;
+} ic_options;
 
 void ic_init(void); /* once, before anything else */
 
@@ -64,7 +64,8 @@ int ic_dist_fills(int dist, ic_dtype dtype);
 
 ic_problem ic_check(int dist, const double *params, ic_dtype dtype);
 /* The parameters have passed ic_check. */
-ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream, const ic_run *run);
+ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream,
+                  const ic_options *options);
 
 /* The words of so many blocks from any block on, the last block being followed by the first: what a bit generator has
  * ready. A multiple of every kernel's step. */
@@ -73,7 +74,7 @@ void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t words[4 * 
 
 /* The bytes of one element over and over: constants, and what memory can take. Of the array only data, shape and
  * strides count. */
-ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_run *run);
+ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_options *options);
 uint64_t ic_cache_bytes(void); /* of the last level, or a guess */
 
 /* Orthogonal matrices: section 6 of the stream contract. The axes of the array are: matrices, their rows, and their
@@ -85,8 +86,8 @@ typedef struct {
 } ic_matrices;
 
 /* Before each poll the share of the work that is done, from 0 to 1, is written to `done`. */
-ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, const ic_stream *stream, const ic_run *run,
-                        double *done);
+ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, const ic_stream *stream,
+                        const ic_options *options, double *done);
 
 /* Which elements of a block of a matrix are zero, so many in each column of the whole. The words of a half round are
  * those of right_base (even half rounds) or left_base (odd ones) rows of the block's columns, one after the other. */
@@ -115,7 +116,7 @@ void ic_isa_use(int isa);
 typedef enum { IC_SPIN_FMA_F32, IC_SPIN_FMA_F64, IC_SPIN_INTEGER } ic_spin;
 uint64_t ic_spin_for(ic_spin kind, uint64_t rounds, double *end);
 
-/* Doors for tests: Philox with any counter, key and number of rounds; normals from given words. */
+/* For tests: Philox with any counter, key and number of rounds, and normals of given words. */
 void ic_philox4x32(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out);
 void ic_normal_from_words_f32(const uint32_t *words, size_t pairs, float *out);
 void ic_normal_from_words_f64(const uint64_t *words, size_t pairs, double *out);

@@ -38,11 +38,11 @@ static ic_problem ic_problem_with(int param, const char *rule) { return (ic_prob
 #define IC_STRING(a) IC_STRING2(a)
 
 #define STEPS(n, wide) {[IC_F64] = (wide), [IC_F32] = (n), [IC_F16] = (n), [IC_BF16] = (n), [IC_U32] = (n)}
-#define PANEL_OPS(real)     \
-  {.gather = real##_gather, \
-   .turn = real##_turn,     \
-   .update = real##_update, \
-   .gram = real##_gram,     \
+#define PANEL_OPS(real)       \
+  {.gather = real##_gather,   \
+   .apply_t = real##_apply_t, \
+   .update = real##_update,   \
+   .gram = real##_gram,       \
    .factorise = real##_factorise_rounded}
 #define FILLS_WORDS(name) {[IC_U32] = name##_fill_u32}
 #define FILLS_FLOATS(name) \
@@ -80,9 +80,9 @@ const ic_kernels IC_PASTE(ic_kernels_, IC_ISA) = {
 #include "dist_table.h"
         },
     .panel = {[IC_F64] = PANEL_OPS(f64), [IC_F32] = PANEL_OPS(f32)},
-    .fence = stream_fence,
-    .stream_pattern = stream_pattern,
-    .philox4x32 = philox4x32_door,
+    .fence = nt_fence,
+    .nt_pattern = nt_pattern,
+    .philox4x32 = philox4x32_blocks,
     .normal_from_words_f32 = normal_from_words_f32,
     .normal_from_words_f64 = normal_from_words_f64,
     .spin = spin,

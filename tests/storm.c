@@ -22,7 +22,7 @@ static int poll(void *context) {
 static ic_status fill(int number, uint32_t draw, uint8_t *out, int threads, int *polled) {
   const int64_t itemsize[] = {8, 4, 2, 2};
   const ic_dtype dtype = (ic_dtype)(number % 4);
-  const ic_run run = {threads, number % 3 ? UINT64_MAX : 1, poll, polled};
+  const ic_options options = {threads, number % 3 ? UINT64_MAX : 1, poll, polled};
   const ic_stream stream = {{(uint32_t)number, 7}, draw, 0};
   const int64_t size = itemsize[dtype], along = number % 2 ? size : SIDE * size,
                 across = number % 2 ? SIDE * size : size;
@@ -35,12 +35,12 @@ static ic_status fill(int number, uint32_t draw, uint8_t *out, int threads, int 
     array.shape[0] = 4, array.shape[1] = array.shape[2] = SIDE / 4;
     array.stride[0] = SIDE / 4 * (SIDE / 4) * size, array.stride[1] = SIDE / 4 * size, array.stride[2] = size;
     array.index_stride[0] = array.index_stride[1] = array.index_stride[2] = 1;
-    return ic_orthogonal(&array, &matrices, &stream, &run, &done);
+    return ic_orthogonal(&array, &matrices, &stream, &options, &done);
   }
   array.shape[0] = array.shape[1] = SIDE;
   array.stride[0] = along, array.stride[1] = across;
   array.index_stride[0] = SIDE, array.index_stride[1] = 1;
-  return ic_fill(&array, NORMAL, params, &stream, &run);
+  return ic_fill(&array, NORMAL, params, &stream, &options);
 }
 
 static void *filler(void *argument) {

@@ -21,11 +21,11 @@ typedef struct {
   uint8_t *data;
   uint64_t first_index;
   const ic_tiling *tiling; /* or NULL: the last axis is in one piece, in memory and in the global index */
-  int streaming;
+  int nontemporal;
   int64_t unit, units, next_unit;
   uint8_t *workspaces;
   size_t workspace;
-  const ic_run *run;
+  const ic_options *options;
   int stopped;
   void (*fence)(void);
 } fill_task;
@@ -34,14 +34,14 @@ static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Whole steps. A run must not let the low word of its counters wrap: the step in which it would is made from a list. */
-static void fill_steps(const ic_job *job, uint8_t *out, uint64_t block, int64_t steps, int streaming) {
+static void fill_steps(const ic_job *job, uint8_t *out, uint64_t block, int64_t steps, int nontemporal) {
   const uint64_t step_blocks = (uint64_t)job->step / 4;
   const size_t step_bytes = (size_t)job->step * ic_itemsize(job->dtype);
   while (steps > 0) {
     const uint64_t before_wrap = ((uint64_t)1 << 32) - (block & 0xffffffffu);
     int64_t now = at_most(steps, (int64_t)(before_wrap / step_blocks));
     if (now > 0) {
-      job->kernel(&job->params, &job->stream, (ic_blocks){block, NULL}, (size_t)now, out, streaming);
+      job->kernel(&job->params, &job->stream, (ic_blocks){block, NULL}, (size_t)now, out, nontemporal);
     } else {
       uint64_t list[IC_MAX_STEP_BLOCKS];
       for (uint64_t i = 0; i < step_blocks; i++) list[i] = block + i;
@@ -71,7 +71,7 @@ static int64_t before_line(const uint8_t *out, uint64_t index, size_t itemsize) 
   return -1;
 }
 
-static void fill_run(const ic_job *job, uint8_t *out, uint64_t index, int64_t count, int streaming) {
+static void fill_run(const ic_job *job, uint8_t *out, uint64_t index, int64_t count, int nontemporal) {
   const size_t itemsize = ic_itemsize(job->dtype);
   if ((int64_t)(index % 4) + count <= job->step) {
     fill_edge(job, out, index, count);
@@ -82,7 +82,7 @@ static void fill_run(const ic_job *job, uint8_t *out, uint64_t index, int64_t co
   const int64_t steps = (count - head) / job->step, body = steps * job->step;
   const uint64_t after_head = index + (uint64_t)head;
   fill_edge(job, out, index, head);
-  fill_steps(job, out + (size_t)head * itemsize, after_head / 4, steps, streaming && line >= 0);
+  fill_steps(job, out + (size_t)head * itemsize, after_head / 4, steps, nontemporal && line >= 0);
   fill_edge(job, out + (size_t)(head + body) * itemsize, after_head + (uint64_t)body, count - head - body);
 }
 
@@ -98,7 +98,7 @@ static void fill_rows(const fill_task *task, int64_t first, int64_t count) {
       offset += rows % view->axis[i].length * view->axis[i].stride;
       index += (uint64_t)(rows % view->axis[i].length * view->axis[i].index_stride);
     }
-    fill_run(&task->job, task->data + offset, index, now, task->streaming);
+    fill_run(&task->job, task->data + offset, index, now, task->nontemporal);
     first += now;
     count -= now;
   }
@@ -116,14 +116,14 @@ static void work(void *context, int thread) {
       ic_fill_tiles(&task->job, task->tiling, first, count, task->workspaces + (size_t)thread * task->workspace);
     else
       fill_rows(task, first, count);
-    if (thread == 0 && task->run->poll && ic_nanoseconds() - polled > nanoseconds_between_polls) {
+    if (thread == 0 && task->options->poll && ic_nanoseconds() - polled > nanoseconds_between_polls) {
       ic_float_mode_restore(mode);
-      if (task->run->poll(task->run->context)) ic_store(&task->stopped, 1);
+      if (task->options->poll(task->options->context)) ic_store(&task->stopped, 1);
       (void)ic_float_mode_default();
       polled = ic_nanoseconds();
     }
   }
-  if (task->streaming) task->fence();
+  if (task->nontemporal) task->fence();
   ic_float_mode_restore(mode);
 }
 
@@ -147,7 +147,8 @@ ic_problem ic_check(int dist, const double *params, ic_dtype dtype) {
   return prepare(ic_kernels_current(), dist, params, dtype, &prepared);
 }
 
-ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream, const ic_run *run) {
+ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream,
+                  const ic_options *options) {
   const ic_kernels *kernels = ic_kernels_current();
   fill_task task = {.job = {.kernel = kernels->fill[dist][array->dtype],
                             .stream = *stream,
@@ -156,21 +157,21 @@ ic_status ic_fill(const ic_array *array, int dist, const double *params, const i
                     .view = ic_view_of(array),
                     .data = array->data,
                     .first_index = array->first_index,
-                    .run = run,
+                    .options = options,
                     .fence = kernels->fence};
   if (task.view.size == 0) return IC_OK;
   prepare(kernels, dist, params, array->dtype, &task.job.params);
 
   const int64_t size = task.view.size, wanted = at_least(1, size / IC_ELEMENTS_PER_THREAD);
-  const int threads = (int)at_most(at_most(run->threads, IC_MAX_THREADS), wanted);
+  const int threads = (int)at_most(at_most(options->threads, IC_MAX_THREADS), wanted);
   int64_t unit = at_most(at_least(size / threads / UNITS_PER_THREAD, SMALLEST_UNIT), LARGEST_UNIT);
   ic_tiling tiling;
   uint8_t *allocated = NULL;
-  task.streaming = (uint64_t)size * ic_itemsize(array->dtype) >= run->streaming_bytes;
+  task.nontemporal = (uint64_t)size * ic_itemsize(array->dtype) >= options->nontemporal_bytes;
   if (is_rows(&task.view, array)) {
     task.units = (size + unit - 1) / unit;
   } else {
-    tiling = ic_tile(&task.view, array, task.streaming);
+    tiling = ic_tile(&task.view, array, task.nontemporal);
     task.tiling = &tiling;
     unit = at_least(1, unit / at_least(1, tiling.rows * tiling.columns));
     task.units = (tiling.tiles + unit - 1) / unit;

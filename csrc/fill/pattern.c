@@ -8,7 +8,7 @@
 enum {
   UNIT = 1 << 20, /* bytes that a thread takes at a time, about a tenth of a millisecond */
   LINE = 64,
-  SHORTEST_STREAM = 16 * LINE /* bytes in one piece: below it the partial lines cost more than is won */
+  SHORTEST_NONTEMPORAL = 16 * LINE /* bytes in one piece: below it the partial lines cost more than is won */
 };
 static const int64_t nanoseconds_between_polls = 50 * 1000 * 1000;
 
@@ -25,8 +25,8 @@ typedef struct {
   size_t itemsize;
   int repeats; /* every eight bytes of the array are `pattern`, wherever an element begins */
   uint64_t pattern;
-  int streaming, stopped;
-  const ic_run *run;
+  int nontemporal, stopped;
+  const ic_options *options;
   const ic_kernels *kernels;
 } constant_task;
 
@@ -81,16 +81,16 @@ static void set_plainly(uint8_t *out, size_t bytes, uint64_t pattern) {
 
 static void set_bytes(const constant_task *task, uint8_t *out, size_t bytes) {
   const size_t to_line = (LINE - (uintptr_t)out % LINE) % LINE, head = to_line < bytes ? to_line : bytes;
-  const size_t lines = task->streaming && bytes >= SHORTEST_STREAM ? (bytes - head) / LINE * LINE : 0;
-  uint64_t turned;
+  const size_t lines = task->nontemporal && bytes >= SHORTEST_NONTEMPORAL ? (bytes - head) / LINE * LINE : 0;
+  uint64_t rotated;
   if (lines == 0) {
     set_plainly(out, bytes, task->pattern);
     return;
   }
-  for (size_t i = 0; i < 8; i++) ((uint8_t *)&turned)[i] = ((const uint8_t *)&task->pattern)[(head + i) % 8];
+  for (size_t i = 0; i < 8; i++) ((uint8_t *)&rotated)[i] = ((const uint8_t *)&task->pattern)[(head + i) % 8];
   set_plainly(out, head, task->pattern);
-  task->kernels->stream_pattern(out + head, lines, turned);
-  set_plainly(out + head + lines, bytes - head - lines, turned);
+  task->kernels->nt_pattern(out + head, lines, rotated);
+  set_plainly(out + head + lines, bytes - head - lines, rotated);
 }
 
 /* Loops of their own, that no choice is made for each element */
@@ -147,16 +147,16 @@ static void work(void *context, int thread) {
   for (int64_t unit; (unit = ic_claim(&task->next_unit)) < task->units && !ic_load(&task->stopped);) {
     const int64_t first = unit * task->unit, left = task->size - first;
     set_rows(task, first, left < task->unit ? left : task->unit);
-    if (thread == 0 && task->run->poll && ic_nanoseconds() - polled > nanoseconds_between_polls) {
-      if (task->run->poll(task->run->context)) ic_store(&task->stopped, 1);
+    if (thread == 0 && task->options->poll && ic_nanoseconds() - polled > nanoseconds_between_polls) {
+      if (task->options->poll(task->options->context)) ic_store(&task->stopped, 1);
       polled = ic_nanoseconds();
     }
   }
   task->kernels->fence();
 }
 
-ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_run *run) {
-  constant_task task = {.element = element, .itemsize = itemsize, .run = run, .kernels = ic_kernels_current()};
+ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_options *options) {
+  constant_task task = {.element = element, .itemsize = itemsize, .options = options, .kernels = ic_kernels_current()};
   if (itemsize == 0) return IC_OK;
   look_at(&task, array);
   if (task.size == 0) return IC_OK;
@@ -164,9 +164,9 @@ ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t 
   const uint64_t bytes = (uint64_t)task.size * itemsize;
   const uint64_t wanted =
       1 + bytes / ((uint64_t)IC_ELEMENTS_PER_THREAD * 16); /* a constant costs a sixth of a normal */
-  task.streaming = bytes >= run->streaming_bytes;
+  task.nontemporal = bytes >= options->nontemporal_bytes;
   task.unit = itemsize < UNIT ? (int64_t)(UNIT / itemsize) : 1;
   task.units = (task.size + task.unit - 1) / task.unit;
-  ic_parallel(wanted < (uint64_t)run->threads ? (int)wanted : run->threads, work, &task);
+  ic_parallel(wanted < (uint64_t)options->threads ? (int)wanted : options->threads, work, &task);
   return task.stopped ? IC_INTERRUPTED : IC_OK;
 }

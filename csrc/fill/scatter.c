@@ -10,19 +10,19 @@
 
 enum { MOST_COLUMNS = IC_STRIP_BYTES / 4 };
 
-static int64_t offset_of(const ic_line *line, int64_t place) {
-  return line->listed ? line->listed[line->count + place] : place * line->stride;
+static int64_t offset_of(const ic_axis_map *map, int64_t place) {
+  return map->listed ? map->listed[map->count + place] : place * map->stride;
 }
 
-int64_t ic_line_index(const ic_line *line, int64_t place) {
-  return line->listed ? line->listed[place] : line->first + place * line->step;
+int64_t ic_axis_map_index(const ic_axis_map *map, int64_t place) {
+  return map->listed ? map->listed[place] : map->first + place * map->step;
 }
 
-static void list(const ic_view *view, int64_t first, ic_line *line) {
+static void list(const ic_view *view, int64_t first, ic_axis_map *map) {
   int64_t place[IC_MAX_DIMS + 1] = {0}, index = first, offset = 0;
-  for (int64_t a = 0; a < line->count; a++) {
-    line->listed[a] = index;
-    line->listed[line->count + a] = offset;
+  for (int64_t a = 0; a < map->count; a++) {
+    map->listed[a] = index;
+    map->listed[map->count + a] = offset;
     for (int i = view->ndim - 1; i >= 0; i--) {
       const ic_axis *axis = &view->axis[i];
       index += axis->index_stride;
@@ -35,7 +35,7 @@ static void list(const ic_view *view, int64_t first, ic_line *line) {
   }
 }
 
-int ic_line_of(const ic_array *array, int axis, int axes, int64_t first, ic_line *line) {
+int ic_axis_map_of(const ic_array *array, int axis, int axes, int64_t first, ic_axis_map *map) {
   ic_array part = {.dtype = array->dtype, .ndim = axes};
   for (int i = 0; i < axes; i++) {
     part.shape[i] = array->shape[axis + i];
@@ -43,20 +43,20 @@ int ic_line_of(const ic_array *array, int axis, int axes, int64_t first, ic_line
     part.index_stride[i] = array->index_stride[axis + i];
   }
   const ic_view view = ic_view_of(&part);
-  *line = (ic_line){view.size, first, view.axis[0].index_stride, view.axis[0].stride, NULL};
+  *map = (ic_axis_map){view.size, first, view.axis[0].index_stride, view.axis[0].stride, NULL};
   if (view.ndim == 1) return 1;
-  line->listed = malloc(2 * sizeof(int64_t) * (size_t)view.size);
-  if (line->listed) list(&view, first, line);
-  return line->listed != NULL;
+  map->listed = malloc(2 * sizeof(int64_t) * (size_t)view.size);
+  if (map->listed) list(&view, first, map);
+  return map->listed != NULL;
 }
 
-void ic_line_free(ic_line *line) { free(line->listed); }
+void ic_axis_map_free(ic_axis_map *map) { free(map->listed); }
 
-int64_t ic_line_before(const ic_line *line, int64_t index) {
-  int64_t low = 0, high = line->count;
+int64_t ic_axis_map_before(const ic_axis_map *map, int64_t index) {
+  int64_t low = 0, high = map->count;
   while (low < high) {
     const int64_t middle = low + (high - low) / 2;
-    if (ic_line_index(line, middle) < index)
+    if (ic_axis_map_index(map, middle) < index)
       low = middle + 1;
     else
       high = middle;
@@ -64,13 +64,13 @@ int64_t ic_line_before(const ic_line *line, int64_t index) {
   return low;
 }
 
-int ic_line_is_whole(const ic_line *line, int64_t length, int64_t stride) {
-  return !line->listed && line->count == length && (length == 1 || (line->step == 1 && line->stride == stride));
+int ic_axis_map_is_whole(const ic_axis_map *map, int64_t length, int64_t stride) {
+  return !map->listed && map->count == length && (length == 1 || (map->step == 1 && map->stride == stride));
 }
 
 void ic_scales(const ic_target *target, int64_t first, size_t count, void *scales) {
   for (size_t j = 0; j < count; j++) {
-    const double scale = -target->sign[ic_line_index(&target->k, first + (int64_t)j)] * target->gain;
+    const double scale = -target->sign[ic_axis_map_index(&target->k, first + (int64_t)j)] * target->gain;
     if (target->working == IC_F64)
       ((double *)scales)[j] = scale;
     else
@@ -119,28 +119,27 @@ static void convert(const ic_target *target, const uint8_t *tile, size_t step, c
     }
 }
 
-/* Elements to the places [first, first + count) of a line */
-static void put(const ic_line *line, int64_t first, size_t count, const uint8_t *values, size_t itemsize,
+/* Elements to the places [first, first + count) of a map */
+static void put(const ic_axis_map *map, int64_t first, size_t count, const uint8_t *values, size_t itemsize,
                 uint8_t *data) {
-  if (!line->listed && line->stride == (int64_t)itemsize) {
-    memcpy(data + first * line->stride, values, count * itemsize);
+  if (!map->listed && map->stride == (int64_t)itemsize) {
+    memcpy(data + first * map->stride, values, count * itemsize);
     return;
   }
-  for (size_t a = 0; a < count; a++)
-    memcpy(data + offset_of(line, first + (int64_t)a), values + a * itemsize, itemsize);
+  for (size_t a = 0; a < count; a++) memcpy(data + offset_of(map, first + (int64_t)a), values + a * itemsize, itemsize);
 }
 
-void ic_place_tile(const ic_target *target, void *tile, int64_t row, size_t rows, int64_t first, size_t count) {
+void ic_scatter_tile(const ic_target *target, void *tile, int64_t row, size_t rows, int64_t first, size_t count) {
   IC_ALIGN(64) uint8_t scales[MOST_COLUMNS * 8], values[IC_CHUNK_ROWS * 8];
   const size_t itemsize = ic_itemsize(target->dtype), size = ic_itemsize(target->working),
                pitch = IC_STRIP_BYTES / size;
-  const int64_t low = ic_line_before(&target->i, row), high = ic_line_before(&target->i, row + (int64_t)rows);
-  const ic_line *i = &target->i, *k = &target->k;
+  const int64_t low = ic_axis_map_before(&target->i, row), high = ic_axis_map_before(&target->i, row + (int64_t)rows);
+  const ic_axis_map *i = &target->i, *k = &target->k;
   if (low == high) return;
   ic_scales(target, first, count, scales);
   if (llabs(k->stride) <= llabs(i->stride)) {
     for (int64_t a = low; a < high; a++) {
-      const uint8_t *from = (const uint8_t *)tile + (size_t)(ic_line_index(i, a) - row) * IC_STRIP_BYTES;
+      const uint8_t *from = (const uint8_t *)tile + (size_t)(ic_axis_map_index(i, a) - row) * IC_STRIP_BYTES;
       convert(target, from, 1, scales, count, values);
       put(k, first, count, values, itemsize, target->data + offset_of(i, a));
     }
@@ -154,7 +153,7 @@ void ic_place_tile(const ic_target *target, void *tile, int64_t row, size_t rows
       convert(target, from, pitch, scales + j * size, rows, values);
     else
       for (int64_t a = low; a < high; a++)
-        convert(target, from + (size_t)(ic_line_index(i, a) - row) * IC_STRIP_BYTES, 1, scales + j * size, 1,
+        convert(target, from + (size_t)(ic_axis_map_index(i, a) - row) * IC_STRIP_BYTES, 1, scales + j * size, 1,
                 values + (size_t)(a - low) * itemsize);
     put(i, low, (size_t)(high - low), values, itemsize, data);
   }

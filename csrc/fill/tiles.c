@@ -47,7 +47,7 @@ static int columns_aligned(const ic_tiling *t, size_t itemsize) {
   return 1;
 }
 
-ic_tiling ic_tile(const ic_view *view, const ic_array *array, int streaming) {
+ic_tiling ic_tile(const ic_view *view, const ic_array *array, int nontemporal) {
   ic_tiling t = {.view = *view, .data = array->data, .first_index = array->first_index, .swapped = array->swapped};
   if (view->ndim == 1) { /* one row */
     t.view.axis[1] = t.view.axis[0];
@@ -67,9 +67,9 @@ ic_tiling ic_tile(const ic_view *view, const ic_array *array, int streaming) {
   t.rows = at_most(length, at_least(1, TILE_BLOCKS / most_blocks(&t, t.columns)));
   const int64_t line = (int64_t)(64 / ic_itemsize(array->dtype));
   if (t.across && t.rows > line) t.rows -= t.rows % line;
-  t.streaming = streaming && t.across && columns_aligned(&t, (size_t)(64 / line));
+  t.nontemporal = nontemporal && t.across && columns_aligned(&t, (size_t)(64 / line));
   /* the first tile is cut short so that the others begin with a line */
-  if (t.streaming) t.row_phase = (int64_t)((uintptr_t)t.data % 64) * line / 64;
+  if (t.nontemporal) t.row_phase = (int64_t)((uintptr_t)t.data % 64) * line / 64;
   if (t.row_phase) t.row_phase = t.rows - (line - t.row_phase);
   t.row_tiles = pieces(length + t.row_phase, t.rows);
   t.column_tiles = pieces(t.trailing, t.columns);
@@ -95,7 +95,7 @@ typedef struct {
   tile_run *run;
   int64_t *position;   /* of run r of row i: [i * runs + r], in elements of `values` */
   const uint8_t **row; /* where one run's values begin in each row */
-  uint8_t *turned;     /* and the same values by columns */
+  uint8_t *transposed; /* and the same values by columns */
   int64_t block_count, runs, first_column, column_count;
 } tile_buffers;
 
@@ -106,7 +106,7 @@ typedef struct {
   FIELD(run, t->most_runs)                \
   FIELD(position, t->rows * t->most_runs) \
   FIELD(row, t->rows)                     \
-  FIELD(turned, t->across ? t->columns * (t->rows + 8) * 8 : 0)
+  FIELD(transposed, t->across ? t->columns * (t->rows + 8) * 8 : 0)
 
 size_t ic_tile_workspace(const ic_tiling *t) {
   tile_buffers b;
@@ -247,13 +247,13 @@ static void place_along(const tile_run *run, uint8_t *out, const int64_t *offset
 }
 
 /* A run's columns, each in one piece, `pitch` bytes apart */
-static void turn(const tile_run *run, const uint8_t *const *row, int64_t rows, size_t itemsize, uint8_t *turned,
-                 size_t pitch) {
+static void transpose_tile(const tile_run *run, const uint8_t *const *row, int64_t rows, size_t itemsize,
+                           uint8_t *transposed, size_t pitch) {
   const size_t side = 16 / itemsize, columns = (size_t)run->count, blocked = columns / side * side;
   const size_t row_count = (size_t)rows, rows_blocked = row_count / side * side;
   for (size_t i = 0; i < rows_blocked; i += side)
     for (size_t j = 0; j < blocked; j += side) {
-      uint8_t *to = turned + j * pitch + i * itemsize;
+      uint8_t *to = transposed + j * pitch + i * itemsize;
       switch (itemsize) {
         case 2: transpose_8x8_u16(row + i, j * itemsize, to, pitch); break;
         case 4: transpose_4x4_u32(row + i, j * itemsize, to, pitch); break;
@@ -262,22 +262,23 @@ static void turn(const tile_run *run, const uint8_t *const *row, int64_t rows, s
     }
   for (size_t i = 0; i < row_count; i++)
     for (size_t j = i < rows_blocked ? blocked : 0; j < columns; j++)
-      copy_element(turned + j * pitch + i * itemsize, row[i] + j * itemsize, itemsize);
+      copy_element(transposed + j * pitch + i * itemsize, row[i] + j * itemsize, itemsize);
 }
 
 /* A run where memory follows the rows: column by column */
 static void place_across(const tile_run *run, uint8_t *out, const int64_t *offset, int64_t row_stride,
-                         const uint8_t *const *row, int64_t rows, size_t itemsize, int streaming, uint8_t *turned) {
+                         const uint8_t *const *row, int64_t rows, size_t itemsize, int nontemporal,
+                         uint8_t *transposed) {
   const size_t bytes = (size_t)rows * itemsize, pitch = (bytes + 15) / 16 * 16;
-  turn(run, row, rows, itemsize, turned, pitch);
-  for (int64_t j = 0; j < run->count; j++, turned += pitch) {
+  transpose_tile(run, row, rows, itemsize, transposed, pitch);
+  for (int64_t j = 0; j < run->count; j++, transposed += pitch) {
     uint8_t *to = out + offset[j];
     if (row_stride != (int64_t)itemsize) {
-      for (int64_t i = 0; i < rows; i++) copy_element(to + i * row_stride, turned + (size_t)i * itemsize, itemsize);
+      for (int64_t i = 0; i < rows; i++) copy_element(to + i * row_stride, transposed + (size_t)i * itemsize, itemsize);
     } else {
-      const size_t lines = streaming && (uintptr_t)to % 64 == 0 ? bytes / 64 * 64 : 0;
-      stream_copy(to, turned, lines);
-      memcpy(to + lines, turned + lines, bytes - lines);
+      const size_t lines = nontemporal && (uintptr_t)to % 64 == 0 ? bytes / 64 * 64 : 0;
+      nt_copy(to, transposed, lines);
+      memcpy(to + lines, transposed + lines, bytes - lines);
     }
   }
 }
@@ -304,7 +305,7 @@ static void fill_tile(const ic_job *job, const ic_tiling *t, int64_t tile, tile_
     for (int64_t i = 0; i < rows; i++) b->row[i] = b->values + (size_t)b->position[i * b->runs + r] * itemsize;
     const int64_t *offset = b->offset + b->run[r].first;
     if (t->across)
-      place_across(&b->run[r], out, offset, row_axis.stride, b->row, rows, itemsize, t->streaming, b->turned);
+      place_across(&b->run[r], out, offset, row_axis.stride, b->row, rows, itemsize, t->nontemporal, b->transposed);
     else
       place_along(&b->run[r], out, offset, row_axis.stride, b->row, rows, itemsize);
   }

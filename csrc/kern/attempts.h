@@ -125,7 +125,7 @@ static void settle_exactly(trunc_pending *p, const trunc_normal_params *params, 
       const uint32_t plane = IC_EXACT_PLANE | (half ? IC_LOW_PLANE : 0);
       const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), plane, stream->draw};
       uint32_t words[4];
-      philox4x32_door(counter, stream->key, PHILOX_ROUNDS, 1, words);
+      philox4x32_blocks(counter, stream->key, PHILOX_ROUNDS, 1, words);
       word = word << 32 | words[offset % 4];
     }
     const double x = ic_window_quantile(&params->window, ((double)(word >> 11) + 0.5) * 0x1p-53);
@@ -138,7 +138,7 @@ static void settle_exactly(trunc_pending *p, const trunc_normal_params *params, 
 }
 
 static void draw_until_inside(const trunc_attempts *how, const ic_params *params, const ic_stream *stream,
-                              ic_blocks blocks, size_t steps, uint8_t *out, int streaming) {
+                              ic_blocks blocks, size_t steps, uint8_t *out, int nontemporal) {
   const size_t step_elements = how->step_blocks * 4, step_bytes = step_elements * ic_itemsize(how->dtype);
   const size_t most = (how->dtype == IC_F64 ? CHUNK_BYTES / 8 : CHUNK_ELEMENTS) / step_elements;
   const philox_keys keys = philox_schedule(stream);
@@ -150,17 +150,17 @@ static void draw_until_inside(const trunc_attempts *how, const ic_params *params
   size_t held = 0;
   while (steps > 0) {
     const size_t now = steps < most ? steps : most, chunk_blocks = now * how->step_blocks, bytes = now * step_bytes;
-    uint8_t *target = streaming ? pending.buffer : out;
+    uint8_t *target = nontemporal ? pending.buffer : out;
     offset_list outside = {pending.offset, 0};
     const first_function first = blocks.list ? how->listed : drain ? how->drained : how->plain;
     first(params, &at, blocks, now, target, &outside, drain);
-    if (held > bytes) stream_lines(drain + bytes, pending.buffer + bytes, held - bytes);
+    if (held > bytes) nt_lines(drain + bytes, pending.buffer + bytes, held - bytes);
     pending.count = (int)(outside.next - pending.offset);
     uint32_t plane = at.plane;
     for (int t = 1; pending.count > 0 && t < most_attempts; t++)
       try_again(&pending, how, params, &keys, plane += how->planes, blocks, target);
     settle_exactly(&pending, (const void *)params, stream, blocks, target);
-    if (streaming) drain = out, held = bytes;
+    if (nontemporal) drain = out, held = bytes;
     steps -= now;
     out += bytes;
     if (blocks.list)
@@ -168,7 +168,7 @@ static void draw_until_inside(const trunc_attempts *how, const ic_params *params
     else
       blocks.first += chunk_blocks;
   }
-  if (held) stream_lines(drain, pending.buffer, held);
+  if (held) nt_lines(drain, pending.buffer, held);
 }
 
 /* Functions of their own: in one, gcc's registers for each are worse, 8 % */
@@ -216,14 +216,14 @@ ALL_ATTEMPTS(trunc_tail)
    planes}
 #define TRUNC_KERNEL(suffix, working, id, groups)                                                                 \
   static void trunc_normal_fill_##suffix(const ic_params *params, const ic_stream *stream, ic_blocks blocks,      \
-                                         size_t steps, uint8_t *out, int streaming) {                             \
+                                         size_t steps, uint8_t *out, int nontemporal) {                           \
     static const trunc_attempts wide = TRUNC_ATTEMPTS(trunc_wide, suffix, working, id, groups, 0, 1);             \
     static const trunc_attempts tail = TRUNC_ATTEMPTS(trunc_tail, suffix, working, id, groups, IC_TAIL_PLANE, 2); \
     const int kind = ((const trunc_normal_params *)(const void *)params)->kind;                                   \
     if (kind == TRUNC_PLAIN)                                                                                      \
-      normal_fill_##suffix(params, stream, blocks, steps, out, streaming);                                        \
+      normal_fill_##suffix(params, stream, blocks, steps, out, nontemporal);                                      \
     else                                                                                                          \
-      draw_until_inside(kind == TRUNC_WIDE ? &wide : &tail, params, stream, blocks, steps, out, streaming);       \
+      draw_until_inside(kind == TRUNC_WIDE ? &wide : &tail, params, stream, blocks, steps, out, nontemporal);     \
   }
 enum { trunc_normal_GROUPS = trunc_wide_GROUPS, trunc_normal_GROUPS64 = trunc_wide_GROUPS64 };
 TRUNC_KERNEL(f32, f32, IC_F32, IC_FLIGHT)

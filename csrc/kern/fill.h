@@ -32,7 +32,7 @@ enum { IC_NAME(GROUPS) = IC_GROUPS, IC_NAME(GROUPS64) = IC_GROUPS64 };
 
 IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
                                uint8_t *out, offset_list *outside, uint8_t *drain, ic_dtype dtype, int listed,
-                               int streaming) {
+                               int nontemporal) {
   enum { STEP_BLOCKS = IC_COUNTERS * IC_GROUPS };
 #define EACH for (int g = 0; g < IC_GROUPS; g++)
   const size_t group_bytes = 4 * IC_COUNTERS * ic_itemsize(dtype);
@@ -68,8 +68,8 @@ IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream,
     if (outside) list_outside(&offsets, inside, IC_GROUPS); /* always: the branch keeps gcc from mixing both, 4 % */
 #endif
     OTHER_FIVE(BITS_AND_VALUES)
-    if (drain) stream_lines(drain, out, IC_GROUPS * group_bytes), drain += IC_GROUPS * group_bytes;
-    EACH store_pairs(out + (size_t)g * group_bytes, pairs[g].value, dtype, streaming);
+    if (drain) nt_lines(drain, out, IC_GROUPS * group_bytes), drain += IC_GROUPS * group_bytes;
+    EACH store_pairs(out + (size_t)g * group_bytes, pairs[g].value, dtype, nontemporal);
     out += IC_GROUPS * group_bytes;
 #ifdef IC_BOUNDED
     if (outside) EACH inside[g] = f32_inside(pairs[g].value, (float)p.low, (float)p.high);
@@ -87,7 +87,7 @@ IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream,
 
 #if !defined(IC_WORDS_ONLY) && !defined(IC_HALVES)
 IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
-                               uint8_t *out, offset_list *outside, uint8_t *drain, int listed, int streaming) {
+                               uint8_t *out, offset_list *outside, uint8_t *drain, int listed, int nontemporal) {
   enum { STEP_BLOCKS = IC_COUNTERS * IC_GROUPS64, GROUP_BYTES = 4 * IC_COUNTERS * 8 };
   const IC_NAME(params) p = *(const IC_NAME(params) *)(const void *)params;
   const philox_keys keys = philox_schedule(stream);
@@ -112,10 +112,10 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
         next[g][w / 2][2 * i + w % 2];
     if (left > 1) philox_cursor_advance(&cursor, STEP_BLOCKS, listed);
     TEN(BITS_AND_VALUES)
-    if (drain) stream_lines(drain, out, IC_GROUPS64 * GROUP_BYTES), drain += IC_GROUPS64 * GROUP_BYTES;
+    if (drain) nt_lines(drain, out, IC_GROUPS64 * GROUP_BYTES), drain += IC_GROUPS64 * GROUP_BYTES;
     EACH {
       const vf64 quad[4] = {pairs[g][0].value[0], pairs[g][0].value[1], pairs[g][1].value[0], pairs[g][1].value[1]};
-      f64_store_quads(out + g * GROUP_BYTES, quad, streaming);
+      f64_store_quads(out + g * GROUP_BYTES, quad, nontemporal);
 #ifdef IC_BOUNDED
       const uint32_t inside = f64_inside(quad, p.low, p.high);
       list_outside(&offsets, &inside, 1);
@@ -210,11 +210,11 @@ IC_INLINE void IC_NAME(redraw64)(const ic_params *params, const philox_keys *key
 #ifndef IC_BOUNDED
 #define IC_KERNEL(name, fill, ...)                                                                                 \
   static void name(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, uint8_t *out, \
-                   int streaming) {                                                                                \
+                   int nontemporal) {                                                                              \
     if (blocks.list)                                                                                               \
       IC_NAME(fill)(params, stream, blocks, steps, out, NULL, NULL, __VA_ARGS__ 1, 0);                             \
     else                                                                                                           \
-      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, NULL, __VA_ARGS__ 0, streaming);                     \
+      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, NULL, __VA_ARGS__ 0, nontemporal);                   \
   }
 #define WITH(dtype) dtype, /* an argument and its comma */
 #ifndef IC_HALF_KERNEL

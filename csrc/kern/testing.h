@@ -1,14 +1,6 @@
-/* Constants, past the caches; and doors for tests: what a fill never lets choose, not tuned. */
+/* What a fill never lets choose, for tests: counters, keys, rounds, words. Not tuned. */
 
-/* `out` on a 64-byte boundary, and whole lines */
-static void stream_pattern(uint8_t *out, size_t bytes, uint64_t pattern) {
-  const vu32 even = u32_set1((uint32_t)pattern), odd = u32_set1((uint32_t)(pattern >> 32));
-  size_t i = 0;
-  for (; i + 16 * IC_COUNTERS <= bytes; i += 16 * IC_COUNTERS) u32_store_pairs(out + i, even, odd, 1);
-  for (; i < bytes; i += 8) memcpy(out + i, &pattern, 8);
-}
-
-static void philox4x32_door(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out) {
+static void philox4x32_blocks(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out) {
   for (size_t i = 0; i < n; i += IC_COUNTERS) {
     const size_t rows = n - i < IC_COUNTERS ? n - i : IC_COUNTERS;
     uint64_t words01[IC_COUNTERS] = {0}, words23[IC_COUNTERS] = {0}, key[IC_COUNTERS] = {0};

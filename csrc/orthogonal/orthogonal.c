@@ -29,7 +29,7 @@ static const double operations_per_thread = 8e6; /* about twice what spawning an
 typedef struct {
   ic_reflectors reflectors;
   ic_target target;
-  ic_watch *watch;
+  ic_progress *progress;
   int calling; /* whether thread 0 is the one that called */
   int threads;
   int64_t chunks, panels, width; /* of a strip */
@@ -52,7 +52,7 @@ typedef struct {
 
 typedef struct {
   ic_draw_buffers draw;
-  uint8_t *products, *turned, *tile;
+  uint8_t *products, *applied, *tile;
 } thread_buffers;
 
 static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -62,14 +62,14 @@ static int64_t pieces(int64_t whole, int64_t piece) { return (whole + piece - 1)
 static thread_buffers buffers_of(const orthogonal *o, int thread) {
   uint8_t *memory = o->thread_memory + (size_t)thread * o->thread_bytes;
   return (thread_buffers){.products = memory,
-                          .turned = memory + TILE_BYTES,
+                          .applied = memory + TILE_BYTES,
                           .tile = memory + 2 * TILE_BYTES,
                           .draw = ic_draw_buffers_in(memory + 3 * TILE_BYTES)};
 }
 
 static int stops(orthogonal *o, int thread, int64_t unit) {
   const double now = o->work_now * (double)unit / (double)o->units;
-  return ic_watch_stops(o->watch, o->calling && thread == 0, (o->work_before + now) / o->work);
+  return ic_progress_stops(o->progress, o->calling && thread == 0, (o->work_before + now) / o->work);
 }
 
 /* A strip: its columns' indices, and the last panel that any of them meets */
@@ -82,7 +82,7 @@ typedef struct {
 static strip strip_of(const orthogonal *o, int64_t number) {
   strip s = {.number = number, .first = o->first_column + number * o->width};
   s.count = (size_t)at_most(o->width, o->column_count - number * o->width);
-  for (size_t j = 0; j < s.count; j++) s.column[j] = ic_line_index(&o->target.k, s.first + (int64_t)j);
+  for (size_t j = 0; j < s.count; j++) s.column[j] = ic_axis_map_index(&o->target.k, s.first + (int64_t)j);
   s.last_panel = s.column[s.count - 1] / IC_PANEL_WIDTH;
   return s;
 }
@@ -135,19 +135,19 @@ static void visit(orthogonal *o, int64_t number, int thread, int64_t unit) {
     size_t width =
         ic_panel_width(&o->reflectors, p); /* of a fresh strip, reflectors past its last column have no part */
     if (fresh) width = (size_t)(s.column[s.count - 1] - p * IC_PANEL_WIDTH) + 1;
-    ops->turn(o->slot[p % o->slots].factor, width, b.products, b.turned);
+    ops->apply_t(o->slot[p % o->slots].factor, width, b.products, b.applied);
     if (more) begin_panel(o, &s, p - 1, TILE(p - 1), b.products);
     for (int64_t chunk = p; chunk < o->chunks; chunk++) {
       uint8_t *tile = TILE(chunk);
       ic_chunk part = PANEL_CHUNK(p, chunk);
       part.width = width;
       if (fresh && chunk > p) memset(tile, 0, part.row_count * IC_STRIP_BYTES);
-      ops->update(&part, b.turned, tile, chunk + 1 < o->chunks ? TILE(chunk + 1) : tile);
+      ops->update(&part, b.applied, tile, chunk + 1 < o->chunks ? TILE(chunk + 1) : tile);
       if (more) {
         const ic_chunk next = PANEL_CHUNK(p - 1, chunk);
         ops->gather(&next, tile, b.products);
       }
-      if (done) ic_place_tile(&o->target, tile, chunk * IC_CHUNK_ROWS, part.row_count, s.first, s.count);
+      if (done) ic_scatter_tile(&o->target, tile, chunk * IC_CHUNK_ROWS, part.row_count, s.first, s.count);
       if (stops(o, thread, unit)) return;
     }
   }
@@ -191,7 +191,7 @@ static double meetings(const orthogonal *o, int64_t from, int64_t to) {
   double sum = 0;
   for (int64_t j = 0; j < o->column_count; j += o->width) {
     const int64_t last = o->first_column + at_most(o->column_count, j + o->width) - 1;
-    const int64_t met = at_most(to - 1, ic_line_index(&o->target.k, last) / IC_PANEL_WIDTH);
+    const int64_t met = at_most(to - 1, ic_axis_map_index(&o->target.k, last) / IC_PANEL_WIDTH);
     if (met >= from) sum += (double)(met - from + 1) * ((double)o->chunks - (double)(met + from) / 2);
   }
   return sum;
@@ -203,12 +203,12 @@ static int run_phase(orthogonal *o, void (*task)(void *, int), int threads, int6
   o->work_now = work_now;
   ic_parallel((int)at_most(threads, units), task, o);
   o->work_before += work_now;
-  return !ic_load(&o->watch->stopped);
+  return !ic_load(&o->progress->stopped);
 }
 
 /* All panels on the columns at work */
 static int make_columns(orthogonal *o) {
-  const int64_t last_column = ic_line_index(&o->target.k, o->first_column + o->column_count - 1);
+  const int64_t last_column = ic_axis_map_index(&o->target.k, o->first_column + o->column_count - 1);
   const int64_t strips = pieces(o->column_count, o->width);
   o->from = o->to = o->draw_to = last_column / IC_PANEL_WIDTH + 1;
   o->draw_from = (o->draw_to - 1) / GROUP * GROUP;
@@ -246,8 +246,8 @@ static ic_strips_place place_of(const ic_target *t, int64_t m, int64_t n) {
   const int64_t size = (int64_t)ic_itemsize(t->working);
   if (n <= IC_PANEL_WIDTH) return IC_IN_ONE_TILE;
   if (t->dtype != t->working || t->swapped || (uintptr_t)t->data % (size_t)size != 0) return IC_IN_WORKSPACE;
-  if (ic_line_is_whole(&t->i, m, n * size) && ic_line_is_whole(&t->k, n, size)) return IC_IN_ARRAY_ALONG;
-  if (ic_line_is_whole(&t->i, m, size) && ic_line_is_whole(&t->k, n, m * size)) return IC_IN_ARRAY_ACROSS;
+  if (ic_axis_map_is_whole(&t->i, m, n * size) && ic_axis_map_is_whole(&t->k, n, size)) return IC_IN_ARRAY_ALONG;
+  if (ic_axis_map_is_whole(&t->i, m, size) && ic_axis_map_is_whole(&t->k, n, m * size)) return IC_IN_ARRAY_ACROSS;
   return IC_IN_WORKSPACE;
 }
 
@@ -314,12 +314,12 @@ static void make_stack(void *context, int thread) {
   stack *s = context;
   orthogonal o = *s->plan;
   lay_out(&o, s->memory + (size_t)thread * s->bytes);
-  ic_watch *watch = o.watch;
+  ic_progress *progress = o.progress;
   o.calling = thread == 0;
-  for (int64_t a; (a = ic_claim(&s->next)) < s->count && !ic_load(&watch->stopped);) {
+  for (int64_t a; (a = ic_claim(&s->next)) < s->count && !ic_load(&progress->stopped);) {
     if (thread == 0) {
-      watch->base = (double)a / (double)s->count;
-      watch->span = 1 / (double)s->count;
+      progress->base = (double)a / (double)s->count;
+      progress->span = 1 / (double)s->count;
     }
     o.target.data = s->plan->target.data + a * s->stride;
     if (o.strips.place > IC_IN_ONE_TILE) o.strips.base = o.target.data;
@@ -327,13 +327,14 @@ static void make_stack(void *context, int thread) {
   }
 }
 
-static int threads_for(const ic_run *run, double operations) {
+static int threads_for(const ic_options *options, double operations) {
   const double wanted = operations / operations_per_thread;
-  return wanted < 1 ? 1 : (int)at_most(at_most(run->threads, IC_MAX_THREADS), (int64_t)(wanted < 1e4 ? wanted : 1e4));
+  return wanted < 1 ? 1
+                    : (int)at_most(at_most(options->threads, IC_MAX_THREADS), (int64_t)(wanted < 1e4 ? wanted : 1e4));
 }
 
 static ic_status make(orthogonal *o, const ic_array *array, const ic_matrices *matrices) {
-  const ic_run *run = o->watch->run;
+  const ic_options *options = o->progress->options;
   stack s = {.plan = o, .count = array->shape[0], .first = matrices->first_matrix, .stride = array->stride[0]};
   const double operations = 4.0 * (double)o->reflectors.m * (double)o->reflectors.n * (double)o->target.k.count;
   int solo = 1;
@@ -341,9 +342,9 @@ static ic_status make(orthogonal *o, const ic_array *array, const ic_matrices *m
   o->threads = 1;
   s.bytes = lay_out(o, NULL);
   if (s.count > 1 && s.bytes <= SOLO_BYTES) {
-    solo = (int)at_most(threads_for(run, operations * (double)s.count), s.count);
+    solo = (int)at_most(threads_for(options, operations * (double)s.count), s.count);
   } else {
-    o->threads = threads_for(run, operations);
+    o->threads = threads_for(options, operations);
     s.bytes = lay_out(o, NULL);
   }
   uint8_t *allocated = malloc((size_t)solo * s.bytes + 64);
@@ -351,33 +352,33 @@ static ic_status make(orthogonal *o, const ic_array *array, const ic_matrices *m
   s.memory = allocated + (64 - (uintptr_t)allocated % 64);
   ic_parallel(solo, make_stack, &s);
   free(allocated);
-  return o->watch->stopped ? IC_INTERRUPTED : IC_OK;
+  return o->progress->stopped ? IC_INTERRUPTED : IC_OK;
 }
 
-ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, const ic_stream *stream, const ic_run *run,
-                        double *done) {
+ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, const ic_stream *stream,
+                        const ic_options *options, double *done) {
   const ic_kernels *kernels = ic_kernels_current();
   const int wide = matrices->rows < matrices->columns;
   const int64_t m = wide ? matrices->columns : matrices->rows, n = wide ? matrices->rows : matrices->columns;
   const ic_dtype working = array->dtype == IC_F64 ? IC_F64 : IC_F32;
   for (int i = 0; i < array->ndim; i++)
     if (array->shape[i] == 0) return IC_OK;
-  ic_watch watch = {.run = run, .done = done, .span = 1, .polled = ic_nanoseconds()};
-  watch.before = ic_float_mode_default();
-  ic_float_mode_restore(watch.before);
+  ic_progress progress = {.options = options, .done = done, .span = 1, .polled = ic_nanoseconds()};
+  progress.before = ic_float_mode_default();
+  ic_float_mode_restore(progress.before);
   orthogonal o = {.reflectors = ic_reflectors_of(kernels, m, n, working, stream),
                   .target = {.data = array->data,
                              .dtype = array->dtype,
                              .working = working,
                              .swapped = array->swapped,
                              .gain = matrices->gain},
-                  .watch = &watch};
-  ic_line *rows = wide ? &o.target.k : &o.target.i, *columns = wide ? &o.target.i : &o.target.k;
+                  .progress = &progress};
+  ic_axis_map *rows = wide ? &o.target.k : &o.target.i, *columns = wide ? &o.target.i : &o.target.k;
   ic_status status = IC_NO_MEMORY;
-  if (ic_line_of(array, 1, 1, matrices->first_row, rows) &&
-      ic_line_of(array, 2, array->ndim - 2, matrices->first_column, columns))
+  if (ic_axis_map_of(array, 1, 1, matrices->first_row, rows) &&
+      ic_axis_map_of(array, 2, array->ndim - 2, matrices->first_column, columns))
     status = make(&o, array, matrices);
-  ic_line_free(&o.target.i);
-  ic_line_free(&o.target.k);
+  ic_axis_map_free(&o.target.i);
+  ic_axis_map_free(&o.target.k);
   return status;
 }

@@ -30,9 +30,9 @@ cdef extern from "initcore.h" nogil:
         int64_t stride[IC_MAX_DIMS]
         int64_t index_stride[IC_MAX_DIMS]
         uint64_t first_index
-    ctypedef struct ic_run:
+    ctypedef struct ic_options:
         int threads
-        uint64_t streaming_bytes
+        uint64_t nontemporal_bytes
         int (*poll)(void *) noexcept nogil
         void *context
     void ic_init()
@@ -42,15 +42,15 @@ cdef extern from "initcore.h" nogil:
     int ic_dist_param_count(int dist)
     int ic_dist_fills(int dist, ic_dtype dtype)
     ic_problem ic_check(int dist, const double *params, ic_dtype dtype)
-    ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream, const ic_run *run)
+    ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream, const ic_options *options)
     void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t *words)
-    ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_run *run)
+    ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_options *options)
     ctypedef struct ic_matrices:
         int64_t rows, columns
         int64_t first_matrix, first_row, first_column
         double gain
     ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, const ic_stream *stream,
-                            const ic_run *run, double *done)
+                            const ic_options *options, double *done)
     uint64_t ic_cache_bytes()
     ctypedef struct ic_sparse:
         uint64_t rows, zeros
@@ -92,7 +92,7 @@ STREAM_VERSION = IC_STREAM_VERSION
 ELEMENTS_PER_THREAD = IC_ELEMENTS_PER_THREAD
 MOST_THREADS = IC_MAX_THREADS
 CACHE_BYTES = ic_cache_bytes()
-cdef uint64_t streaming_bytes = CACHE_BYTES  # arrays that large are written past the caches
+cdef uint64_t nontemporal_bytes = CACHE_BYTES  # arrays that large are written past the caches
 #: Every distribution's row: its id, and the names of its parameters
 DISTS = {ic_dist_name(i).decode(): (i, tuple(ic_dist_params(i).decode().split())) for i in range(ic_dist_count())}
 cdef dict _dist_names = {row[0]: name for name, row in DISTS.items()}
@@ -344,7 +344,7 @@ cdef enum:
 def fill(out, int dist, tuple params, rng, shard=None):
     """Fill `out`, or the shard of a larger array that it is, with a distribution of DISTS; return it."""
     cdef ic_array array
-    cdef ic_run run
+    cdef ic_options options
     cdef ic_status status
     cdef double values[MOST_PARAMS]
     cdef int i, dtype
@@ -372,17 +372,17 @@ def fill(out, int dist, tuple params, rng, shard=None):
     take_draw(rng, &stream)
     if type(out) is not Memory:
         check_still(<cnp.ndarray>out, &array)
-    run.threads = max_threads
-    run.streaming_bytes = streaming_bytes
+    options.threads = max_threads
+    options.nontemporal_bytes = nontemporal_bytes
     if size < HOLD_GIL_BELOW:
-        run.poll = NULL
-        status = ic_fill(&array, dist, values, &stream, &run)
+        options.poll = NULL
+        status = ic_fill(&array, dist, values, &stream, &options)
     else:
         raised = []
-        run.poll = poll
-        run.context = <void *>raised
+        options.poll = poll
+        options.context = <void *>raised
         with nogil:
-            status = ic_fill(&array, dist, values, &stream, &run)
+            status = ic_fill(&array, dist, values, &stream, &options)
     if status == IC_NO_MEMORY:
         raise MemoryError("no memory to work in; out is untouched")
     if status == IC_INTERRUPTED:
@@ -417,7 +417,7 @@ def orthogonal(cnp.ndarray out, tuple shape, tuple offset, double gain, rng, pro
     """
     cdef ic_array array
     cdef ic_matrices matrices
-    cdef ic_run run
+    cdef ic_options options
     cdef ic_status status
     cdef int i, ndim = cnp.PyArray_NDIM(out), dtype = dtype_of(out)
     cdef int64_t columns = 1
@@ -444,12 +444,12 @@ def orthogonal(cnp.ndarray out, tuple shape, tuple offset, double gain, rng, pro
     take_draw(rng, &stream)
     check_still(out, &array)
     watch.progress = progress
-    run.threads = max_threads
-    run.streaming_bytes = streaming_bytes
-    run.poll = report
-    run.context = <void *>watch
+    options.threads = max_threads
+    options.nontemporal_bytes = nontemporal_bytes
+    options.poll = report
+    options.context = <void *>watch
     with nogil:
-        status = ic_orthogonal(&array, &matrices, &stream, &run, &watch.done)
+        status = ic_orthogonal(&array, &matrices, &stream, &options, &watch.done)
     if status == IC_NO_MEMORY:
         raise MemoryError("no memory to work in; out is untouched")
     if status == IC_INTERRUPTED:

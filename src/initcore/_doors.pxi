@@ -141,24 +141,24 @@ def normal_from_words(cnp.ndarray words):
     return out
 
 
-cdef int set_constant_past(cnp.ndarray out, bytes element, uint64_t streaming_from) except -1:
+cdef int set_constant_past(cnp.ndarray out, bytes element, uint64_t nontemporal_from) except -1:
     cdef ic_array array
-    cdef ic_run run
+    cdef ic_options options
     cdef ic_status status
     cdef size_t itemsize = <size_t>cnp.PyArray_ITEMSIZE(out)
     cdef const uint8_t *data = element
     describe(out, None, &array)
-    run.threads = max_threads
-    run.streaming_bytes = streaming_from
+    options.threads = max_threads
+    options.nontemporal_bytes = nontemporal_from
     if cnp.PyArray_SIZE(out) < HOLD_GIL_BELOW:
-        run.poll = NULL
-        ic_set_constant(&array, data, itemsize, &run)
+        options.poll = NULL
+        ic_set_constant(&array, data, itemsize, &options)
         return 0
     raised = []
-    run.poll = poll
-    run.context = <void *>raised
+    options.poll = poll
+    options.context = <void *>raised
     with nogil:
-        status = ic_set_constant(&array, data, itemsize, &run)
+        status = ic_set_constant(&array, data, itemsize, &options)
     if status == IC_INTERRUPTED:
         raise raised[0]
     return 0
@@ -168,12 +168,12 @@ def set_constant(cnp.ndarray out, bytes element):
     """Set every element of an array, whatever its strides, to the same bytes."""
     if len(element) != cnp.PyArray_ITEMSIZE(out) or out.dtype.hasobject:
         raise ValueError(f"{len(element)} bytes are no element of {out.dtype}")
-    set_constant_past(out, element, streaming_bytes)
+    set_constant_past(out, element, nontemporal_bytes)
 
 
-def set_bytes(cnp.ndarray out, int value, bint streaming):
+def set_bytes(cnp.ndarray out, int value, bint nontemporal):
     """Set every byte of an array, past the caches or not: what memory can take from the threads in use."""
-    set_constant_past(out, bytes([value]) * cnp.PyArray_ITEMSIZE(out), 0 if streaming else <uint64_t>-1)
+    set_constant_past(out, bytes([value]) * cnp.PyArray_ITEMSIZE(out), 0 if nontemporal else <uint64_t>-1)
 
 
 cdef dict _spins = {"fma_f32": IC_SPIN_FMA_F32, "fma_f64": IC_SPIN_FMA_F64, "integer": IC_SPIN_INTEGER}
