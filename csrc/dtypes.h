@@ -1,4 +1,4 @@
-/* What the floating-point dtypes can hold. */
+/* Elements: their bytes, and what the floating-point dtypes can hold. */
 #ifndef IC_DTYPES_H
 #define IC_DTYPES_H
 
@@ -8,6 +8,9 @@
 IC_INLINE size_t ic_itemsize(ic_dtype dtype) {
   return dtype == IC_F64 ? 8 : dtype == IC_F16 || dtype == IC_BF16 ? 2 : 4;
 }
+
+/* From one byte order to the other, in place */
+void ic_swap_bytes(uint8_t *values, size_t count, size_t itemsize);
 
 double ic_power_of_two(int exponent);
 /* x rounded to nearest even; infinite if that overflows */

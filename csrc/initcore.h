@@ -45,11 +45,12 @@ typedef struct {
   uint64_t first_index;
 } ic_array;
 
-/* How to run: `poll` (or NULL) is called in the calling thread some ten times a second; nonzero stops the fill. */
+/* How to run: `poll` (or NULL) is called in the calling thread some ten times a second, with the share of the
+ * work that is done, from 0 to 1; if it returns nonzero, the work stops. */
 typedef struct {
   int threads;
   uint64_t nontemporal_bytes; /* arrays of this size and more are written past the caches */
-  int (*poll)(void *context);
+  int (*poll)(void *context, double done);
   void *context;
 } ic_options;
 
@@ -62,9 +63,21 @@ const char *ic_dist_params(int dist); /* names, separated by spaces */
 int ic_dist_param_count(int dist);
 int ic_dist_fills(int dist, ic_dtype dtype);
 
-ic_problem ic_check(int dist, const double *params, ic_dtype dtype);
-/* The parameters have passed ic_check. */
-ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream,
+/* A distribution's parameters as its kernels want them; each distribution has its own view of the bytes. */
+typedef struct {
+  double bytes[18];
+} ic_params;
+
+/* A distribution that may fill arrays of a dtype */
+typedef struct {
+  int dist;
+  ic_dtype dtype;
+  ic_params params;
+} ic_prepared;
+
+/* If this finds no problem, arrays of the dtype can be filled with what it has prepared. */
+ic_problem ic_prepare(int dist, const double *params, ic_dtype dtype, ic_prepared *prepared);
+ic_status ic_fill(const ic_array *array, const ic_prepared *prepared, const ic_stream *stream,
                   const ic_options *options);
 
 /* The words of so many blocks from any block on, the last block being followed by the first: what a bit generator has
@@ -85,9 +98,8 @@ typedef struct {
   double gain; /* finite, and so are its values in the array's dtype */
 } ic_matrices;
 
-/* Before each poll the share of the work that is done, from 0 to 1, is written to `done`. */
 ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, const ic_stream *stream,
-                        const ic_options *options, double *done);
+                        const ic_options *options);
 
 /* Which elements of a block of a matrix are zero, so many in each column of the whole. The words of a half round are
  * those of right_base (even half rounds) or left_base (odd ones) rows of the block's columns, one after the other. */

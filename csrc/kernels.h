@@ -10,11 +10,6 @@ typedef struct {
   const uint64_t *list;
 } ic_blocks;
 
-/* A distribution's parameters as its kernels want them; each has its own view of the bytes. */
-typedef struct {
-  double bytes[18];
-} ic_params;
-
 /* Writes `steps` times `step_blocks` blocks; nontemporal: past the caches, `out` on a 64-byte boundary. */
 typedef void (*ic_fill_kernel)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
                                uint8_t *out, int nontemporal);

@@ -3,9 +3,10 @@
 #include <string.h>
 
 #include "dtypes.h"
-#include "platform/float_mode.h"
-#include "platform/threads.h"
 #include "fill/tiles.h"
+#include "integers.h"
+#include "platform/arena.h"
+#include "platform/work.h"
 
 enum {
   SMALLEST_UNIT = 1 << 16, /* elements that a thread takes at a time, */
@@ -13,8 +14,6 @@ enum {
   UNITS_PER_THREAD = 16,
   SHORTEST_RUN = 1024 /* rows below it go through tiles, which waste no part of a step; see docs/performance.md */
 };
-static const int64_t nanoseconds_between_polls = 50 * 1000 * 1000;
-
 typedef struct {
   ic_job job;
   ic_view view;
@@ -22,16 +21,10 @@ typedef struct {
   uint64_t first_index;
   const ic_tiling *tiling; /* or NULL: the last axis is in one piece, in memory and in the global index */
   int nontemporal;
-  int64_t unit, units, next_unit;
+  int64_t total, unit; /* elements or tiles: all, and what a thread takes at a time */
   uint8_t *workspaces;
-  size_t workspace;
-  const ic_options *options;
-  int stopped;
-  void (*fence)(void);
+  size_t workspace_bytes; /* of each thread */
 } fill_task;
-
-static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Whole steps. A run must not let the low word of its counters wrap: the step in which it would is made from a list. */
 static void fill_steps(const ic_job *job, uint8_t *out, uint64_t block, int64_t steps, int nontemporal) {
@@ -41,11 +34,11 @@ static void fill_steps(const ic_job *job, uint8_t *out, uint64_t block, int64_t 
     const uint64_t before_wrap = ((uint64_t)1 << 32) - (block & 0xffffffffu);
     int64_t now = at_most(steps, (int64_t)(before_wrap / step_blocks));
     if (now > 0) {
-      job->kernel(&job->params, &job->stream, (ic_blocks){block, NULL}, (size_t)now, out, nontemporal);
+      job->kernel(job->params, &job->stream, (ic_blocks){block, NULL}, (size_t)now, out, nontemporal);
     } else {
       uint64_t list[IC_MAX_STEP_BLOCKS];
       for (uint64_t i = 0; i < step_blocks; i++) list[i] = block + i;
-      job->kernel(&job->params, &job->stream, (ic_blocks){0, list}, 1, out, 0);
+      job->kernel(job->params, &job->stream, (ic_blocks){0, list}, 1, out, 0);
       now = 1;
     }
     steps -= now;
@@ -104,27 +97,13 @@ static void fill_rows(const fill_task *task, int64_t first, int64_t count) {
   }
 }
 
-/* One thread: units from the shared counter until none is left. The calling thread also polls. */
-static void work(void *context, int thread) {
-  fill_task *task = context;
-  const ic_float_mode mode = ic_float_mode_default();
-  const int64_t total = task->tiling ? task->tiling->tiles : task->view.size;
-  int64_t polled = ic_nanoseconds();
-  for (int64_t unit; (unit = ic_claim(&task->next_unit)) < task->units && !ic_load(&task->stopped);) {
-    const int64_t first = unit * task->unit, count = at_most(task->unit, total - first);
-    if (task->tiling)
-      ic_fill_tiles(&task->job, task->tiling, first, count, task->workspaces + (size_t)thread * task->workspace);
-    else
-      fill_rows(task, first, count);
-    if (thread == 0 && task->options->poll && ic_nanoseconds() - polled > nanoseconds_between_polls) {
-      ic_float_mode_restore(mode);
-      if (task->options->poll(task->options->context)) ic_store(&task->stopped, 1);
-      (void)ic_float_mode_default();
-      polled = ic_nanoseconds();
-    }
-  }
-  if (task->nontemporal) task->fence();
-  ic_float_mode_restore(mode);
+static void fill_unit(void *context, int thread, int64_t unit) {
+  const fill_task *task = context;
+  const int64_t first = unit * task->unit, count = at_most(task->unit, task->total - first);
+  if (task->tiling)
+    ic_fill_tiles(&task->job, task->tiling, first, count, task->workspaces + (size_t)thread * task->workspace_bytes);
+  else
+    fill_rows(task, first, count);
 }
 
 /* Rows that are one piece, and long enough to be worth a start and an end of their own */
@@ -134,62 +113,73 @@ static int is_rows(const ic_view *view, const ic_array *array) {
          (row.length >= SHORTEST_RUN || view->ndim == 1);
 }
 
-static ic_problem prepare(const ic_kernels *kernels, int dist, const double *values, ic_dtype dtype,
-                          ic_params *params) {
+ic_problem ic_prepare(int dist, const double *params, ic_dtype dtype, ic_prepared *prepared) {
   const ic_float_mode mode = ic_float_mode_default();
-  const ic_problem problem = kernels->prepare[dist](values, dtype, params);
+  prepared->dist = dist;
+  prepared->dtype = dtype;
+  const ic_problem problem = ic_kernels_current()->prepare[dist](params, dtype, &prepared->params);
   ic_float_mode_restore(mode);
   return problem;
 }
 
-ic_problem ic_check(int dist, const double *params, ic_dtype dtype) {
-  ic_params prepared;
-  return prepare(ic_kernels_current(), dist, params, dtype, &prepared);
+/* Fills the whole array by some threads, each of which has its workspace. */
+static ic_status fill_with(fill_task *task, int threads, void (*fence)(void), const ic_options *options) {
+  void *allocated = NULL;
+  if (task->workspace_bytes) {
+    task->workspaces = ic_allocate((size_t)threads * task->workspace_bytes, &allocated);
+    if (!allocated) return IC_NO_MEMORY;
+  }
+  ic_progress progress = ic_progress_begin(options);
+  ic_work work = {.unit = fill_unit,
+                  .fence = task->nontemporal ? fence : NULL,
+                  .context = task,
+                  .units = pieces(task->total, task->unit),
+                  .progress = &progress,
+                  .calling = 1,
+                  .share = 1};
+  ic_work_run(&work, threads);
+  free(allocated);
+  return ic_progress_end(&progress);
 }
 
-ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream,
+ic_status ic_fill(const ic_array *array, const ic_prepared *prepared, const ic_stream *stream,
                   const ic_options *options) {
   const ic_kernels *kernels = ic_kernels_current();
-  fill_task task = {.job = {.kernel = kernels->fill[dist][array->dtype],
+  const ic_dtype dtype = prepared->dtype;
+  fill_task task = {.job = {.kernel = kernels->fill[prepared->dist][dtype],
+                            .params = &prepared->params,
                             .stream = *stream,
-                            .dtype = array->dtype,
-                            .step = 4 * (int64_t)kernels->step_blocks[dist][array->dtype]},
+                            .dtype = dtype,
+                            .step = 4 * (int64_t)kernels->step_blocks[prepared->dist][dtype]},
                     .view = ic_view_of(array),
                     .data = array->data,
-                    .first_index = array->first_index,
-                    .options = options,
-                    .fence = kernels->fence};
-  if (task.view.size == 0) return IC_OK;
-  prepare(kernels, dist, params, array->dtype, &task.job.params);
-
+                    .first_index = array->first_index};
   const int64_t size = task.view.size, wanted = at_least(1, size / IC_ELEMENTS_PER_THREAD);
   const int threads = (int)at_most(at_most(options->threads, IC_MAX_THREADS), wanted);
-  int64_t unit = at_most(at_least(size / threads / UNITS_PER_THREAD, SMALLEST_UNIT), LARGEST_UNIT);
+  if (size == 0) return IC_OK;
+
   ic_tiling tiling;
-  uint8_t *allocated = NULL;
-  task.nontemporal = (uint64_t)size * ic_itemsize(array->dtype) >= options->nontemporal_bytes;
-  if (is_rows(&task.view, array)) {
-    task.units = (size + unit - 1) / unit;
-  } else {
+  task.total = size;
+  task.unit = at_most(at_least(size / threads / UNITS_PER_THREAD, SMALLEST_UNIT), LARGEST_UNIT);
+  task.nontemporal = (uint64_t)size * ic_itemsize(dtype) >= options->nontemporal_bytes;
+  if (!is_rows(&task.view, array)) {
     tiling = ic_tile(&task.view, array, task.nontemporal);
     task.tiling = &tiling;
-    unit = at_least(1, unit / at_least(1, tiling.rows * tiling.columns));
-    task.units = (tiling.tiles + unit - 1) / unit;
-    task.workspace = ic_tile_workspace(&tiling);
-    allocated = malloc((size_t)threads * task.workspace + 64);
-    if (!allocated) return IC_NO_MEMORY;
-    task.workspaces = allocated + (64 - (uintptr_t)allocated % 64);
+    task.total = tiling.tiles;
+    task.unit = at_least(1, task.unit / at_least(1, tiling.rows * tiling.columns));
+    task.workspace_bytes = ic_tile_workspace(&tiling);
   }
-  task.unit = unit;
-  ic_parallel((int)at_most(threads, task.units), work, &task);
-  free(allocated);
-  return task.stopped ? IC_INTERRUPTED : IC_OK;
+  return fill_with(&task, threads, kernels->fence, options);
 }
 
 void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t words[4 * IC_BUFFER_BLOCKS]) {
+  static const ic_params none = {{0}};
   const ic_kernels *kernels = ic_kernels_current();
   const int64_t step_blocks = kernels->step_blocks[IC_DIST_bits][IC_U32];
-  const ic_job job = {
-      .kernel = kernels->fill[IC_DIST_bits][IC_U32], .stream = *stream, .dtype = IC_U32, .step = 4 * step_blocks};
+  const ic_job job = {.kernel = kernels->fill[IC_DIST_bits][IC_U32],
+                      .params = &none,
+                      .stream = *stream,
+                      .dtype = IC_U32,
+                      .step = 4 * step_blocks};
   fill_steps(&job, (uint8_t *)words, block, IC_BUFFER_BLOCKS / step_blocks, 0);
 }

@@ -6,7 +6,7 @@
 
 typedef struct {
   ic_fill_kernel kernel;
-  ic_params params;
+  const ic_params *params;
   ic_stream stream;
   ic_dtype dtype;
   int64_t step; /* elements that the kernel makes at a time */

@@ -2,15 +2,15 @@
 #include <string.h>
 
 #include "platform/compiler.h"
+#include "integers.h"
 #include "kernels.h"
-#include "platform/threads.h"
+#include "platform/work.h"
 
 enum {
   UNIT = 1 << 20, /* bytes that a thread takes at a time, about a tenth of a millisecond */
   LINE = 64,
   SHORTEST_NONTEMPORAL = 16 * LINE /* bytes in one piece: below it the partial lines cost more than is won */
 };
-static const int64_t nanoseconds_between_polls = 50 * 1000 * 1000;
 
 typedef struct {
   int64_t length, stride;
@@ -20,13 +20,12 @@ typedef struct {
   uint8_t *data;
   int ndim; /* at least 1; the last axis has the least stride */
   axis axis[IC_MAX_DIMS + 1];
-  int64_t size, unit, units, next_unit;
+  int64_t size, unit; /* elements: all, and what a thread takes at a time */
   const uint8_t *element;
   size_t itemsize;
   int repeats; /* every eight bytes of the array are `pattern`, wherever an element begins */
   uint64_t pattern;
-  int nontemporal, stopped;
-  const ic_options *options;
+  int nontemporal;
   const ic_kernels *kernels;
 } constant_task;
 
@@ -94,22 +93,22 @@ static void set_bytes(const constant_task *task, uint8_t *out, size_t bytes) {
 }
 
 /* Loops of their own, that no choice is made for each element */
-#define SCATTER(size) \
+#define SCATTER_BYTES(size) \
   for (int64_t i = 0; i < count; i++) memcpy(out + i * stride, element, size)
 static void scatter(const constant_task *task, uint8_t *out, int64_t stride, int64_t count) {
   IC_ALIGN(16) uint8_t element[16];
   if (task->itemsize <= 16) memcpy(element, task->element, task->itemsize);
   switch (task->itemsize) {
-    case 1: SCATTER(1); break;
-    case 2: SCATTER(2); break;
-    case 4: SCATTER(4); break;
-    case 8: SCATTER(8); break;
-    case 16: SCATTER(16); break;
+    case 1: SCATTER_BYTES(1); break;
+    case 2: SCATTER_BYTES(2); break;
+    case 4: SCATTER_BYTES(4); break;
+    case 8: SCATTER_BYTES(8); break;
+    case 16: SCATTER_BYTES(16); break;
     default:
       for (int64_t i = 0; i < count; i++) memcpy(out + i * stride, task->element, task->itemsize);
   }
 }
-#undef SCATTER
+#undef SCATTER_BYTES
 
 /* Elements [first, first + count), row by row */
 static void set_rows(const constant_task *task, int64_t first, int64_t count) {
@@ -140,33 +139,31 @@ static void set_rows(const constant_task *task, int64_t first, int64_t count) {
   }
 }
 
-/* One thread: units from the shared counter until none is left. The calling thread also polls. */
-static void work(void *context, int thread) {
-  constant_task *task = context;
-  int64_t polled = ic_nanoseconds();
-  for (int64_t unit; (unit = ic_claim(&task->next_unit)) < task->units && !ic_load(&task->stopped);) {
-    const int64_t first = unit * task->unit, left = task->size - first;
-    set_rows(task, first, left < task->unit ? left : task->unit);
-    if (thread == 0 && task->options->poll && ic_nanoseconds() - polled > nanoseconds_between_polls) {
-      if (task->options->poll(task->options->context)) ic_store(&task->stopped, 1);
-      polled = ic_nanoseconds();
-    }
-  }
-  task->kernels->fence();
+static void set_unit(void *context, int thread, int64_t unit) {
+  const constant_task *task = context;
+  const int64_t first = unit * task->unit;
+  (void)thread;
+  set_rows(task, first, at_most(task->unit, task->size - first));
 }
 
 ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_options *options) {
-  constant_task task = {.element = element, .itemsize = itemsize, .options = options, .kernels = ic_kernels_current()};
+  constant_task task = {.element = element, .itemsize = itemsize, .kernels = ic_kernels_current()};
   if (itemsize == 0) return IC_OK;
   look_at(&task, array);
   if (task.size == 0) return IC_OK;
   find_pattern(&task);
-  const uint64_t bytes = (uint64_t)task.size * itemsize;
-  const uint64_t wanted =
-      1 + bytes / ((uint64_t)IC_ELEMENTS_PER_THREAD * 16); /* a constant costs a sixth of a normal */
-  task.nontemporal = bytes >= options->nontemporal_bytes;
+  const int64_t bytes = task.size * (int64_t)itemsize;
+  const int64_t wanted = 1 + bytes / (IC_ELEMENTS_PER_THREAD * 16); /* a constant costs a sixth of a normal */
+  task.nontemporal = (uint64_t)bytes >= options->nontemporal_bytes;
   task.unit = itemsize < UNIT ? (int64_t)(UNIT / itemsize) : 1;
-  task.units = (task.size + task.unit - 1) / task.unit;
-  ic_parallel(wanted < (uint64_t)options->threads ? (int)wanted : options->threads, work, &task);
-  return task.stopped ? IC_INTERRUPTED : IC_OK;
+  ic_progress progress = ic_progress_begin(options);
+  ic_work work = {.unit = set_unit,
+                  .fence = task.kernels->fence,
+                  .context = &task,
+                  .units = pieces(task.size, task.unit),
+                  .progress = &progress,
+                  .calling = 1,
+                  .share = 1};
+  ic_work_run(&work, (int)at_most(wanted, options->threads));
+  return ic_progress_end(&progress);
 }

@@ -99,24 +99,18 @@ CONVERT(convert_f64, double, double, value)
 CONVERT(convert_f32, float, float, value)
 CONVERT(convert_f16, float, uint16_t, half_of(value))
 CONVERT(convert_bf16, float, uint16_t, bfloat_of(value))
+#undef CONVERT
 
 /* Along a row of a tile (step 1), by as many scales, or down a column, by one */
 static void convert(const ic_target *target, const uint8_t *tile, size_t step, const uint8_t *scales, size_t count,
                     uint8_t *out) {
-  const size_t itemsize = ic_itemsize(target->dtype);
   switch (target->dtype) {
     case IC_F64: convert_f64(tile, step, scales, count, out); break;
     case IC_F16: convert_f16(tile, step, scales, count, out); break;
     case IC_BF16: convert_bf16(tile, step, scales, count, out); break;
     default: convert_f32(tile, step, scales, count, out);
   }
-  if (!target->swapped) return;
-  for (size_t a = 0; a < count * itemsize; a += itemsize)
-    for (size_t b = 0; b < itemsize / 2; b++) {
-      const uint8_t low = out[a + b];
-      out[a + b] = out[a + itemsize - 1 - b];
-      out[a + itemsize - 1 - b] = low;
-    }
+  if (target->swapped) ic_swap_bytes(out, count, ic_itemsize(target->dtype));
 }
 
 /* Elements to the places [first, first + count) of a map */

@@ -11,6 +11,8 @@
 #include "dtypes.h"
 #include "fill/nontemporal.h"
 #include "fill/transpose.h"
+#include "integers.h"
+#include "platform/arena.h"
 
 enum {
   TILE_BLOCKS = 1280,   /* in a buffer: 20 KiB of float32, which stays in the first-level cache */
@@ -18,10 +20,6 @@ enum {
   LONGEST_PIECE = 2048, /* of a row, where they follow the same, */
   SHORTEST_PIECE = 512  /* and what a row should have */
 };
-
-static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t pieces(int64_t whole, int64_t piece) { return (whole + piece - 1) / piece; }
 
 static int fastest_axis(const ic_view *view) {
   int fastest = view->ndim - 1;
@@ -99,33 +97,25 @@ typedef struct {
   int64_t block_count, runs, first_column, column_count;
 } tile_buffers;
 
-#define BUFFERS(FIELD)                    \
-  FIELD(blocks, t->most_blocks)           \
-  FIELD(values, t->most_blocks * 4 * 8)   \
-  FIELD(offset, t->columns)               \
-  FIELD(run, t->most_runs)                \
-  FIELD(position, t->rows * t->most_runs) \
-  FIELD(row, t->rows)                     \
-  FIELD(transposed, t->across ? t->columns * (t->rows + 8) * 8 : 0)
-
-size_t ic_tile_workspace(const ic_tiling *t) {
-  tile_buffers b;
-  size_t bytes = 0;
-#define FIELD(name, count) bytes += (sizeof *b.name * (size_t)(count) + 63) / 64 * 64;
-  BUFFERS(FIELD)
-#undef FIELD
-  (void)b;
-  return bytes;
+static tile_buffers buffers_in(ic_arena arena, const ic_tiling *t, size_t *bytes) {
+  const size_t rows = (size_t)t->rows, columns = (size_t)t->columns, runs = (size_t)t->most_runs;
+  const size_t blocks = (size_t)t->most_blocks;
+  tile_buffers b = {.first_column = -1};
+  b.blocks = ic_take(&arena, blocks, sizeof *b.blocks);
+  b.values = ic_take(&arena, blocks, 4 * 8);
+  b.offset = ic_take(&arena, columns, sizeof *b.offset);
+  b.run = ic_take(&arena, runs, sizeof *b.run);
+  b.position = ic_take(&arena, rows * runs, sizeof *b.position);
+  b.row = ic_take(&arena, rows, sizeof *b.row);
+  b.transposed = ic_take(&arena, t->across ? columns * (rows + 8) : 0, 8);
+  *bytes = arena.taken;
+  return b;
 }
 
-static tile_buffers buffers_in(const ic_tiling *t, uint8_t *workspace) {
-  tile_buffers b = {.first_column = -1};
-#define FIELD(name, count)    \
-  b.name = (void *)workspace; \
-  workspace += (sizeof *b.name * (size_t)(count) + 63) / 64 * 64;
-  BUFFERS(FIELD)
-#undef FIELD
-  return b;
+size_t ic_tile_workspace(const ic_tiling *tiling) {
+  size_t bytes;
+  (void)buffers_in((ic_arena){NULL, 0}, tiling, &bytes);
+  return bytes;
 }
 
 /* Offsets of columns [first, first + count) of one axis, and their runs */
@@ -198,16 +188,7 @@ static void list_blocks(const ic_tiling *t, uint64_t index, int64_t rows, tile_b
 static void make_values(const ic_job *job, tile_buffers *b) {
   const int64_t step = job->step / 4, steps = pieces(b->block_count, step);
   for (int64_t i = b->block_count; i < steps * step; i++) b->blocks[i] = b->blocks[b->block_count - 1];
-  job->kernel(&job->params, &job->stream, (ic_blocks){0, b->blocks}, (size_t)steps, b->values, 0);
-}
-
-static void swap_bytes(uint8_t *values, int64_t count, size_t itemsize) {
-  for (int64_t i = 0; i < count; i++, values += itemsize)
-    for (size_t k = 0; k < itemsize / 2; k++) {
-      const uint8_t low = values[k];
-      values[k] = values[itemsize - 1 - k];
-      values[itemsize - 1 - k] = low;
-    }
+  job->kernel(job->params, &job->stream, (ic_blocks){0, b->blocks}, (size_t)steps, b->values, 0);
 }
 
 static void copy_element(uint8_t *out, const uint8_t *in, size_t itemsize) {
@@ -219,7 +200,7 @@ static void copy_element(uint8_t *out, const uint8_t *in, size_t itemsize) {
 }
 
 /* Elements of one piece to where they belong. Loops of their own, that no choice is made for each: 2 ns of 2.6. */
-#define SCATTER(type)                                              \
+#define SCATTER_AS(type)                                           \
   for (int64_t j = 0; j < count; j++) {                            \
     type element;                                                  \
     memcpy(&element, in + (size_t)j * sizeof(type), sizeof(type)); \
@@ -228,12 +209,12 @@ static void copy_element(uint8_t *out, const uint8_t *in, size_t itemsize) {
 static void scatter(uint8_t *restrict out, const int64_t *restrict offset, const uint8_t *restrict in, int64_t count,
                     size_t itemsize) {
   switch (itemsize) {
-    case 2: SCATTER(uint16_t) break;
-    case 4: SCATTER(uint32_t) break;
-    default: SCATTER(uint64_t)
+    case 2: SCATTER_AS(uint16_t) break;
+    case 4: SCATTER_AS(uint32_t) break;
+    default: SCATTER_AS(uint64_t)
   }
 }
-#undef SCATTER
+#undef SCATTER_AS
 
 /* A run where memory follows it: row by row */
 static void place_along(const tile_run *run, uint8_t *out, const int64_t *offset, int64_t row_stride,
@@ -300,7 +281,7 @@ static void fill_tile(const ic_job *job, const ic_tiling *t, int64_t tile, tile_
   lay_out_columns(t, first_column, columns, itemsize, b);
   list_blocks(t, index, rows, b);
   make_values(job, b);
-  if (t->swapped) swap_bytes(b->values, 4 * b->block_count, itemsize);
+  if (t->swapped) ic_swap_bytes(b->values, 4 * (size_t)b->block_count, itemsize);
   for (int64_t r = 0; r < b->runs; r++) {
     for (int64_t i = 0; i < rows; i++) b->row[i] = b->values + (size_t)b->position[i * b->runs + r] * itemsize;
     const int64_t *offset = b->offset + b->run[r].first;
@@ -312,6 +293,7 @@ static void fill_tile(const ic_job *job, const ic_tiling *t, int64_t tile, tile_
 }
 
 void ic_fill_tiles(const ic_job *job, const ic_tiling *t, int64_t first, int64_t count, void *workspace) {
-  tile_buffers buffers = buffers_in(t, workspace);
+  size_t bytes;
+  tile_buffers buffers = buffers_in((ic_arena){workspace, 0}, t, &bytes);
   for (int64_t tile = first; tile < first + count; tile++) fill_tile(job, t, tile, &buffers);
 }

@@ -13,7 +13,9 @@
 #include "dtypes.h"
 #include "orthogonal/reflectors.h"
 #include "orthogonal/strips.h"
-#include "platform/progress.h"
+#include "integers.h"
+#include "platform/threads.h"
+#include "platform/work.h"
 
 enum {
   GROUP = 4,            /* panels that a strip meets in one visit */
@@ -29,8 +31,6 @@ static const double operations_per_thread = 8e6; /* about twice what spawning an
 typedef struct {
   ic_reflectors reflectors;
   ic_target target;
-  ic_progress *progress;
-  int calling; /* whether thread 0 is the one that called */
   int threads;
   int64_t chunks, panels, width; /* of a strip */
   int64_t block_columns;
@@ -46,8 +46,12 @@ typedef struct {
   int64_t first_column, column_count;
   /* panels that are drawn and applied in this phase: [from, to) */
   int64_t draw_from, draw_to, from, to;
-  int64_t units, next_unit;
-  double work, work_before, work_now;
+  ic_work phase;
+  /* progress */
+  ic_progress *progress;
+  int calling;                        /* whether thread 0 is the one that called */
+  double base, span;                  /* of a stack, what is done before this matrix, and what this matrix is */
+  double operations, operations_done; /* of this matrix, in any unit */
 } orthogonal;
 
 typedef struct {
@@ -55,21 +59,18 @@ typedef struct {
   uint8_t *products, *applied, *tile;
 } thread_buffers;
 
-static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t pieces(int64_t whole, int64_t piece) { return (whole + piece - 1) / piece; }
-
-static thread_buffers buffers_of(const orthogonal *o, int thread) {
-  uint8_t *memory = o->thread_memory + (size_t)thread * o->thread_bytes;
-  return (thread_buffers){.products = memory,
-                          .applied = memory + TILE_BYTES,
-                          .tile = memory + 2 * TILE_BYTES,
-                          .draw = ic_draw_buffers_in(memory + 3 * TILE_BYTES)};
+static thread_buffers buffers_in(ic_arena *arena) {
+  thread_buffers b;
+  b.products = ic_take(arena, TILE_BYTES, 1);
+  b.applied = ic_take(arena, TILE_BYTES, 1);
+  b.tile = ic_take(arena, TILE_BYTES, 1);
+  b.draw = ic_draw_buffers_in(arena);
+  return b;
 }
 
-static int stops(orthogonal *o, int thread, int64_t unit) {
-  const double now = o->work_now * (double)unit / (double)o->units;
-  return ic_progress_stops(o->progress, o->calling && thread == 0, (o->work_before + now) / o->work);
+static thread_buffers buffers_of(const orthogonal *o, int thread) {
+  ic_arena arena = {o->thread_memory + (size_t)thread * o->thread_bytes, 0};
+  return buffers_in(&arena);
 }
 
 /* A strip: its columns' indices, and the last panel that any of them meets */
@@ -148,7 +149,7 @@ static void visit(orthogonal *o, int64_t number, int thread, int64_t unit) {
         ops->gather(&next, tile, b.products);
       }
       if (done) ic_scatter_tile(&o->target, tile, chunk * IC_CHUNK_ROWS, part.row_count, s.first, s.count);
-      if (stops(o, thread, unit)) return;
+      if (ic_work_stops(&o->phase, thread, unit)) return;
     }
   }
 #undef TILE
@@ -160,30 +161,25 @@ static void draw(orthogonal *o, int64_t p, int thread, int64_t unit) {
   ic_panel *panel = &o->slot[p % o->slots];
   for (int64_t chunk = p; chunk < o->chunks; chunk++) {
     ic_draw_chunk(&o->reflectors, panel, p, chunk, &b.draw);
-    if (stops(o, thread, unit)) return;
+    if (ic_work_stops(&o->phase, thread, unit)) return;
   }
   ic_finish_panel(&o->reflectors, panel, p, &b.draw, o->sign);
 }
 
-static void work(void *context, int thread) {
+/* Units of a phase: first the panels of the next one, which are drawn, then the strips, which meet the panels of this
+ */
+static void draw_or_visit(void *context, int thread, int64_t unit) {
   orthogonal *o = context;
-  const ic_float_mode mode = ic_float_mode_default();
   const int64_t draws = o->draw_to - o->draw_from;
-  for (int64_t unit; (unit = ic_claim(&o->next_unit)) < o->units && !stops(o, thread, unit);) {
-    if (unit < draws)
-      draw(o, o->draw_to - 1 - unit, thread, unit);
-    else
-      visit(o, unit - draws, thread, unit);
-  }
-  ic_float_mode_restore(mode);
+  if (unit < draws)
+    draw(o, o->draw_to - 1 - unit, thread, unit);
+  else
+    visit(o, unit - draws, thread, unit);
 }
 
-static void order(void *context, int thread) {
+static void order(void *context, int thread, int64_t unit) {
   orthogonal *o = context;
-  const ic_float_mode mode = ic_float_mode_default();
-  for (int64_t unit; (unit = ic_claim(&o->next_unit)) < o->units && !stops(o, thread, unit);)
-    ic_strips_order(&o->strips, &o->target, unit, o->spare + (size_t)thread * o->spare_bytes);
-  ic_float_mode_restore(mode);
+  ic_strips_order(&o->strips, &o->target, unit, o->spare + (size_t)thread * o->spare_bytes);
 }
 
 /* Chunks of strips that panels [from, to) meet, of the columns at work */
@@ -197,12 +193,16 @@ static double meetings(const orthogonal *o, int64_t from, int64_t to) {
   return sum;
 }
 
-static int run_phase(orthogonal *o, void (*task)(void *, int), int threads, int64_t units, double work_now) {
-  o->units = units;
-  o->next_unit = 0;
-  o->work_now = work_now;
-  ic_parallel((int)at_most(threads, units), task, o);
-  o->work_before += work_now;
+static int run_phase(orthogonal *o, void (*unit)(void *, int, int64_t), int threads, int64_t units, double operations) {
+  o->phase = (ic_work){.unit = unit,
+                       .context = o,
+                       .units = units,
+                       .progress = o->progress,
+                       .calling = o->calling,
+                       .done = o->base + o->span * o->operations_done / o->operations,
+                       .share = o->span * operations / o->operations};
+  ic_work_run(&o->phase, threads);
+  o->operations_done += operations;
   return !ic_load(&o->progress->stopped);
 }
 
@@ -212,33 +212,33 @@ static int make_columns(orthogonal *o) {
   const int64_t strips = pieces(o->column_count, o->width);
   o->from = o->to = o->draw_to = last_column / IC_PANEL_WIDTH + 1;
   o->draw_from = (o->draw_to - 1) / GROUP * GROUP;
-  if (!run_phase(o, work, o->threads, o->draw_to - o->draw_from, 0)) return 0;
+  if (!run_phase(o, draw_or_visit, o->threads, o->draw_to - o->draw_from, 0)) return 0;
   while (o->draw_to > 0) {
     o->from = o->draw_from;
     o->to = o->draw_to;
     o->draw_to = o->from;
     o->draw_from = at_least(0, o->from - GROUP);
     const int64_t units = o->draw_to - o->draw_from + strips;
-    if (!run_phase(o, work, o->threads, units, meetings(o, o->from, o->to))) return 0;
+    if (!run_phase(o, draw_or_visit, o->threads, units, meetings(o, o->from, o->to))) return 0;
   }
   return 1;
 }
 
-static int make_matrix(orthogonal *o, int64_t matrix) {
+static void make_matrix(orthogonal *o, int64_t matrix) {
   o->reflectors.first_index = (uint64_t)matrix * (uint64_t)o->reflectors.m * (uint64_t)o->reflectors.n;
   const int64_t columns = o->target.k.count;
-  o->work = 1;
-  o->work_before = 0;
+  o->operations = 1;
+  o->operations_done = 0;
   for (o->first_column = 0; o->first_column < columns; o->first_column += o->block_columns) {
     o->column_count = at_most(o->block_columns, columns - o->first_column);
-    o->work += meetings(o, 0, o->panels);
+    o->operations += meetings(o, 0, o->panels);
   }
   for (o->first_column = 0; o->first_column < columns; o->first_column += o->block_columns) {
     o->column_count = at_most(o->block_columns, columns - o->first_column);
-    if (!make_columns(o)) return 0;
+    if (!make_columns(o)) return;
   }
   const int64_t units = ic_strips_units(&o->strips);
-  return units == 0 || run_phase(o, order, (int)at_most(o->threads, o->spares), units, 0);
+  if (units > 0) run_phase(o, order, (int)at_most(o->threads, o->spares), units, 0);
 }
 
 /* Whether the array's own memory can hold the strips */
@@ -270,35 +270,32 @@ static void plan(orthogonal *o) {
   if (in_array || o->strips.place == IC_IN_ONE_TILE) o->block_columns = columns;
   o->block_columns = at_most(o->block_columns, columns);
   o->strips.whole = in_array ? n / o->width : pieces(o->block_columns, o->width);
-  o->thread_bytes = 3 * TILE_BYTES + ic_draw_bytes();
+  ic_arena counted = {NULL, 0};
+  (void)buffers_in(&counted);
+  o->thread_bytes = counted.taken;
 }
 
-/* What a matrix needs of memory, in pieces of whole cache lines; with `memory`, gives it out */
+/* What a matrix needs of memory; returns how many bytes that is. */
 static size_t lay_out(orthogonal *o, uint8_t *memory) {
-  size_t bytes = 0;
-  uint8_t *piece;
-#define TAKE(size) (piece = memory ? memory + bytes : NULL, bytes += ((size) + 63) / 64 * 64, piece)
-  o->sign = (int8_t *)TAKE((size_t)o->reflectors.n);
-  o->thread_memory = TAKE((size_t)o->threads * o->thread_bytes);
-  o->spare = memory ? memory + bytes : NULL; /* the panels' memory, when they are done with */
-  const size_t before = bytes;
+  ic_arena arena = {memory, 0};
+  const size_t strip_bytes = (size_t)o->reflectors.m * IC_STRIP_BYTES;
+  o->target.sign = o->sign = ic_take(&arena, (size_t)o->reflectors.n, sizeof *o->sign);
+  o->thread_memory = ic_take(&arena, (size_t)o->threads, o->thread_bytes);
+  o->spare = ic_take(&arena, 0, 1); /* the panels' memory, when they are done with */
+  const size_t before = arena.taken;
   for (int i = 0; i < o->slots; i++) {
-    o->slot[i].rows = TAKE(ic_panel_bytes(&o->reflectors));
-    o->slot[i].factor = TAKE(ic_factor_bytes(&o->reflectors));
+    o->slot[i].rows = ic_take(&arena, ic_panel_bytes(&o->reflectors), 1);
+    o->slot[i].factor = ic_take(&arena, ic_factor_bytes(&o->reflectors), 1);
   }
   o->spare_bytes = (ic_strips_spare_bytes(&o->strips) + 63) / 64 * 64;
-  if (bytes - before < o->spare_bytes) bytes = before + o->spare_bytes;
-  o->spares = o->spare_bytes ? (int)at_most((int64_t)((bytes - before) / o->spare_bytes), IC_MAX_THREADS) : 0;
-  const size_t strip_bytes = (size_t)o->reflectors.m * IC_STRIP_BYTES;
-  if (o->strips.place == IC_IN_WORKSPACE) {
-    uint8_t *base = TAKE((size_t)o->strips.whole * strip_bytes);
-    o->strips.base = base;
-  } else if (o->strips.place != IC_IN_ONE_TILE && o->strips.n % o->width != 0) {
-    o->strips.loose = TAKE(strip_bytes);
-  }
-#undef TAKE
-  o->target.sign = o->sign;
-  return bytes;
+  if (arena.taken - before < o->spare_bytes) arena.taken = before + o->spare_bytes;
+  o->spares = 0;
+  if (o->spare_bytes) o->spares = (int)at_most((int64_t)((arena.taken - before) / o->spare_bytes), IC_MAX_THREADS);
+  if (o->strips.place == IC_IN_WORKSPACE)
+    o->strips.base = ic_take(&arena, (size_t)o->strips.whole, strip_bytes);
+  else if (o->strips.place != IC_IN_ONE_TILE && o->strips.n % o->width != 0)
+    o->strips.loose = ic_take(&arena, strip_bytes, 1);
+  return arena.taken;
 }
 
 /* A stack, its matrices one after the other, or each by one thread alone */
@@ -307,24 +304,18 @@ typedef struct {
   int64_t count, first, stride;
   size_t bytes; /* for each thread */
   uint8_t *memory;
-  int64_t next;
 } stack;
 
-static void make_stack(void *context, int thread) {
-  stack *s = context;
+static void make_one(void *context, int thread, int64_t number) {
+  const stack *s = context;
   orthogonal o = *s->plan;
   lay_out(&o, s->memory + (size_t)thread * s->bytes);
-  ic_progress *progress = o.progress;
   o.calling = thread == 0;
-  for (int64_t a; (a = ic_claim(&s->next)) < s->count && !ic_load(&progress->stopped);) {
-    if (thread == 0) {
-      progress->base = (double)a / (double)s->count;
-      progress->span = 1 / (double)s->count;
-    }
-    o.target.data = s->plan->target.data + a * s->stride;
-    if (o.strips.place > IC_IN_ONE_TILE) o.strips.base = o.target.data;
-    if (!make_matrix(&o, s->first + a)) break;
-  }
+  o.base = (double)number / (double)s->count;
+  o.span = 1 / (double)s->count;
+  o.target.data += number * s->stride;
+  if (o.strips.place > IC_IN_ONE_TILE) o.strips.base = o.target.data;
+  make_matrix(&o, s->first + number);
 }
 
 static int threads_for(const ic_options *options, double operations) {
@@ -333,7 +324,7 @@ static int threads_for(const ic_options *options, double operations) {
                     : (int)at_most(at_most(options->threads, IC_MAX_THREADS), (int64_t)(wanted < 1e4 ? wanted : 1e4));
 }
 
-static ic_status make(orthogonal *o, const ic_array *array, const ic_matrices *matrices) {
+static ic_status make_all(orthogonal *o, const ic_array *array, const ic_matrices *matrices) {
   const ic_options *options = o->progress->options;
   stack s = {.plan = o, .count = array->shape[0], .first = matrices->first_matrix, .stride = array->stride[0]};
   const double operations = 4.0 * (double)o->reflectors.m * (double)o->reflectors.n * (double)o->target.k.count;
@@ -347,26 +338,24 @@ static ic_status make(orthogonal *o, const ic_array *array, const ic_matrices *m
     o->threads = threads_for(options, operations);
     s.bytes = lay_out(o, NULL);
   }
-  uint8_t *allocated = malloc((size_t)solo * s.bytes + 64);
+  void *allocated;
+  s.memory = ic_allocate((size_t)solo * s.bytes, &allocated);
   if (!allocated) return IC_NO_MEMORY;
-  s.memory = allocated + (64 - (uintptr_t)allocated % 64);
-  ic_parallel(solo, make_stack, &s);
+  ic_work work = {.unit = make_one, .context = &s, .units = s.count, .progress = o->progress, .calling = 1, .share = 1};
+  ic_work_run(&work, solo);
   free(allocated);
-  return o->progress->stopped ? IC_INTERRUPTED : IC_OK;
+  return IC_OK;
 }
 
 ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, const ic_stream *stream,
-                        const ic_options *options, double *done) {
-  const ic_kernels *kernels = ic_kernels_current();
+                        const ic_options *options) {
   const int wide = matrices->rows < matrices->columns;
   const int64_t m = wide ? matrices->columns : matrices->rows, n = wide ? matrices->rows : matrices->columns;
   const ic_dtype working = array->dtype == IC_F64 ? IC_F64 : IC_F32;
   for (int i = 0; i < array->ndim; i++)
     if (array->shape[i] == 0) return IC_OK;
-  ic_progress progress = {.options = options, .done = done, .span = 1, .polled = ic_nanoseconds()};
-  progress.before = ic_float_mode_default();
-  ic_float_mode_restore(progress.before);
-  orthogonal o = {.reflectors = ic_reflectors_of(kernels, m, n, working, stream),
+  ic_progress progress = ic_progress_begin(options);
+  orthogonal o = {.reflectors = ic_reflectors_of(ic_kernels_current(), m, n, working, stream),
                   .target = {.data = array->data,
                              .dtype = array->dtype,
                              .working = working,
@@ -377,8 +366,9 @@ ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, cons
   ic_status status = IC_NO_MEMORY;
   if (ic_axis_map_of(array, 1, 1, matrices->first_row, rows) &&
       ic_axis_map_of(array, 2, array->ndim - 2, matrices->first_column, columns))
-    status = make(&o, array, matrices);
+    status = make_all(&o, array, matrices);
   ic_axis_map_free(&o.target.i);
   ic_axis_map_free(&o.target.k);
-  return status;
+  const ic_status end = ic_progress_end(&progress);
+  return status == IC_OK ? end : status;
 }

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "dtypes.h"
-#include "platform/float_mode.h"
 
 enum {
   MOST_BLOCKS = IC_CHUNK_ROWS * (IC_PANEL_WIDTH / 4 + 1) + IC_MAX_STEP_BLOCKS,
@@ -19,9 +18,7 @@ ic_reflectors ic_reflectors_of(const ic_kernels *kernels, int64_t m, int64_t n, 
                                const ic_stream *stream) {
   static const double standard[2] = {0, 1};
   ic_reflectors r = {.m = m, .n = n, .stream = *stream, .working = working};
-  const ic_float_mode mode = ic_float_mode_default();
   kernels->prepare[IC_DIST_normal](standard, working, &r.params);
-  ic_float_mode_restore(mode);
   r.normals = kernels->fill[IC_DIST_normal][working];
   r.step_blocks = kernels->step_blocks[IC_DIST_normal][working];
   r.ops = &kernels->panel[working];
@@ -34,7 +31,7 @@ size_t ic_panel_width(const ic_reflectors *r, int64_t p) {
   return left < IC_PANEL_WIDTH ? (size_t)left : IC_PANEL_WIDTH;
 }
 size_t ic_panel_bytes(const ic_reflectors *r) {
-  return ((size_t)r->m * ic_panel_pitch(r) * ic_itemsize(r->working) + SPARE + 63) / 64 * 64;
+  return (size_t)r->m * ic_panel_pitch(r) * ic_itemsize(r->working) + SPARE;
 }
 size_t ic_factor_bytes(const ic_reflectors *r) { return SQUARE * ic_itemsize(r->working); }
 
@@ -56,46 +53,29 @@ ic_chunk ic_panel_chunk(const ic_reflectors *r, const ic_panel *panel, int64_t p
                     .top = chunk == p};
 }
 
-#define BUFFERS(FIELD)            \
-  FIELD(blocks, MOST_BLOCKS)      \
-  FIELD(values, MOST_BLOCKS * 32) \
-  FIELD(widened, SQUARE)          \
-  FIELD(gram, SQUARE)             \
-  FIELD(exact, SQUARE)
-
-size_t ic_draw_bytes(void) {
-  const ic_draw_buffers b = {0};
-  size_t bytes = 0;
-#define FIELD(name, count) bytes += (sizeof *b.name * (size_t)(count) + 63) / 64 * 64;
-  BUFFERS(FIELD)
-#undef FIELD
-  (void)b;
-  return bytes;
-}
-
-ic_draw_buffers ic_draw_buffers_in(uint8_t *memory) {
+ic_draw_buffers ic_draw_buffers_in(ic_arena *arena) {
   ic_draw_buffers b;
-#define FIELD(name, count) \
-  b.name = (void *)memory; \
-  memory += (sizeof *b.name * (size_t)(count) + 63) / 64 * 64;
-  BUFFERS(FIELD)
-#undef FIELD
+  b.blocks = ic_take(arena, MOST_BLOCKS, sizeof *b.blocks);
+  b.values = ic_take(arena, MOST_BLOCKS, 4 * 8);
+  b.widened = ic_take(arena, SQUARE, sizeof *b.widened);
+  b.gram = ic_take(arena, SQUARE, sizeof *b.gram);
+  b.exact = ic_take(arena, SQUARE, sizeof *b.exact);
   return b;
 }
 
-/* `pieces` runs of `length` normals, `index_stride` apart in the stream, one after the other */
-static void draw_pieces(const ic_reflectors *r, uint64_t index, uint64_t index_stride, size_t pieces, size_t length,
+/* `count` runs of `length` normals, `index_stride` apart in the stream, one after the other */
+static void draw_pieces(const ic_reflectors *r, uint64_t index, uint64_t index_stride, size_t count, size_t length,
                         uint8_t *out, size_t out_stride, const ic_draw_buffers *b) {
   const size_t itemsize = ic_itemsize(r->working);
   size_t n = 0;
-  for (size_t i = 0; i < pieces; i++) {
+  for (size_t i = 0; i < count; i++) {
     const uint64_t first = index + i * index_stride, last = first + length - 1;
     for (uint64_t block = first / 4; block <= last / 4; block++) b->blocks[n++] = block;
   }
   for (; n % r->step_blocks; n++) b->blocks[n] = b->blocks[n - 1];
   r->normals(&r->params, &r->stream, (ic_blocks){0, b->blocks}, n / r->step_blocks, b->values, 0);
   n = 0;
-  for (size_t i = 0; i < pieces; i++) {
+  for (size_t i = 0; i < count; i++) {
     const uint64_t first = index + i * index_stride, last = first + length - 1;
     memcpy(out + i * out_stride, b->values + (4 * n + first % 4) * itemsize, length * itemsize);
     n += (size_t)(last / 4 - first / 4) + 1;
@@ -120,7 +100,7 @@ void ic_draw_chunk(const ic_reflectors *r, ic_panel *panel, int64_t p, int64_t c
   r->ops->gram(&part, buffers->widened, buffers->gram);
 }
 
-#define REFLECT(name, real)                                                                        \
+#define REFLECT_IN(name, real)                                                                     \
   /* x + s |x| e in place of x; what it adds to the Gram product, of which |x| is known, too */    \
   static void name(real *rows, size_t pitch, size_t width, double *gram, int8_t *sign) {           \
     for (size_t l = 0; l < width; l++) {                                                           \
@@ -133,8 +113,9 @@ void ic_draw_chunk(const ic_reflectors *r, ic_panel *panel, int64_t p, int64_t c
       gram[l * IC_PANEL_WIDTH + l] += change * (*lead + before);                                   \
     }                                                                                              \
   }
-REFLECT(reflect_f32, float)
-REFLECT(reflect_f64, double)
+REFLECT_IN(reflect_f32, float)
+REFLECT_IN(reflect_f64, double)
+#undef REFLECT_IN
 
 void ic_finish_panel(const ic_reflectors *r, ic_panel *panel, int64_t p, const ic_draw_buffers *buffers, int8_t *sign) {
   const size_t pitch = ic_panel_pitch(r), width = ic_panel_width(r, p);

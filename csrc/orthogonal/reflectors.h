@@ -3,6 +3,7 @@
 #define IC_REFLECTORS_H
 
 #include "kernels.h"
+#include "platform/arena.h"
 
 /* Those of one m x n matrix, m >= n */
 typedef struct {
@@ -28,14 +29,14 @@ typedef struct {
   double *widened, *gram, *exact;
 } ic_draw_buffers;
 
+/* In the default floating-point mode */
 ic_reflectors ic_reflectors_of(const ic_kernels *kernels, int64_t m, int64_t n, ic_dtype working,
                                const ic_stream *stream);
 size_t ic_panel_pitch(const ic_reflectors *r); /* elements between its rows */
 size_t ic_panel_width(const ic_reflectors *r, int64_t p);
 size_t ic_panel_bytes(const ic_reflectors *r);  /* of the rows of any panel */
 size_t ic_factor_bytes(const ic_reflectors *r); /* of its factor */
-size_t ic_draw_bytes(void);                     /* of ic_draw_buffers */
-ic_draw_buffers ic_draw_buffers_in(uint8_t *memory);
+ic_draw_buffers ic_draw_buffers_in(ic_arena *arena);
 
 /* Rows [64 chunk, 64 chunk + 64) of panel p, or up to m; chunk >= p */
 ic_chunk ic_panel_chunk(const ic_reflectors *r, const ic_panel *panel, int64_t p, int64_t chunk);

@@ -1,20 +1,23 @@
-/* Who may stop a long computation: asked now and then by the calling thread, heard by all. */
+/* One call of the core, from its beginning to its end: its floating-point mode, and whether its caller stops it. */
 #ifndef IC_PROGRESS_H
 #define IC_PROGRESS_H
 
+#include "initcore.h"
 #include "platform/float_mode.h"
-#include "platform/threads.h"
 
 typedef struct {
   const ic_options *options;
-  double *done;         /* what `poll` is told: a share of the work */
-  double base, span;    /* the part of it that is at work */
-  ic_float_mode before; /* of the calling thread, in which `poll` runs */
-  int64_t polled;
+  ic_float_mode mode; /* the caller's, in which `poll` runs */
+  int64_t polled;     /* when `poll` ran last */
   int stopped;
 } ic_progress;
 
-/* Whether to stop; `calling` in the calling thread alone. `share` of the part at work is done. */
-int ic_progress_stops(ic_progress *progress, int calling, double share);
+/* From the first of these to the second the calling thread computes in the default floating-point mode. */
+ic_progress ic_progress_begin(const ic_options *options);
+ic_status ic_progress_end(const ic_progress *progress);
+
+/* Whether to stop. If `calling`, this is the calling thread, which asks `poll` now and then; `done` is the share of the
+ * work that is done. */
+int ic_progress_stops(ic_progress *progress, int calling, double done);
 
 #endif

@@ -3,11 +3,18 @@
 #endif
 #include "platform/threads.h"
 
+#include "platform/float_mode.h"
+
 typedef struct {
   void (*task)(void *context, int thread);
   void *context;
   int thread;
 } assignment;
+
+static void start(const assignment *a) {
+  (void)ic_float_mode_default(); /* whatever a new thread begins with */
+  a->task(a->context, a->thread);
+}
 
 #if defined(_WIN32)
 
@@ -18,8 +25,7 @@ typedef struct {
 typedef HANDLE thread_handle;
 
 static unsigned __stdcall run(void *argument) {
-  const assignment *a = argument;
-  a->task(a->context, a->thread);
+  start(argument);
   return 0;
 }
 static int spawn(thread_handle *handle, assignment *a) {
@@ -49,8 +55,7 @@ static void restore_signals(const signal_mask *before) { (void)before; }
 typedef pthread_t thread_handle;
 
 static void *run(void *argument) {
-  const assignment *a = argument;
-  a->task(a->context, a->thread);
+  start(argument);
   return NULL;
 }
 static int spawn(thread_handle *handle, assignment *a) { return pthread_create(handle, NULL, run, a) == 0; }

@@ -33,7 +33,7 @@ cdef extern from "initcore.h" nogil:
     ctypedef struct ic_options:
         int threads
         uint64_t nontemporal_bytes
-        int (*poll)(void *) noexcept nogil
+        int (*poll)(void *, double) noexcept nogil
         void *context
     void ic_init()
     int ic_dist_count()
@@ -41,16 +41,20 @@ cdef extern from "initcore.h" nogil:
     const char *ic_dist_params(int dist)
     int ic_dist_param_count(int dist)
     int ic_dist_fills(int dist, ic_dtype dtype)
-    ic_problem ic_check(int dist, const double *params, ic_dtype dtype)
-    ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream, const ic_options *options)
+    ctypedef struct ic_prepared:
+        pass
+    ic_problem ic_prepare(int dist, const double *params, ic_dtype dtype, ic_prepared *prepared)
+    ic_status ic_fill(const ic_array *array, const ic_prepared *prepared, const ic_stream *stream,
+                      const ic_options *options)
     void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t *words)
-    ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_options *options)
+    ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize,
+                              const ic_options *options)
     ctypedef struct ic_matrices:
         int64_t rows, columns
         int64_t first_matrix, first_row, first_column
         double gain
     ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, const ic_stream *stream,
-                            const ic_options *options, double *done)
+                            const ic_options *options)
     uint64_t ic_cache_bytes()
     ctypedef struct ic_sparse:
         uint64_t rows, zeros
@@ -327,12 +331,43 @@ cdef int check_still(cnp.ndarray out, const ic_array *array) except -1:
     return 0
 
 
-cdef int poll(void *raised) noexcept with gil:
+@cython.final
+cdef class Caller:
+    """Who is asked while the core is at work: signals, and whoever wants to know how far it is."""
+
+    cdef object progress, raised
+
+
+cdef int poll(void *context, double done) noexcept with gil:
+    cdef Caller caller = <Caller>context
     try:
         PyErr_CheckSignals()
+        if caller.progress is not None:
+            caller.progress(done)
     except BaseException as error:
-        (<list>raised).append(error)
+        caller.raised = error
         return 1
+    return 0
+
+
+cdef ic_options options_of(Caller caller, uint64_t nontemporal_from) noexcept:
+    """Return how to run for a caller that is polled, or for None."""
+    cdef ic_options options
+    options.threads = max_threads
+    options.nontemporal_bytes = nontemporal_from
+    options.poll = NULL
+    options.context = <void *>caller
+    if caller is not None:
+        options.poll = poll
+    return options
+
+
+cdef int finish(ic_status status, Caller caller) except -1:
+    """Raise what came of a call of the core, if it did not come to its end."""
+    if status == IC_NO_MEMORY:
+        raise MemoryError("no memory to work in; out is untouched")
+    if status == IC_INTERRUPTED:
+        raise caller.raised
     return 0
 
 
@@ -344,8 +379,9 @@ cdef enum:
 def fill(out, int dist, tuple params, rng, shard=None):
     """Fill `out`, or the shard of a larger array that it is, with a distribution of DISTS; return it."""
     cdef ic_array array
-    cdef ic_options options
+    cdef ic_prepared prepared
     cdef ic_status status
+    cdef Caller caller = None
     cdef double values[MOST_PARAMS]
     cdef int i, dtype
     cdef int64_t size
@@ -364,7 +400,7 @@ def fill(out, int dist, tuple params, rng, shard=None):
         size = cnp.PyArray_SIZE(out)
     for i in range(len(params)):
         values[i] = params[i]
-    cdef ic_problem problem = ic_check(dist, values, array.dtype)
+    cdef ic_problem problem = ic_prepare(dist, values, array.dtype, &prepared)
     if problem.rule != NULL:
         name = DISTS[_dist_names[dist]][1][problem.param]
         raise ValueError(f"{name} {problem.rule.decode()} ({out.dtype}): {name}={params[problem.param]!r}")
@@ -372,42 +408,16 @@ def fill(out, int dist, tuple params, rng, shard=None):
     take_draw(rng, &stream)
     if type(out) is not Memory:
         check_still(<cnp.ndarray>out, &array)
-    options.threads = max_threads
-    options.nontemporal_bytes = nontemporal_bytes
+    cdef ic_options options = options_of(None, nontemporal_bytes)
     if size < HOLD_GIL_BELOW:
-        options.poll = NULL
-        status = ic_fill(&array, dist, values, &stream, &options)
+        status = ic_fill(&array, &prepared, &stream, &options)
     else:
-        raised = []
-        options.poll = poll
-        options.context = <void *>raised
+        caller = Caller()
+        options = options_of(caller, nontemporal_bytes)
         with nogil:
-            status = ic_fill(&array, dist, values, &stream, &options)
-    if status == IC_NO_MEMORY:
-        raise MemoryError("no memory to work in; out is untouched")
-    if status == IC_INTERRUPTED:
-        raise raised[0]
+            status = ic_fill(&array, &prepared, &stream, &options)
+    finish(status, caller)
     return out
-
-
-@cython.final
-cdef class Watch:
-    """What is asked while a long computation runs: signals, and whoever wants to know how far it is."""
-
-    cdef double done
-    cdef object progress, raised
-
-
-cdef int report(void *context) noexcept with gil:
-    cdef Watch watch = <Watch>context
-    try:
-        PyErr_CheckSignals()
-        if watch.progress is not None:
-            watch.progress(watch.done)
-    except BaseException as error:
-        watch.raised = error
-        return 1
-    return 0
 
 
 def orthogonal(cnp.ndarray out, tuple shape, tuple offset, double gain, rng, progress):
@@ -417,11 +427,9 @@ def orthogonal(cnp.ndarray out, tuple shape, tuple offset, double gain, rng, pro
     """
     cdef ic_array array
     cdef ic_matrices matrices
-    cdef ic_options options
     cdef ic_status status
     cdef int i, ndim = cnp.PyArray_NDIM(out), dtype = dtype_of(out)
     cdef int64_t columns = 1
-    cdef Watch watch = Watch()
     if dtype < 0 or dtype == IC_U32:
         raise TypeError(f"orthogonal fills float64, float32, float16 or bfloat16 arrays, not {out.dtype}")
     array.dtype = <ic_dtype>dtype
@@ -443,17 +451,12 @@ def orthogonal(cnp.ndarray out, tuple shape, tuple offset, double gain, rng, pro
     cdef ic_stream stream
     take_draw(rng, &stream)
     check_still(out, &array)
-    watch.progress = progress
-    options.threads = max_threads
-    options.nontemporal_bytes = nontemporal_bytes
-    options.poll = report
-    options.context = <void *>watch
+    cdef Caller caller = Caller()
+    caller.progress = progress
+    cdef ic_options options = options_of(caller, nontemporal_bytes)
     with nogil:
-        status = ic_orthogonal(&array, &matrices, &stream, &options, &watch.done)
-    if status == IC_NO_MEMORY:
-        raise MemoryError("no memory to work in; out is untouched")
-    if status == IC_INTERRUPTED:
-        raise watch.raised
+        status = ic_orthogonal(&array, &matrices, &stream, &options)
+    finish(status, caller)
     if progress is not None:
         progress(1.0)
     return out

@@ -143,25 +143,18 @@ def normal_from_words(cnp.ndarray words):
 
 cdef int set_constant_past(cnp.ndarray out, bytes element, uint64_t nontemporal_from) except -1:
     cdef ic_array array
-    cdef ic_options options
     cdef ic_status status
+    cdef Caller caller = Caller() if cnp.PyArray_SIZE(out) >= HOLD_GIL_BELOW else None
+    cdef ic_options options = options_of(caller, nontemporal_from)
     cdef size_t itemsize = <size_t>cnp.PyArray_ITEMSIZE(out)
     cdef const uint8_t *data = element
     describe(out, None, &array)
-    options.threads = max_threads
-    options.nontemporal_bytes = nontemporal_from
-    if cnp.PyArray_SIZE(out) < HOLD_GIL_BELOW:
-        options.poll = NULL
-        ic_set_constant(&array, data, itemsize, &options)
-        return 0
-    raised = []
-    options.poll = poll
-    options.context = <void *>raised
-    with nogil:
+    if caller is None:
         status = ic_set_constant(&array, data, itemsize, &options)
-    if status == IC_INTERRUPTED:
-        raise raised[0]
-    return 0
+    else:
+        with nogil:
+            status = ic_set_constant(&array, data, itemsize, &options)
+    return finish(status, caller)
 
 
 def set_constant(cnp.ndarray out, bytes element):

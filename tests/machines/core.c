@@ -61,19 +61,19 @@ static ic_status fill(const ic_array *array, const ic_stream *stream, const ic_o
   while (strcmp(ic_dist_name(dist), name) != 0)
     if (++dist == ic_dist_count()) exit(4);
   for (int i = 0; i < ic_dist_param_count(dist); i++) params[i] = number();
-  if (ic_check(dist, params, array->dtype).rule) exit(5);
-  return ic_fill(array, dist, params, stream, options);
+  ic_prepared prepared;
+  if (ic_prepare(dist, params, array->dtype, &prepared).rule) exit(5);
+  return ic_fill(array, &prepared, stream, options);
 }
 
 static ic_status orthogonal(const ic_array *array, const ic_stream *stream, const ic_options *options) {
   ic_matrices matrices = {.rows = integer()};
-  double done = 0;
   matrices.columns = integer();
   matrices.first_matrix = integer();
   matrices.first_row = integer();
   matrices.first_column = integer();
   matrices.gain = number();
-  return ic_orthogonal(array, &matrices, stream, options, &done);
+  return ic_orthogonal(array, &matrices, stream, options);
 }
 
 int main(int count, char **arguments) {
