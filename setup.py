@@ -160,7 +160,7 @@ def extension(name: str, **options: Any) -> Extension:
 
 def main() -> None:
     core = extension("_core", libraries=[] if os.name == "nt" else ["m", "pthread"])
-    modules = [core, extension("_bitgen")]
+    modules = [core, *map(extension, ("_arrays", "_bitgen", "_draws"))]
     setup(
         ext_modules=cythonize(modules, language_level=3, compiler_directives={"freethreading_compatible": True}),
         cmdclass={"build_ext": BuildExt},

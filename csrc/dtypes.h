@@ -15,8 +15,6 @@ void ic_swap_bytes(uint8_t *values, size_t count, size_t itemsize);
 double ic_power_of_two(int exponent);
 /* x rounded to nearest even; infinite if that overflows */
 double ic_round(double x, ic_dtype dtype);
-/* finite, and still so after rounding */
-int ic_fits(double x, ic_dtype dtype);
 /* the largest finite value of the dtype that is at most x, or -infinity if none is */
 double ic_at_most(double x, ic_dtype dtype);
 /* the largest finite value of the dtype below a finite x; below the smallest, what would come next */

@@ -75,6 +75,8 @@ typedef struct {
   ic_params params;
 } ic_prepared;
 
+int ic_fits(double x, ic_dtype dtype); /* finite, and still so after rounding */
+
 /* If this finds no problem, arrays of the dtype can be filled with what it has prepared. */
 ic_problem ic_prepare(int dist, const double *params, ic_dtype dtype, ic_prepared *prepared);
 ic_status ic_fill(const ic_array *array, const ic_prepared *prepared, const ic_stream *stream,
@@ -100,6 +102,17 @@ typedef struct {
 
 ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, const ic_stream *stream,
                         const ic_options *options);
+
+/* A normal distribution whose values outside [low, high] are left out; std > 0 and low < high. From IEEE operations
+ * alone, so that all machines have the same. */
+typedef struct {
+  double mean, std, third, fourth, sixth; /* the last three of (x - mean) / std */
+} ic_moments;
+
+double ic_truncated_mass(double mean, double std, double low, double high); /* what is not left out */
+ic_moments ic_truncated_moments(double mean, double std, double low, double high);
+/* What a share u of it lies nearer the mean than, or, if the mean lies between the bounds, below */
+double ic_truncated_quantile(double mean, double std, double low, double high, double u);
 
 /* Which elements of a block of a matrix are zero, so many in each column of the whole. The words of a half round are
  * those of right_base (even half rounds) or left_base (odd ones) rows of the block's columns, one after the other. */
@@ -128,7 +141,9 @@ void ic_isa_use(int isa);
 typedef enum { IC_SPIN_FMA_F32, IC_SPIN_FMA_F64, IC_SPIN_INTEGER } ic_spin;
 uint64_t ic_spin_for(ic_spin kind, uint64_t rounds, double *end);
 
-/* For tests: Philox with any counter, key and number of rounds, and normals of given words. */
+/* For tests: how many proposals of a truncated normal an element may refuse, 256 otherwise, which no other input comes
+ * near; Philox with any counter, key and number of rounds, and normals of given words. */
+void ic_limit_attempts(int most);
 void ic_philox4x32(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out);
 void ic_normal_from_words_f32(const uint32_t *words, size_t pairs, float *out);
 void ic_normal_from_words_f64(const uint64_t *words, size_t pairs, double *out);

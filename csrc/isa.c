@@ -47,13 +47,14 @@ static ic_problem ic_problem_with(int param, const char *rule) { return (ic_prob
 #define FILLS_WORDS(name) {[IC_U32] = name##_fill_u32}
 #define FILLS_FLOATS(name) \
   {[IC_F64] = name##_fill_f64, [IC_F32] = name##_fill_f32, [IC_F16] = name##_fill_f16, [IC_BF16] = name##_fill_bf16}
-#define PREPARE(name)                                                               \
+#define STAMP_PREPARE(name)                                                         \
   static ic_problem name##_prepare_any(const double *values, ic_dtype d, void *p) { \
     _Static_assert(sizeof(name##_params) <= sizeof(ic_params), #name "_params");    \
     return name##_prepare(values, d, p);                                            \
   }
-#define IC_DIST_ROW(id, name, fills, count, params) PREPARE(name)
+#define IC_DIST_ROW(id, name, fills, count, params) STAMP_PREPARE(name)
 #include "dist_table.h"
+#undef STAMP_PREPARE
 
 _Static_assert(IC_MAX_STEP_BLOCKS >= IC_COUNTERS * IC_FLIGHT && IC_MAX_STEP_BLOCKS >= IC_COUNTERS * IC_FLIGHT_LIGHT &&
                    IC_MAX_STEP_BYTES >= IC_COUNTERS * IC_FLIGHT64_LIGHT * 32 && IC_FLIGHT64_LIGHT >= IC_FLIGHT64,
@@ -87,3 +88,8 @@ const ic_kernels IC_PASTE(ic_kernels_, IC_ISA) = {
     .normal_from_words_f64 = normal_from_words_f64,
     .spin = spin,
 };
+
+#undef STEPS
+#undef PANEL_OPS
+#undef FILLS_WORDS
+#undef FILLS_FLOATS

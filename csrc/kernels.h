@@ -67,5 +67,6 @@ enum { IC_MAX_STEP_BLOCKS = 32, IC_MAX_STEP_BYTES = 1024 }; /* of any kernel; is
 #include "isa_table.h"
 
 const ic_kernels *ic_kernels_current(void);
+int ic_most_attempts(void); /* see ic_limit_attempts */
 
 #endif

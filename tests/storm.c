@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "initcore.h"
-#include "platform/threads.h"
+#include "platform/atomics.h"
 
 enum { FILLERS = 8, ROUNDS = 6, SIDE = 700, MOST_BYTES = SIDE * SIDE * 8, NORMAL = 2 };
 

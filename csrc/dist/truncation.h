@@ -12,13 +12,8 @@ typedef struct {
 ic_window ic_window_of(double mean, double std, double low, double high); /* std > 0 */
 int ic_window_holds_mean(const ic_window *window);
 double ic_window_mass(const ic_window *window);
-double ic_window_std(const ic_window *window); /* of x */
 /* The x below which lies a share u of the window's mass, in the direction of `scale` */
 double ic_window_quantile(const ic_window *window, double u);
-
-/* How many proposals an element may refuse; 256 but for tests, since no other input comes near */
-int ic_most_attempts(void);
-void ic_limit_attempts(int most);
 
 double ic_exp(double x); /* x <= 0; within 2 ulp */
 

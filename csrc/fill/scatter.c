@@ -80,7 +80,7 @@ void ic_scales(const ic_target *target, int64_t first, size_t count, void *scale
 
 /* `count` elements of a tile, `step` apart, times scales, in the array's dtype. The steps are constants where it pays.
  */
-#define CONVERT(name, real, stored, expression)                                                                \
+#define STAMP_CONVERSION(name, real, stored, expression)                                                       \
   IC_INLINE void name##_by(const real *tile, size_t step, const real *scales, size_t scale_step, size_t count, \
                            uint8_t *out) {                                                                     \
     for (size_t a = 0; a < count; a++) {                                                                       \
@@ -95,11 +95,11 @@ void ic_scales(const ic_target *target, int64_t first, size_t count, void *scale
     else                                                                                                       \
       name##_by(tile, IC_STRIP_BYTES / sizeof(real), scales, 0, count, out);                                   \
   }
-CONVERT(convert_f64, double, double, value)
-CONVERT(convert_f32, float, float, value)
-CONVERT(convert_f16, float, uint16_t, half_of(value))
-CONVERT(convert_bf16, float, uint16_t, bfloat_of(value))
-#undef CONVERT
+STAMP_CONVERSION(convert_f64, double, double, value)
+STAMP_CONVERSION(convert_f32, float, float, value)
+STAMP_CONVERSION(convert_f16, float, uint16_t, half_of(value))
+STAMP_CONVERSION(convert_bf16, float, uint16_t, bfloat_of(value))
+#undef STAMP_CONVERSION
 
 /* Along a row of a tile (step 1), by as many scales, or down a column, by one */
 static void convert(const ic_target *target, const uint8_t *tile, size_t step, const uint8_t *scales, size_t count,

@@ -52,15 +52,15 @@ IC_INLINE void transpose_8x8_u16(const uint8_t *const *row, size_t at, uint8_t *
 
 #else
 
-#define IC_TRANSPOSE(name, side, size)                                                                    \
+#define STAMP_TRANSPOSE(name, side, size)                                                                 \
   IC_INLINE void name(const uint8_t *const *row, size_t at, uint8_t *out, size_t pitch) {                 \
     for (size_t j = 0; j < side; j++)                                                                     \
       for (size_t i = 0; i < side; i++) memcpy(out + j * pitch + i * size, row[i] + at + j * size, size); \
   }
-IC_TRANSPOSE(transpose_2x2_u64, 2, 8)
-IC_TRANSPOSE(transpose_4x4_u32, 4, 4)
-IC_TRANSPOSE(transpose_8x8_u16, 8, 2)
-#undef IC_TRANSPOSE
+STAMP_TRANSPOSE(transpose_2x2_u64, 2, 8)
+STAMP_TRANSPOSE(transpose_4x4_u32, 4, 4)
+STAMP_TRANSPOSE(transpose_8x8_u16, 8, 2)
+#undef STAMP_TRANSPOSE
 
 #endif
 

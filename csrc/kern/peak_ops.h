@@ -4,7 +4,7 @@
 
 enum { SPIN_CHAINS = 12 };
 
-#define SPIN_FMA(real, vector, lanes)                                                    \
+#define STAMP_SPIN_FMA(real, vector, lanes)                                              \
   static uint64_t spin_fma_##real(uint64_t rounds, double *end) {                        \
     const vector half = real##_set1(0.5), start = real##_set1(3);                        \
     vector chain[SPIN_CHAINS];                                                           \
@@ -25,8 +25,9 @@ IC_INLINE void f64_sink(vf64 a, double *end) {
   f64_store(lanes, a);
   *end = lanes[0];
 }
-SPIN_FMA(f32, vf32, IC_LANES32)
-SPIN_FMA(f64, vf64, IC_LANES64)
+STAMP_SPIN_FMA(f32, vf32, IC_LANES32)
+STAMP_SPIN_FMA(f64, vf64, IC_LANES64)
+#undef STAMP_SPIN_FMA
 
 /* A widening multiplication, a shift and a three-way xor in turn: the operations of a Philox round, but not its work */
 static uint64_t spin_integer(uint64_t rounds, double *end) {

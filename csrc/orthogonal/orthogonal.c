@@ -14,7 +14,7 @@
 #include "orthogonal/reflectors.h"
 #include "orthogonal/strips.h"
 #include "integers.h"
-#include "platform/threads.h"
+#include "platform/atomics.h"
 #include "platform/work.h"
 
 enum {

@@ -100,7 +100,7 @@ void ic_draw_chunk(const ic_reflectors *r, ic_panel *panel, int64_t p, int64_t c
   r->ops->gram(&part, buffers->widened, buffers->gram);
 }
 
-#define REFLECT_IN(name, real)                                                                     \
+#define STAMP_REFLECTION(name, real)                                                               \
   /* x + s |x| e in place of x; what it adds to the Gram product, of which |x| is known, too */    \
   static void name(real *rows, size_t pitch, size_t width, double *gram, int8_t *sign) {           \
     for (size_t l = 0; l < width; l++) {                                                           \
@@ -113,9 +113,9 @@ void ic_draw_chunk(const ic_reflectors *r, ic_panel *panel, int64_t p, int64_t c
       gram[l * IC_PANEL_WIDTH + l] += change * (*lead + before);                                   \
     }                                                                                              \
   }
-REFLECT_IN(reflect_f32, float)
-REFLECT_IN(reflect_f64, double)
-#undef REFLECT_IN
+STAMP_REFLECTION(reflect_f32, float)
+STAMP_REFLECTION(reflect_f64, double)
+#undef STAMP_REFLECTION
 
 void ic_finish_panel(const ic_reflectors *r, ic_panel *panel, int64_t p, const ic_draw_buffers *buffers, int8_t *sign) {
   const size_t pitch = ic_panel_pitch(r), width = ic_panel_width(r, p);

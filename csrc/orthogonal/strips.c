@@ -26,7 +26,7 @@ size_t ic_strips_spare_bytes(const ic_strips *strips) {
   return strips->place == IC_IN_ARRAY_ACROSS ? (size_t)strips->m * IC_STRIP_BYTES : 0;
 }
 
-#define SCALE_IN(name, real)                                                                                          \
+#define STAMP_SCALING(name, real)                                                                                     \
   static void name##_along(real *out, const real *in, const real *scales, size_t count) {                             \
     for (size_t j = 0; j < count; j++) out[j] = in[j] * scales[j];                                                    \
   }                                                                                                                   \
@@ -34,9 +34,9 @@ size_t ic_strips_spare_bytes(const ic_strips *strips) {
     for (size_t j = 0; j < count; j++)                                                                                \
       for (size_t i = 0; i < rows; i++) out[j * pitch + i] = in[i * (IC_STRIP_BYTES / sizeof(real)) + j] * scales[j]; \
   }
-SCALE_IN(scale_f32, float)
-SCALE_IN(scale_f64, double)
-#undef SCALE_IN
+STAMP_SCALING(scale_f32, float)
+STAMP_SCALING(scale_f64, double)
+#undef STAMP_SCALING
 
 static void order_chunk(const ic_strips *s, const ic_target *target, int64_t chunk, uint8_t *spare) {
   IC_ALIGN(64) uint8_t scales[IC_STRIP_BYTES];

@@ -1,5 +1,6 @@
 #include "platform/progress.h"
 
+#include "platform/atomics.h"
 #include "platform/threads.h"
 
 static const int64_t nanoseconds_between_polls = 100 * 1000 * 1000;

@@ -100,13 +100,3 @@ void ic_parallel(int threads, void (*task)(void *context, int thread), void *con
   task(context, 0);
   for (int i = 0; i < spawned; i++) join(handles[i]);
 }
-
-#if defined(_MSC_VER) && !defined(__clang__)
-int64_t ic_claim(int64_t *counter) { return _InterlockedExchangeAdd64((volatile long long *)counter, 1); }
-int ic_load(const int *value) { return *(const volatile int *)value; }
-void ic_store(int *value, int to) { _InterlockedExchange((volatile long *)value, to); }
-#else
-int64_t ic_claim(int64_t *counter) { return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
-int ic_load(const int *value) { return __atomic_load_n(value, __ATOMIC_ACQUIRE); }
-void ic_store(int *value, int to) { __atomic_store_n(value, to, __ATOMIC_RELEASE); }
-#endif

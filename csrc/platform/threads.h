@@ -8,13 +8,6 @@
  * tasks that are there run alone: a task must take its work from a shared counter, not from its number. */
 void ic_parallel(int threads, void (*task)(void *context, int thread), void *context);
 
-/* The counter's value before it grew by one, atomically */
-int64_t ic_claim(int64_t *counter);
-
 int64_t ic_nanoseconds(void); /* of a clock that only goes forward */
-
-/* Who loads what was stored sees all that was written before it was. */
-int ic_load(const int *value);
-void ic_store(int *value, int to);
 
 #endif

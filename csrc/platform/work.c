@@ -1,5 +1,6 @@
 #include "platform/work.h"
 
+#include "platform/atomics.h"
 #include "platform/threads.h"
 
 int ic_work_stops(const ic_work *work, int thread, int64_t unit) {
