@@ -18,7 +18,7 @@ def _words(values: ArrayLike) -> NDArray[np.uint32]:
         return given
     if given.size and given.dtype.kind not in "iuO":
         raise TypeError(f"words must be integers, not {given.dtype}")
-    if given.size and not (0 <= given.min() and given.max() <= 0xFFFFFFFF):
+    if given.size and not (given.min() >= 0 and given.max() <= 0xFFFFFFFF):
         raise OverflowError(f"words must be from 0 to 2**32 - 1, got {given.min()} and {given.max()}")
     return given.astype(np.uint32)
 
