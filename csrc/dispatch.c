@@ -1,7 +1,7 @@
-/* Which instruction set, and the doors that need no more than that. */
-#include "cpu.h"
+/* Which instruction set is in use, and what needs no more of the core than that. */
+#include "platform/cpu.h"
 #include "kernels.h"
-#include "threads.h"
+#include "platform/atomics.h"
 
 static const ic_kernels *const built[] = {
 #define IC_ISA_ROW(name) &ic_kernels_##name,
@@ -13,6 +13,7 @@ enum { BUILT = sizeof built / sizeof *built };
 static const ic_kernels *usable[BUILT]; /* here, fastest first */
 static int usable_count = 0;
 static int current = 0;
+static int most_attempts = 256;
 
 void ic_init(void) {
   const uint32_t features = ic_cpu_features();
@@ -25,6 +26,8 @@ int ic_isa_count(void) { return usable_count; }
 const char *ic_isa_name(int isa) { return usable[isa]->name; }
 int ic_isa_current(void) { return ic_load(&current); }
 void ic_isa_use(int isa) { ic_store(&current, isa); }
+int ic_most_attempts(void) { return ic_load(&most_attempts); }
+void ic_limit_attempts(int most) { ic_store(&most_attempts, most); }
 const ic_kernels *ic_kernels_current(void) { return usable[ic_load(&current)]; }
 
 #define IC_DIST_ROW(id, name, fills, count, params) {#name, params, count},

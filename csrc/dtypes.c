@@ -15,6 +15,15 @@ static format format_of(ic_dtype dtype) {
   }
 }
 
+void ic_swap_bytes(uint8_t *values, size_t count, size_t itemsize) {
+  for (size_t i = 0; i < count; i++, values += itemsize)
+    for (size_t k = 0; k < itemsize / 2; k++) {
+      const uint8_t low = values[k];
+      values[k] = values[itemsize - 1 - k];
+      values[itemsize - 1 - k] = low;
+    }
+}
+
 double ic_power_of_two(int exponent) { return ldexp(1.0, exponent); }
 
 static double largest(format f) { return ldexp(2.0 - ldexp(1.0, 1 - f.precision), f.max_exponent); }

@@ -45,13 +45,14 @@ typedef struct {
   uint64_t first_index;
 } ic_array;
 
-/* How to run: `poll` (or NULL) is called in the calling thread some ten times a second; nonzero stops the fill. */
+/* How to run: `poll` (or NULL) is called in the calling thread some ten times a second, with the share of the
+ * work that is done, from 0 to 1; if it returns nonzero, the work stops. */
 typedef struct {
   int threads;
-  uint64_t streaming_bytes; /* arrays of this size and more are written past the caches */
-  int (*poll)(void *context);
+  uint64_t nontemporal_bytes; /* arrays of this size and more are written past the caches */
+  int (*poll)(void *context, double done);
   void *context;
-} ic_run;
+} ic_options;
 
 void ic_init(void); /* once, before anything else */
 
@@ -62,9 +63,24 @@ const char *ic_dist_params(int dist); /* names, separated by spaces */
 int ic_dist_param_count(int dist);
 int ic_dist_fills(int dist, ic_dtype dtype);
 
-ic_problem ic_check(int dist, const double *params, ic_dtype dtype);
-/* The parameters have passed ic_check. */
-ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream, const ic_run *run);
+/* A distribution's parameters as its kernels want them; each distribution has its own view of the bytes. */
+typedef struct {
+  double bytes[18];
+} ic_params;
+
+/* A distribution that may fill arrays of a dtype */
+typedef struct {
+  int dist;
+  ic_dtype dtype;
+  ic_params params;
+} ic_prepared;
+
+int ic_fits(double x, ic_dtype dtype); /* finite, and still so after rounding */
+
+/* If this finds no problem, arrays of the dtype can be filled with what it has prepared. */
+ic_problem ic_prepare(int dist, const double *params, ic_dtype dtype, ic_prepared *prepared);
+ic_status ic_fill(const ic_array *array, const ic_prepared *prepared, const ic_stream *stream,
+                  const ic_options *options);
 
 /* The words of so many blocks from any block on, the last block being followed by the first: what a bit generator has
  * ready. A multiple of every kernel's step. */
@@ -73,7 +89,7 @@ void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t words[4 * 
 
 /* The bytes of one element over and over: constants, and what memory can take. Of the array only data, shape and
  * strides count. */
-ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_run *run);
+ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_options *options);
 uint64_t ic_cache_bytes(void); /* of the last level, or a guess */
 
 /* Orthogonal matrices: section 6 of the stream contract. The axes of the array are: matrices, their rows, and their
@@ -84,9 +100,19 @@ typedef struct {
   double gain; /* finite, and so are its values in the array's dtype */
 } ic_matrices;
 
-/* Before each poll the share of the work that is done, from 0 to 1, is written to `done`. */
-ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, const ic_stream *stream, const ic_run *run,
-                        double *done);
+ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, const ic_stream *stream,
+                        const ic_options *options);
+
+/* A normal distribution whose values outside [low, high] are left out; std > 0 and low < high. From IEEE operations
+ * alone, so that all machines have the same. */
+typedef struct {
+  double mean, std, third, fourth, sixth; /* the last three of (x - mean) / std */
+} ic_moments;
+
+double ic_truncated_mass(double mean, double std, double low, double high); /* what is not left out */
+ic_moments ic_truncated_moments(double mean, double std, double low, double high);
+/* What a share u of it lies nearer the mean than, or, if the mean lies between the bounds, below */
+double ic_truncated_quantile(double mean, double std, double low, double high, double u);
 
 /* Which elements of a block of a matrix are zero, so many in each column of the whole. The words of a half round are
  * those of right_base (even half rounds) or left_base (odd ones) rows of the block's columns, one after the other. */
@@ -115,7 +141,9 @@ void ic_isa_use(int isa);
 typedef enum { IC_SPIN_FMA_F32, IC_SPIN_FMA_F64, IC_SPIN_INTEGER } ic_spin;
 uint64_t ic_spin_for(ic_spin kind, uint64_t rounds, double *end);
 
-/* Doors for tests: Philox with any counter, key and number of rounds; normals from given words. */
+/* For tests: how many proposals of a truncated normal an element may refuse, 256 otherwise, which no other input comes
+ * near; Philox with any counter, key and number of rounds, and normals of given words. */
+void ic_limit_attempts(int most);
 void ic_philox4x32(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out);
 void ic_normal_from_words_f32(const uint32_t *words, size_t pairs, float *out);
 void ic_normal_from_words_f64(const uint64_t *words, size_t pairs, double *out);

@@ -10,14 +10,9 @@ typedef struct {
   const uint64_t *list;
 } ic_blocks;
 
-/* A distribution's parameters as its kernels want them; each has its own view of the bytes. */
-typedef struct {
-  double bytes[18];
-} ic_params;
-
-/* Writes `steps` times `step_blocks` blocks; streaming: past the caches, `out` on a 64-byte boundary. */
+/* Writes `steps` times `step_blocks` blocks; nontemporal: past the caches, `out` on a 64-byte boundary. */
 typedef void (*ic_fill_kernel)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
-                               uint8_t *out, int streaming);
+                               uint8_t *out, int nontemporal);
 typedef ic_problem (*ic_prepare_function)(const double *values, ic_dtype dtype, void *params);
 
 enum {
@@ -41,10 +36,10 @@ typedef struct {
 typedef struct {
   /* products += panel' strip */
   void (*gather)(const ic_chunk *panel, const void *strip, void *products);
-  /* turned = factor products */
-  void (*turn)(const void *factor, size_t width, const void *products, void *turned);
-  /* strip -= panel turned; the rows of the strip from `ahead` on are wanted next */
-  void (*update)(const ic_chunk *panel, const void *turned, void *strip, const void *ahead);
+  /* applied = factor products */
+  void (*apply_t)(const void *factor, size_t width, const void *products, void *applied);
+  /* strip -= panel applied; the rows of the strip from `ahead` on are wanted next */
+  void (*update)(const ic_chunk *panel, const void *applied, void *strip, const void *ahead);
   /* gram += panel' panel on and over the diagonal, in float64; `widened` has room for a chunk in float64 */
   void (*gram)(const ic_chunk *panel, double *widened, double *gram);
   /* The upper triangular factor of a panel with that Gram product, by columns: in float64, and rounded */
@@ -58,8 +53,8 @@ typedef struct {
   ic_prepare_function prepare[IC_N_DISTS];
   ic_fill_kernel fill[IC_N_DISTS][IC_N_DTYPES];
   ic_panel_ops panel[2]; /* by dtype: IC_F64, IC_F32 */
-  void (*fence)(void);   /* after streaming stores */
-  void (*stream_pattern)(uint8_t *out, size_t bytes, uint64_t pattern);
+  void (*fence)(void);   /* after non-temporal stores */
+  void (*nt_pattern)(uint8_t *out, size_t bytes, uint64_t pattern);
   void (*philox4x32)(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out);
   void (*normal_from_words_f32)(const uint32_t *words, size_t pairs, float *out);
   void (*normal_from_words_f64)(const uint64_t *words, size_t pairs, double *out);
@@ -72,5 +67,6 @@ enum { IC_MAX_STEP_BLOCKS = 32, IC_MAX_STEP_BYTES = 1024 }; /* of any kernel; is
 #include "isa_table.h"
 
 const ic_kernels *ic_kernels_current(void);
+int ic_most_attempts(void); /* see ic_limit_attempts */
 
 #endif

@@ -49,6 +49,7 @@ ROOMS = {
     "streams": "Randomness",
     "shards": "Shards",
     "fans": "Fans and gains",
+    "philox": "Bits",
     "_core": "The machine",
 }
 #: The public modules beside the package itself, and what they need

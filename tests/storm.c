@@ -6,14 +6,15 @@
 #include <string.h>
 
 #include "initcore.h"
-#include "threads.h"
+#include "platform/atomics.h"
 
 enum { FILLERS = 8, ROUNDS = 6, SIDE = 700, MOST_BYTES = SIDE * SIDE * 8, NORMAL = 2 };
 
 static int running = FILLERS, different = 0, polls = 0;
 static int64_t draws = 0; /* one generator for all */
 
-static int poll(void *context) {
+static int poll(void *context, double done) {
+  if (done < 0 || done > 1) ic_store(&different, 1);
   ic_store(context, 1 + ic_load(context));
   return 0;
 }
@@ -22,7 +23,7 @@ static int poll(void *context) {
 static ic_status fill(int number, uint32_t draw, uint8_t *out, int threads, int *polled) {
   const int64_t itemsize[] = {8, 4, 2, 2};
   const ic_dtype dtype = (ic_dtype)(number % 4);
-  const ic_run run = {threads, number % 3 ? UINT64_MAX : 1, poll, polled};
+  const ic_options options = {threads, number % 3 ? UINT64_MAX : 1, poll, polled};
   const ic_stream stream = {{(uint32_t)number, 7}, draw, 0};
   const int64_t size = itemsize[dtype], along = number % 2 ? size : SIDE * size,
                 across = number % 2 ? SIDE * size : size;
@@ -30,17 +31,18 @@ static ic_status fill(int number, uint32_t draw, uint8_t *out, int threads, int 
   ic_array array = {.data = out, .dtype = dtype, .swapped = number % 5 == 4, .ndim = 2};
   if (number % 4 == 3) {
     const ic_matrices matrices = {.rows = SIDE / 4, .columns = SIDE / 4, .gain = 1};
-    double done = 0;
     array.ndim = 3;
     array.shape[0] = 4, array.shape[1] = array.shape[2] = SIDE / 4;
     array.stride[0] = SIDE / 4 * (SIDE / 4) * size, array.stride[1] = SIDE / 4 * size, array.stride[2] = size;
     array.index_stride[0] = array.index_stride[1] = array.index_stride[2] = 1;
-    return ic_orthogonal(&array, &matrices, &stream, &run, &done);
+    return ic_orthogonal(&array, &matrices, &stream, &options);
   }
   array.shape[0] = array.shape[1] = SIDE;
   array.stride[0] = along, array.stride[1] = across;
   array.index_stride[0] = SIDE, array.index_stride[1] = 1;
-  return ic_fill(&array, NORMAL, params, &stream, &run);
+  ic_prepared prepared;
+  if (ic_prepare(NORMAL, params, dtype, &prepared).rule) return IC_INTERRUPTED;
+  return ic_fill(&array, &prepared, &stream, &options);
 }
 
 static void *filler(void *argument) {

@@ -56,13 +56,13 @@ def test_examples_are_found() -> None:
     found = {
         name: sum(len(t.examples) for t in doctest.DocTestFinder().find(module_of(f"initcore.{name}")))
         for name in (
-            *("_core", "streams", "shards", "fans", "distributions", "initializers", "patterns"),
+            *("_core", "philox", "streams", "shards", "fans", "distributions", "initializers", "patterns"),
             "models.plan.plan",
         )
     }
     assert all(found.values()), found
     functions = {test.name.rpartition(".")[2] for test in doctest.DocTestFinder().find(initcore._core) if test.examples}
-    assert {"philox4x32", "set_num_threads", "use_isa"} <= functions
+    assert {"set_num_threads", "use_isa"} <= functions
 
 
 PAGES = {

@@ -89,12 +89,12 @@ IC_INLINE void uniform_lifted_f32_step(uniform_lifted_f32 *b, const uniform_lift
 #define IC_HALVES
 #include "kern/fill.h"
 
-#define UNIFORM_KERNEL(suffix)                                                                                      \
-  static void uniform_##suffix(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,    \
-                               uint8_t *out, int streaming) {                                                       \
-    static const ic_fill_kernel kernels[] = {uniform_plain_##suffix, uniform_lifted_##suffix};                      \
-    kernels[((const uniform_params *)(const void *)params)->lifted](params, stream, blocks, steps, out, streaming); \
+#define STAMP_KERNEL(suffix)                                                                                          \
+  static void uniform_##suffix(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,      \
+                               uint8_t *out, int nontemporal) {                                                       \
+    static const ic_fill_kernel kernels[] = {uniform_plain_##suffix, uniform_lifted_##suffix};                        \
+    kernels[((const uniform_params *)(const void *)params)->lifted](params, stream, blocks, steps, out, nontemporal); \
   }
-UNIFORM_KERNEL(fill_f16)
-UNIFORM_KERNEL(fill_bf16)
-#undef UNIFORM_KERNEL
+STAMP_KERNEL(fill_f16)
+STAMP_KERNEL(fill_bf16)
+#undef STAMP_KERNEL

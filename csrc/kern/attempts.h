@@ -72,16 +72,16 @@ IC_INLINE void put_batch(const uint8_t *restrict values, const uint16_t *restric
     }
 }
 static void put_values(const trunc_pending *p, const uint16_t *offset, int batches, uint8_t *out, ic_dtype dtype) {
-#define PUT(id)                     \
+#define PUT_AS(id)                  \
   for (int b = 0; b < batches; b++) \
   put_batch(p->values + b * BATCH * (id == IC_F64 ? 8 : 4), offset + b * BATCH, out, id)
   switch (dtype) {
-    case IC_F64: PUT(IC_F64); break;
-    case IC_F32: PUT(IC_F32); break;
-    case IC_F16: PUT(IC_F16); break;
-    default: PUT(IC_BF16);
+    case IC_F64: PUT_AS(IC_F64); break;
+    case IC_F32: PUT_AS(IC_F32); break;
+    case IC_F16: PUT_AS(IC_F16); break;
+    default: PUT_AS(IC_BF16);
   }
-#undef PUT
+#undef PUT_AS
 }
 
 /* The offsets, to `kept`, of the elements of a batch whose values are outside: how many */
@@ -125,7 +125,7 @@ static void settle_exactly(trunc_pending *p, const trunc_normal_params *params, 
       const uint32_t plane = IC_EXACT_PLANE | (half ? IC_LOW_PLANE : 0);
       const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), plane, stream->draw};
       uint32_t words[4];
-      philox4x32_door(counter, stream->key, PHILOX_ROUNDS, 1, words);
+      philox4x32_blocks(counter, stream->key, PHILOX_ROUNDS, 1, words);
       word = word << 32 | words[offset % 4];
     }
     const double x = ic_window_quantile(&params->window, ((double)(word >> 11) + 0.5) * 0x1p-53);
@@ -138,7 +138,7 @@ static void settle_exactly(trunc_pending *p, const trunc_normal_params *params, 
 }
 
 static void draw_until_inside(const trunc_attempts *how, const ic_params *params, const ic_stream *stream,
-                              ic_blocks blocks, size_t steps, uint8_t *out, int streaming) {
+                              ic_blocks blocks, size_t steps, uint8_t *out, int nontemporal) {
   const size_t step_elements = how->step_blocks * 4, step_bytes = step_elements * ic_itemsize(how->dtype);
   const size_t most = (how->dtype == IC_F64 ? CHUNK_BYTES / 8 : CHUNK_ELEMENTS) / step_elements;
   const philox_keys keys = philox_schedule(stream);
@@ -150,17 +150,17 @@ static void draw_until_inside(const trunc_attempts *how, const ic_params *params
   size_t held = 0;
   while (steps > 0) {
     const size_t now = steps < most ? steps : most, chunk_blocks = now * how->step_blocks, bytes = now * step_bytes;
-    uint8_t *target = streaming ? pending.buffer : out;
+    uint8_t *target = nontemporal ? pending.buffer : out;
     offset_list outside = {pending.offset, 0};
     const first_function first = blocks.list ? how->listed : drain ? how->drained : how->plain;
     first(params, &at, blocks, now, target, &outside, drain);
-    if (held > bytes) stream_lines(drain + bytes, pending.buffer + bytes, held - bytes);
+    if (held > bytes) nt_lines(drain + bytes, pending.buffer + bytes, held - bytes);
     pending.count = (int)(outside.next - pending.offset);
     uint32_t plane = at.plane;
     for (int t = 1; pending.count > 0 && t < most_attempts; t++)
       try_again(&pending, how, params, &keys, plane += how->planes, blocks, target);
     settle_exactly(&pending, (const void *)params, stream, blocks, target);
-    if (streaming) drain = out, held = bytes;
+    if (nontemporal) drain = out, held = bytes;
     steps -= now;
     out += bytes;
     if (blocks.list)
@@ -168,24 +168,24 @@ static void draw_until_inside(const trunc_attempts *how, const ic_params *params
     else
       blocks.first += chunk_blocks;
   }
-  if (held) stream_lines(drain, pending.buffer, held);
+  if (held) nt_lines(drain, pending.buffer, held);
 }
 
 /* Functions of their own: in one, gcc's registers for each are worse, 8 % */
-#define FIRST(kind, suffix, fill, ...)                                                         \
-  FIRST_AS(kind##_first_listed_##suffix,                                                       \
-           kind##_##fill(params, stream, blocks, steps, out, outside, NULL, __VA_ARGS__ 1, 0)) \
-  FIRST_AS(kind##_first_plain_##suffix,                                                        \
-           kind##_##fill(params, stream, blocks, steps, out, outside, NULL, __VA_ARGS__ 0, 0)) \
-  FIRST_AS(kind##_first_drained_##suffix,                                                      \
-           kind##_##fill(params, stream, blocks, steps, out, outside, drain, __VA_ARGS__ 0, 0))
-#define FIRST_AS(name, call)                                                                                       \
+#define STAMP_FIRST(kind, suffix, fill, ...)                                                         \
+  STAMP_FIRST_AS(kind##_first_listed_##suffix,                                                       \
+                 kind##_##fill(params, stream, blocks, steps, out, outside, NULL, __VA_ARGS__ 1, 0)) \
+  STAMP_FIRST_AS(kind##_first_plain_##suffix,                                                        \
+                 kind##_##fill(params, stream, blocks, steps, out, outside, NULL, __VA_ARGS__ 0, 0)) \
+  STAMP_FIRST_AS(kind##_first_drained_##suffix,                                                      \
+                 kind##_##fill(params, stream, blocks, steps, out, outside, drain, __VA_ARGS__ 0, 0))
+#define STAMP_FIRST_AS(name, call)                                                                                 \
   static void name(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, uint8_t *out, \
                    offset_list *outside, uint8_t *drain) {                                                         \
     (void)drain;                                                                                                   \
     call;                                                                                                          \
   }
-#define REDRAW(kind, working, redraw)                                                                  \
+#define STAMP_REDRAW(kind, working, redraw)                                                            \
   static void kind##_again_##working(const ic_params *params, const philox_keys *keys, uint32_t plane, \
                                      const uint64_t *blocks, int batches, int near, uint8_t *values,   \
                                      uint32_t *inside) {                                               \
@@ -195,46 +195,45 @@ static void draw_until_inside(const trunc_attempts *how, const ic_params *params
       kind##_##redraw(params, keys, plane, blocks, batches, 0, values, inside);                        \
   }
 #define WITH(dtype) dtype, /* an argument and its comma */
-#define ALL_ATTEMPTS(kind)                 \
-  FIRST(kind, f32, fill32, WITH(IC_F32))   \
-  FIRST(kind, f16, fill32, WITH(IC_F16))   \
-  FIRST(kind, bf16, fill32, WITH(IC_BF16)) \
-  FIRST(kind, f64, fill64, )               \
-  REDRAW(kind, f32, redraw32)              \
-  REDRAW(kind, f64, redraw64)
-ALL_ATTEMPTS(trunc_wide)
-ALL_ATTEMPTS(trunc_tail)
+#define STAMP_ATTEMPTS(kind)                     \
+  STAMP_FIRST(kind, f32, fill32, WITH(IC_F32))   \
+  STAMP_FIRST(kind, f16, fill32, WITH(IC_F16))   \
+  STAMP_FIRST(kind, bf16, fill32, WITH(IC_BF16)) \
+  STAMP_FIRST(kind, f64, fill64, )               \
+  STAMP_REDRAW(kind, f32, redraw32)              \
+  STAMP_REDRAW(kind, f64, redraw64)
+STAMP_ATTEMPTS(trunc_wide)
+STAMP_ATTEMPTS(trunc_tail)
+#undef STAMP_FIRST
+#undef STAMP_FIRST_AS
+#undef STAMP_REDRAW
+#undef STAMP_ATTEMPTS
+#undef WITH
 
-#define TRUNC_ATTEMPTS(name, suffix, working, id, groups, plane, planes) \
-  {id,                                                                   \
-   name##_first_listed_##suffix,                                         \
-   name##_first_plain_##suffix,                                          \
-   name##_first_drained_##suffix,                                        \
-   name##_again_##working,                                               \
-   (groups) * IC_COUNTERS,                                               \
-   plane,                                                                \
+#define ATTEMPTS_OF(name, suffix, working, id, groups, plane, planes) \
+  {id,                                                                \
+   name##_first_listed_##suffix,                                      \
+   name##_first_plain_##suffix,                                       \
+   name##_first_drained_##suffix,                                     \
+   name##_again_##working,                                            \
+   (groups) * IC_COUNTERS,                                            \
+   plane,                                                             \
    planes}
-#define TRUNC_KERNEL(suffix, working, id, groups)                                                                 \
-  static void trunc_normal_fill_##suffix(const ic_params *params, const ic_stream *stream, ic_blocks blocks,      \
-                                         size_t steps, uint8_t *out, int streaming) {                             \
-    static const trunc_attempts wide = TRUNC_ATTEMPTS(trunc_wide, suffix, working, id, groups, 0, 1);             \
-    static const trunc_attempts tail = TRUNC_ATTEMPTS(trunc_tail, suffix, working, id, groups, IC_TAIL_PLANE, 2); \
-    const int kind = ((const trunc_normal_params *)(const void *)params)->kind;                                   \
-    if (kind == TRUNC_PLAIN)                                                                                      \
-      normal_fill_##suffix(params, stream, blocks, steps, out, streaming);                                        \
-    else                                                                                                          \
-      draw_until_inside(kind == TRUNC_WIDE ? &wide : &tail, params, stream, blocks, steps, out, streaming);       \
+#define STAMP_KERNEL(suffix, working, id, groups)                                                              \
+  static void trunc_normal_fill_##suffix(const ic_params *params, const ic_stream *stream, ic_blocks blocks,   \
+                                         size_t steps, uint8_t *out, int nontemporal) {                        \
+    static const trunc_attempts wide = ATTEMPTS_OF(trunc_wide, suffix, working, id, groups, 0, 1);             \
+    static const trunc_attempts tail = ATTEMPTS_OF(trunc_tail, suffix, working, id, groups, IC_TAIL_PLANE, 2); \
+    const int kind = ((const trunc_normal_params *)(const void *)params)->kind;                                \
+    if (kind == TRUNC_PLAIN)                                                                                   \
+      normal_fill_##suffix(params, stream, blocks, steps, out, nontemporal);                                   \
+    else                                                                                                       \
+      draw_until_inside(kind == TRUNC_WIDE ? &wide : &tail, params, stream, blocks, steps, out, nontemporal);  \
   }
 enum { trunc_normal_GROUPS = trunc_wide_GROUPS, trunc_normal_GROUPS64 = trunc_wide_GROUPS64 };
-TRUNC_KERNEL(f32, f32, IC_F32, IC_FLIGHT)
-TRUNC_KERNEL(f16, f32, IC_F16, IC_FLIGHT)
-TRUNC_KERNEL(bf16, f32, IC_BF16, IC_FLIGHT)
-TRUNC_KERNEL(f64, f64, IC_F64, IC_FLIGHT64)
-
-#undef FIRST
-#undef FIRST_AS
-#undef REDRAW
-#undef WITH
-#undef ALL_ATTEMPTS
-#undef TRUNC_ATTEMPTS
-#undef TRUNC_KERNEL
+STAMP_KERNEL(f32, f32, IC_F32, IC_FLIGHT)
+STAMP_KERNEL(f16, f32, IC_F16, IC_FLIGHT)
+STAMP_KERNEL(bf16, f32, IC_BF16, IC_FLIGHT)
+STAMP_KERNEL(f64, f64, IC_F64, IC_FLIGHT64)
+#undef ATTEMPTS_OF
+#undef STAMP_KERNEL

@@ -69,18 +69,18 @@ static void OP(gather)(const ic_chunk *panel, const void *strip, void *products)
   }
 }
 
-static void OP(turn)(const void *factor, size_t width, const void *products, void *turned) {
+static void OP(apply_t)(const void *factor, size_t width, const void *products, void *applied) {
   for (size_t k = 0; k < width; k += IC_TILE_ROWS)
     for (size_t j = 0; j < STRIP; j += TILE_COLUMNS) {
       VECTOR sum[IC_TILE_ROWS * 3];
-      REAL *to = (REAL *)turned + k * STRIP + j;
+      REAL *to = (REAL *)applied + k * STRIP + j;
       OP(tile)(sum, (const REAL *)factor + k * IC_PANEL_WIDTH + k, 1, IC_PANEL_WIDTH,
                (const REAL *)products + k * STRIP + j, STRIP, width - k, IC_TILE_ROWS, 3, nothing_ahead);
       EACH_SUM(IC_TILE_ROWS, 3) OP(store)(to + r * STRIP + v * LANES, sum[r * 3 + v]);
     }
 }
 
-IC_INLINE void OP(update_rows)(const ic_chunk *panel, size_t i, size_t rows, const REAL *turned, REAL *strip,
+IC_INLINE void OP(update_rows)(const ic_chunk *panel, size_t i, size_t rows, const REAL *applied, REAL *strip,
                                const uint8_t *next) {
   const REAL *reflectors = (const REAL *)panel->rows + i * panel->pitch;
   const size_t count = panel->top && i + rows < panel->width ? i + rows : panel->width;
@@ -90,7 +90,7 @@ IC_INLINE void OP(update_rows)(const ic_chunk *panel, size_t i, size_t rows, con
                             .strip_step = rows * IC_STRIP_BYTES / IC_PANEL_WIDTH};
   for (size_t j = 0; j < STRIP; j += TILE_COLUMNS) {
     VECTOR sum[IC_TILE_ROWS * 3];
-    OP(tile)(sum, reflectors, panel->pitch, 1, turned + j, STRIP, count, rows, 3, ahead);
+    OP(tile)(sum, reflectors, panel->pitch, 1, applied + j, STRIP, count, rows, 3, ahead);
     EACH_SUM(rows, 3) {
       REAL *at = strip + (i + r) * STRIP + j + v * LANES;
       OP(store)(at, OP(sub)(OP(load)(at), sum[r * 3 + v]));
@@ -98,11 +98,11 @@ IC_INLINE void OP(update_rows)(const ic_chunk *panel, size_t i, size_t rows, con
   }
 }
 
-static void OP(update)(const ic_chunk *panel, const void *turned, void *strip, const void *next) {
+static void OP(update)(const ic_chunk *panel, const void *applied, void *strip, const void *next) {
   size_t i = 0;
   for (; i + IC_TILE_ROWS <= panel->row_count; i += IC_TILE_ROWS)
-    OP(update_rows)(panel, i, IC_TILE_ROWS, turned, strip, next);
-  for (; i < panel->row_count; i++) OP(update_rows)(panel, i, 1, turned, strip, next);
+    OP(update_rows)(panel, i, IC_TILE_ROWS, applied, strip, next);
+  for (; i < panel->row_count; i++) OP(update_rows)(panel, i, 1, applied, strip, next);
 }
 
 #ifdef IC_DOUBLE

@@ -111,6 +111,13 @@ IC_INLINE philox_group philox_open_near(vctr low, const philox_run *run) {
   return philox_open_run(first, philox_second_product(first, run), run);
 }
 
+#define IC_LOW_PLANE 0x80000000u /* of the low halves of 64-bit draws */
+
+/* Plane i of a draw that takes several from the first on; if `halves`, every other one is of low halves. */
+IC_INLINE uint32_t philox_plane(uint32_t first, int i, int halves) {
+  return halves ? (first + (uint32_t)i / 2) | (i % 2 ? IC_LOW_PLANE : 0) : first + (uint32_t)i;
+}
+
 /* Where a fill stands: in a run of consecutive blocks, or in a list of any. Up to four planes are drawn at once. */
 typedef struct {
   vprod first; /* of a run: M0 times the low counter words */
@@ -119,15 +126,13 @@ typedef struct {
   uint32_t plane[4];
 } philox_cursor;
 
-#define IC_LOW_PLANE 0x80000000u /* of the low halves of 64-bit draws */
-
 /* Planes: `planes` from the first on, and, if `halves`, that of the low halves after each */
 IC_INLINE philox_cursor philox_cursor_at(const philox_keys *keys, ic_blocks blocks, uint32_t first, int planes,
                                          int halves) {
   const uint32_t high = (uint32_t)(blocks.first >> 32);
   philox_cursor cursor = {.first = ctr_mul(ctr_lanes(blocks.first), ctr_set1(PHILOX_M0)), .list = blocks.list};
   for (int i = 0; i < planes * (1 + halves); i++) {
-    cursor.plane[i] = halves ? (first + (uint32_t)i / 2) | (i % 2 ? IC_LOW_PLANE : 0) : first + (uint32_t)i;
+    cursor.plane[i] = philox_plane(first, i, halves);
     cursor.run[i] = philox_shared(keys, high, cursor.plane[i]);
   }
   return cursor;
@@ -149,4 +154,32 @@ IC_INLINE philox_group philox_open(const philox_cursor *cursor, const philox_key
   }
   const vprod first = g ? prod_add(cursor->first, (uint64_t)PHILOX_M0 * (uint32_t)(g * IC_COUNTERS)) : cursor->first;
   return philox_open_run(first, philox_second_product(first, &cursor->run[plane]), &cursor->run[plane]);
+}
+
+/* Four groups of elements that are drawn again, in two units of two, before the last round: in each of up to four
+ * planes */
+typedef struct {
+  vctr low[2][2], high[2][2]; /* words of the marked block numbers */
+  philox_group group[2][2][4];
+} redraw_batch;
+
+/* `near`: the high words of all blocks are the same. */
+IC_INLINE void redraw_open(redraw_batch *b, const uint64_t *blocks, const philox_keys *keys, uint32_t first, int planes,
+                           int halves, int near) {
+  const int count = planes * (1 + halves);
+  philox_run run[4];
+  for (int w = 0; w < count; w++)
+    run[w] = philox_shared(keys, (uint32_t)((*blocks & ~OF_PAIR) >> 32), philox_plane(first, w, halves));
+  for (int i = 0; i < 4; i++) {
+    vctr *low = &b->low[i / 2][i % 2], *high = &b->high[i / 2][i % 2];
+    ctr_load(blocks + i * IC_COUNTERS, low, high);
+    for (int w = 0; w < count; w++) {
+      const vctr unmarked = ctr_and(*high, ctr_set1(~(uint32_t)(OF_PAIR >> 32)));
+      b->group[i / 2][i % 2][w] = near ? philox_open_near(*low, &run[w])
+                                       : philox_open_any(*low, unmarked, philox_plane(first, w, halves), keys);
+    }
+  }
+  for (int r = 2; r < PHILOX_ROUNDS - 1; r++)
+    for (int i = 0; i < 4; i++)
+      for (int w = 0; w < count; w++) philox_round(&b->group[i / 2][i % 2][w], keys, r);
 }

@@ -6,11 +6,19 @@ IC_INLINE vu32 bf16_round(vf32 value) {
   return u32_add(u32_add(bits, u32_set1(0x7fff)), last); /* to nearest even, in the high half; no NaN comes here */
 }
 
-IC_INLINE void store_pairs(uint8_t *out, const vf32 value[2], ic_dtype dtype, int streaming) {
+IC_INLINE void store_pairs(uint8_t *out, const vf32 value[2], ic_dtype dtype, int nontemporal) {
   switch (dtype) {
-    case IC_F32: f32_store_pairs(out, value[0], value[1], streaming); break;
-    case IC_F16: f16_store_pairs(out, value[0], value[1], streaming); break;
-    case IC_BF16: high16_store_pairs(out, bf16_round(value[0]), bf16_round(value[1]), streaming); break;
-    default: u32_store_pairs(out, f32_bits(value[0]), f32_bits(value[1]), streaming);
+    case IC_F32: f32_store_pairs(out, value[0], value[1], nontemporal); break;
+    case IC_F16: f16_store_pairs(out, value[0], value[1], nontemporal); break;
+    case IC_BF16: high16_store_pairs(out, bf16_round(value[0]), bf16_round(value[1]), nontemporal); break;
+    default: u32_store_pairs(out, f32_bits(value[0]), f32_bits(value[1]), nontemporal);
   }
+}
+
+/* The same eight bytes over and over, past the caches; `out` on a 64-byte boundary, and whole lines */
+static void nt_pattern(uint8_t *out, size_t bytes, uint64_t pattern) {
+  const vu32 even = u32_set1((uint32_t)pattern), odd = u32_set1((uint32_t)(pattern >> 32));
+  size_t i = 0;
+  for (; i + 16 * IC_COUNTERS <= bytes; i += 16 * IC_COUNTERS) u32_store_pairs(out + i, even, odd, 1);
+  for (; i < bytes; i += 8) memcpy(out + i, &pattern, 8);
 }

@@ -165,33 +165,33 @@ IC_INLINE vf64 f64_fma_or_zero(vm64 m, vf64 a, vf64 b, vf64 c) {
   return _mm256_blendv_pd(_mm256_setzero_pd(), _mm256_fmadd_pd(a, b, c), m);
 }
 
-/* Stores: 4 * IC_COUNTERS elements in the order of the stream. Streaming ones need a 64-byte boundary. */
-IC_INLINE void bytes_store(uint8_t *out, __m256i v, int streaming) {
-  if (streaming)
+/* Stores: 4 * IC_COUNTERS elements in the order of the stream. Non-temporal ones need a 64-byte boundary. */
+IC_INLINE void bytes_store(uint8_t *out, __m256i v, int nontemporal) {
+  if (nontemporal)
     _mm256_stream_si256((__m256i *)(void *)out, v);
   else
     _mm256_storeu_si256((__m256i *)(void *)out, v);
 }
 /* Whole lines of 64 bytes past the caches; both on a 64-byte boundary */
-IC_INLINE void stream_lines(uint8_t *out, const uint8_t *in, size_t bytes) {
+IC_INLINE void nt_lines(uint8_t *out, const uint8_t *in, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 32) bytes_store(out + i, _mm256_load_si256((const void *)(in + i)), 1);
 }
-IC_INLINE void u32_store_pairs(uint8_t *out, vu32 even, vu32 odd, int streaming) {
-  bytes_store(out, _mm256_unpacklo_epi32(even, odd), streaming);
-  bytes_store(out + 32, _mm256_unpackhi_epi32(even, odd), streaming);
+IC_INLINE void u32_store_pairs(uint8_t *out, vu32 even, vu32 odd, int nontemporal) {
+  bytes_store(out, _mm256_unpacklo_epi32(even, odd), nontemporal);
+  bytes_store(out + 32, _mm256_unpackhi_epi32(even, odd), nontemporal);
 }
-IC_INLINE void f32_store_pairs(uint8_t *out, vf32 even, vf32 odd, int streaming) {
-  u32_store_pairs(out, _mm256_castps_si256(even), _mm256_castps_si256(odd), streaming);
+IC_INLINE void f32_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontemporal) {
+  u32_store_pairs(out, _mm256_castps_si256(even), _mm256_castps_si256(odd), nontemporal);
 }
-IC_INLINE void f16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int streaming) {
+IC_INLINE void f16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontemporal) {
   const __m128i low = _mm256_cvtps_ph(f32_zip_low(even, odd), _MM_FROUND_TO_NEAREST_INT);
   const __m128i high = _mm256_cvtps_ph(f32_zip_high(even, odd), _MM_FROUND_TO_NEAREST_INT);
-  bytes_store(out, _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1), streaming);
+  bytes_store(out, _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1), nontemporal);
 }
 /* The high halves of even and odd, as 16-bit elements */
-IC_INLINE void high16_store_pairs(uint8_t *out, vu32 even, vu32 odd, int streaming) {
+IC_INLINE void high16_store_pairs(uint8_t *out, vu32 even, vu32 odd, int nontemporal) {
   const __m256i pairs = _mm256_blend_epi16(_mm256_srli_epi32(even, 16), odd, 0xAA);
-  bytes_store(out, _mm256_permute4x64_epi64(pairs, 0xD8), streaming);
+  bytes_store(out, _mm256_permute4x64_epi64(pairs, 0xD8), nontemporal);
 }
 /* Word by word of each counter, to counter by counter */
 IC_INLINE void f64_in_order(const vf64 z[4], vf64 v[4]) {
@@ -202,10 +202,10 @@ IC_INLINE void f64_in_order(const vf64 z[4], vf64 v[4]) {
   v[2] = _mm256_permute2f128_pd(c, d, 0x20);
   v[3] = _mm256_permute2f128_pd(c, d, 0x31);
 }
-IC_INLINE void f64_store_quads(uint8_t *out, const vf64 z[4], int streaming) {
+IC_INLINE void f64_store_quads(uint8_t *out, const vf64 z[4], int nontemporal) {
   vf64 v[4];
   f64_in_order(z, v);
-  for (int i = 0; i < 4; i++) bytes_store(out + 32 * i, _mm256_castpd_si256(v[i]), streaming);
+  for (int i = 0; i < 4; i++) bytes_store(out + 32 * i, _mm256_castpd_si256(v[i]), nontemporal);
 }
 IC_INLINE uint32_t f64_bits_inside(vf64 v, vf64 low, vf64 high) {
   return (uint32_t)_mm256_movemask_pd(
@@ -226,4 +226,4 @@ IC_INLINE vu64 u64_load(const uint64_t *p) { return _mm256_loadu_si256((const __
 IC_INLINE vf64 f64_load(const double *p) { return _mm256_loadu_pd(p); }
 IC_INLINE void f64_store(double *p, vf64 a) { _mm256_storeu_pd(p, a); }
 
-static void stream_fence(void) { _mm_sfence(); }
+static void nt_fence(void) { _mm_sfence(); }

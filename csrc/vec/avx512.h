@@ -150,33 +150,33 @@ IC_INLINE vf64 f64_select(vm64 m, vf64 a, vf64 b) { return _mm512_mask_mov_pd(b,
 IC_INLINE vf64 f64_sub_or(vm64 m, vf64 a, vf64 b, vf64 other) { return _mm512_mask_sub_pd(other, m, a, b); }
 IC_INLINE vf64 f64_fma_or_zero(vm64 m, vf64 a, vf64 b, vf64 c) { return _mm512_maskz_fmadd_pd(m, a, b, c); }
 
-/* Stores: 4 * IC_COUNTERS elements in the order of the stream. Streaming ones need a 64-byte boundary. */
-IC_INLINE void bytes_store(uint8_t *out, __m512i v, int streaming) {
-  if (streaming)
+/* Stores: 4 * IC_COUNTERS elements in the order of the stream. Non-temporal ones need a 64-byte boundary. */
+IC_INLINE void bytes_store(uint8_t *out, __m512i v, int nontemporal) {
+  if (nontemporal)
     _mm512_stream_si512((__m512i *)(void *)out, v);
   else
     _mm512_storeu_si512(out, v);
 }
 /* Whole lines of 64 bytes past the caches; both on a 64-byte boundary */
-IC_INLINE void stream_lines(uint8_t *out, const uint8_t *in, size_t bytes) {
+IC_INLINE void nt_lines(uint8_t *out, const uint8_t *in, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 64) bytes_store(out + i, _mm512_load_si512(in + i), 1);
 }
-IC_INLINE void u32_store_pairs(uint8_t *out, vu32 even, vu32 odd, int streaming) {
-  bytes_store(out, _mm512_unpacklo_epi32(even, odd), streaming);
-  bytes_store(out + 64, _mm512_unpackhi_epi32(even, odd), streaming);
+IC_INLINE void u32_store_pairs(uint8_t *out, vu32 even, vu32 odd, int nontemporal) {
+  bytes_store(out, _mm512_unpacklo_epi32(even, odd), nontemporal);
+  bytes_store(out + 64, _mm512_unpackhi_epi32(even, odd), nontemporal);
 }
-IC_INLINE void f32_store_pairs(uint8_t *out, vf32 even, vf32 odd, int streaming) {
-  u32_store_pairs(out, _mm512_castps_si512(even), _mm512_castps_si512(odd), streaming);
+IC_INLINE void f32_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontemporal) {
+  u32_store_pairs(out, _mm512_castps_si512(even), _mm512_castps_si512(odd), nontemporal);
 }
-IC_INLINE void f16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int streaming) {
+IC_INLINE void f16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontemporal) {
   const __m256i low = _mm512_cvtps_ph(f32_zip_low(even, odd), _MM_FROUND_TO_NEAREST_INT);
   const __m256i high = _mm512_cvtps_ph(f32_zip_high(even, odd), _MM_FROUND_TO_NEAREST_INT);
-  bytes_store(out, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1), streaming);
+  bytes_store(out, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1), nontemporal);
 }
 /* The high halves of even and odd, as 16-bit elements */
-IC_INLINE void high16_store_pairs(uint8_t *out, vu32 even, vu32 odd, int streaming) {
+IC_INLINE void high16_store_pairs(uint8_t *out, vu32 even, vu32 odd, int nontemporal) {
   const __m512i pairs = _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi32(even, 16), odd);
-  bytes_store(out, _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), pairs), streaming);
+  bytes_store(out, _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), pairs), nontemporal);
 }
 /* Word by word of each counter, to counter by counter */
 IC_INLINE void f64_in_order(const vf64 z[4], vf64 v[4]) {
@@ -189,10 +189,10 @@ IC_INLINE void f64_in_order(const vf64 z[4], vf64 v[4]) {
   v[2] = _mm512_permutex2var_pd(c, first, d);
   v[3] = _mm512_permutex2var_pd(c, second, d);
 }
-IC_INLINE void f64_store_quads(uint8_t *out, const vf64 z[4], int streaming) {
+IC_INLINE void f64_store_quads(uint8_t *out, const vf64 z[4], int nontemporal) {
   vf64 v[4];
   f64_in_order(z, v);
-  for (int i = 0; i < 4; i++) bytes_store(out + 64 * i, _mm512_castpd_si512(v[i]), streaming);
+  for (int i = 0; i < 4; i++) bytes_store(out + 64 * i, _mm512_castpd_si512(v[i]), nontemporal);
 }
 IC_INLINE uint32_t f64_bits_inside(vf64 v, vf64 low, vf64 high) {
   return _mm512_mask_cmp_pd_mask(_mm512_cmp_pd_mask(v, low, _CMP_GE_OQ), v, high, _CMP_LE_OQ);
@@ -212,4 +212,4 @@ IC_INLINE vu64 u64_load(const uint64_t *p) { return _mm512_loadu_si512(p); }
 IC_INLINE vf64 f64_load(const double *p) { return _mm512_loadu_pd(p); }
 IC_INLINE void f64_store(double *p, vf64 a) { _mm512_storeu_pd(p, a); }
 
-static void stream_fence(void) { _mm_sfence(); }
+static void nt_fence(void) { _mm_sfence(); }

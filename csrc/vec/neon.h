@@ -188,32 +188,32 @@ IC_INLINE void u16_zip_store(uint8_t *out, uint16x8_t first, uint16x8_t second) 
   words_store(out, vzip1q_u32(a, b));
   words_store(out + 16, vzip2q_u32(a, b));
 }
-IC_INLINE void u32_store_pairs(uint8_t *out, vu32 even, vu32 odd, int streaming) {
-  (void)streaming;
+IC_INLINE void u32_store_pairs(uint8_t *out, vu32 even, vu32 odd, int nontemporal) {
+  (void)nontemporal;
   u32_zip_store(out, vzip1q_u32(even.v[0], odd.v[0]), vzip1q_u32(even.v[1], odd.v[1]));
   u32_zip_store(out + 32, vzip2q_u32(even.v[0], odd.v[0]), vzip2q_u32(even.v[1], odd.v[1]));
 }
-IC_INLINE void f32_store_pairs(uint8_t *out, vf32 even, vf32 odd, int streaming) {
-  u32_store_pairs(out, f32_bits(even), f32_bits(odd), streaming);
+IC_INLINE void f32_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontemporal) {
+  u32_store_pairs(out, f32_bits(even), f32_bits(odd), nontemporal);
 }
 IC_INLINE uint16x8_t halves_of(vf32 a) {
   return vreinterpretq_u16_f16(vcvt_high_f16_f32(vcvt_f16_f32(a.v[0]), a.v[1]));
 }
-IC_INLINE void f16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int streaming) {
+IC_INLINE void f16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontemporal) {
   const uint16x8_t a = halves_of(even), b = halves_of(odd);
-  (void)streaming;
+  (void)nontemporal;
   u16_zip_store(out, vzip1q_u16(a, b), vzip2q_u16(a, b));
 }
 /* The high halves of even and odd, as 16-bit elements */
 IC_INLINE uint16x8_t high16_pairs(uint32x4_t even, uint32x4_t odd) {
   return vtrn2q_u16(vreinterpretq_u16_u32(even), vreinterpretq_u16_u32(odd));
 }
-IC_INLINE void high16_store_pairs(uint8_t *out, vu32 even, vu32 odd, int streaming) {
-  (void)streaming;
+IC_INLINE void high16_store_pairs(uint8_t *out, vu32 even, vu32 odd, int nontemporal) {
+  (void)nontemporal;
   u16_zip_store(out, high16_pairs(even.v[0], odd.v[0]), high16_pairs(even.v[1], odd.v[1]));
 }
-IC_INLINE void f64_store_quads(uint8_t *out, const vf64 z[4], int streaming) {
-  (void)streaming;
+IC_INLINE void f64_store_quads(uint8_t *out, const vf64 z[4], int nontemporal) {
+  (void)nontemporal;
   for (int i = 0; i < 2; i++, out += 64) {
     doubles_store(out, vzip1q_f64(z[0].v[i], z[1].v[i]));
     doubles_store(out + 16, vzip1q_f64(z[2].v[i], z[3].v[i]));
@@ -258,9 +258,9 @@ IC_INLINE void f64_store(double *p, vf64 a) {
 }
 
 /* Past the caches, where that can be said; here it cannot */
-IC_INLINE void stream_lines(uint8_t *out, const uint8_t *in, size_t bytes) { memcpy(out, in, bytes); }
+IC_INLINE void nt_lines(uint8_t *out, const uint8_t *in, size_t bytes) { memcpy(out, in, bytes); }
 
-static void stream_fence(void) {}
+static void nt_fence(void) {}
 #undef EACH
 #undef U32
 #undef F32

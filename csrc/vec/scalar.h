@@ -140,29 +140,29 @@ IC_INLINE vf64 f64_sub_or(vm64 m, vf64 a, vf64 b, vf64 other) { return m ? a - b
 IC_INLINE vf64 f64_fma_or_zero(vm64 m, vf64 a, vf64 b, vf64 c) { return m ? fma(a, b, c) : 0.0; }
 
 /* Stores: 4 * IC_COUNTERS elements in the order of the stream. Nothing streams here. */
-IC_INLINE void u32_store_pairs(uint8_t *out, vu32 even, vu32 odd, int streaming) {
+IC_INLINE void u32_store_pairs(uint8_t *out, vu32 even, vu32 odd, int nontemporal) {
   const uint32_t words[4] = {even.v[0], odd.v[0], even.v[1], odd.v[1]};
-  (void)streaming;
+  (void)nontemporal;
   memcpy(out, words, sizeof words);
 }
-IC_INLINE void f32_store_pairs(uint8_t *out, vf32 even, vf32 odd, int streaming) {
-  u32_store_pairs(out, f32_bits(even), f32_bits(odd), streaming);
+IC_INLINE void f32_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontemporal) {
+  u32_store_pairs(out, f32_bits(even), f32_bits(odd), nontemporal);
 }
 IC_INLINE void u16_store_pairs(uint8_t *out, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
   const uint16_t halves[4] = {(uint16_t)a, (uint16_t)b, (uint16_t)c, (uint16_t)d};
   memcpy(out, halves, sizeof halves);
 }
-IC_INLINE void f16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int streaming) {
-  (void)streaming;
+IC_INLINE void f16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontemporal) {
+  (void)nontemporal;
   u16_store_pairs(out, half_of(even.v[0]), half_of(odd.v[0]), half_of(even.v[1]), half_of(odd.v[1]));
 }
 /* The high halves of even and odd, as 16-bit elements */
-IC_INLINE void high16_store_pairs(uint8_t *out, vu32 even, vu32 odd, int streaming) {
-  (void)streaming;
+IC_INLINE void high16_store_pairs(uint8_t *out, vu32 even, vu32 odd, int nontemporal) {
+  (void)nontemporal;
   u16_store_pairs(out, even.v[0] >> 16, odd.v[0] >> 16, even.v[1] >> 16, odd.v[1] >> 16);
 }
-IC_INLINE void f64_store_quads(uint8_t *out, const vf64 z[4], int streaming) {
-  (void)streaming;
+IC_INLINE void f64_store_quads(uint8_t *out, const vf64 z[4], int nontemporal) {
+  (void)nontemporal;
   memcpy(out, z, 32);
 }
 IC_INLINE uint32_t f64_inside(const vf64 z[4], double low, double high) {
@@ -179,7 +179,7 @@ IC_INLINE vf64 f64_load(const double *p) { return *p; }
 IC_INLINE void f64_store(double *p, vf64 a) { *p = a; }
 
 /* Past the caches, where that can be said; here it cannot */
-IC_INLINE void stream_lines(uint8_t *out, const uint8_t *in, size_t bytes) { memcpy(out, in, bytes); }
+IC_INLINE void nt_lines(uint8_t *out, const uint8_t *in, size_t bytes) { memcpy(out, in, bytes); }
 
-static void stream_fence(void) {}
+static void nt_fence(void) {}
 #undef EACH

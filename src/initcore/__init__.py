@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from initcore import _command as _command  # first: the rest loads NumPy
 from initcore import initializers as initializers
 from initcore import new as new
-from initcore._core import STREAM_VERSION, get_num_threads, isa, isas, philox4x32, set_num_threads, use_isa
+from initcore._core import STREAM_VERSION, get_num_threads, isa, isas, set_num_threads, use_isa
 from initcore._version import __version__
 from initcore.distributions import bits_, normal_, trunc_normal_, uniform_
 from initcore.fans import calculate_fans, calculate_gain
@@ -14,6 +14,7 @@ from initcore.machine import configure
 from initcore.new import *  # noqa: F403
 from initcore.orthogonal import delta_orthogonal_, orthogonal_
 from initcore.patterns import constant_, dirac_, eye_, hadamard_, ones_, sparse_, zeros_
+from initcore.philox import philox4x32
 from initcore.shards import FlatShard, Shard
 from initcore.streams import Generator, Stream, manual_seed
 

@@ -8,7 +8,8 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from numpy.random cimport BitGenerator
 
-from initcore._core cimport IC_BUFFER_BLOCKS, fill_buffer, ic_stream
+from initcore._core cimport fill_buffer
+from initcore._csrc cimport IC_BUFFER_BLOCKS, ic_stream
 
 cdef enum:
     BUFFER_WORDS = 4 * IC_BUFFER_BLOCKS

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, binding=False
-"""Array checks, calls into csrc without the GIL, instruction sets and threads. Thin: formulas are elsewhere."""
+"""Calls into csrc, without the GIL. Thin: formulas are elsewhere."""
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -7,344 +7,71 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 cimport numpy as cnp
 import numpy as np
 
+from initcore._arrays cimport Memory as CMemory, check, check_still, describe, describe_memory, dtype_of
+from initcore._csrc cimport *
+from initcore._draws cimport take_draw
+
+from initcore._arrays import BFLOAT16_BITS, MEMORY_KINDS, Memory, check_target
+from initcore._draws import Draw, DrawCounter, DrawnKeys, KeyedStream, draw_of, prepare, resolve_by, take
+
 cnp.import_array()
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
-
-cdef extern from "initcore.h" nogil:
-    enum: IC_STREAM_VERSION, IC_MAX_DIMS, IC_MAX_THREADS, IC_ELEMENTS_PER_THREAD
-    ctypedef enum ic_dtype:
-        IC_F64, IC_F32, IC_F16, IC_BF16, IC_U32
-    ctypedef enum ic_status:
-        IC_OK, IC_NO_MEMORY, IC_INTERRUPTED
-    ctypedef struct ic_problem:
-        int param
-        const char *rule
-    ctypedef struct ic_array:
-        uint8_t *data
-        ic_dtype dtype
-        int swapped
-        int ndim
-        int64_t shape[IC_MAX_DIMS]
-        int64_t stride[IC_MAX_DIMS]
-        int64_t index_stride[IC_MAX_DIMS]
-        uint64_t first_index
-    ctypedef struct ic_run:
-        int threads
-        uint64_t streaming_bytes
-        int (*poll)(void *) noexcept nogil
-        void *context
-    void ic_init()
-    int ic_dist_count()
-    const char *ic_dist_name(int dist)
-    const char *ic_dist_params(int dist)
-    int ic_dist_param_count(int dist)
-    int ic_dist_fills(int dist, ic_dtype dtype)
-    ic_problem ic_check(int dist, const double *params, ic_dtype dtype)
-    ic_status ic_fill(const ic_array *array, int dist, const double *params, const ic_stream *stream, const ic_run *run)
-    void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t *words)
-    ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_run *run)
-    ctypedef struct ic_matrices:
-        int64_t rows, columns
-        int64_t first_matrix, first_row, first_column
-        double gain
-    ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, const ic_stream *stream,
-                            const ic_run *run, double *done)
-    uint64_t ic_cache_bytes()
-    ctypedef struct ic_sparse:
-        uint64_t rows, zeros
-        uint32_t left_base, right_base
-        uint64_t first_row, row_count, column_count
-        int half_rounds
-        const uint32_t *words
-    void ic_sparse_mask(const ic_sparse *sparse, uint8_t *mask)
-    int ic_isa_count()
-    const char *ic_isa_name(int isa)
-    int ic_isa_current()
-    void ic_isa_use(int isa)
-    ctypedef enum ic_spin:
-        IC_SPIN_FMA_F32, IC_SPIN_FMA_F64, IC_SPIN_INTEGER
-    uint64_t ic_spin_for(ic_spin kind, uint64_t rounds, double *end)
-    void ic_philox4x32(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out)
-    void ic_normal_from_words_f32(const uint32_t *words, size_t pairs, float *out)
-    void ic_normal_from_words_f64(const uint64_t *words, size_t pairs, double *out)
-
-cdef extern from "truncation.h" nogil:
-    ctypedef struct ic_window:
-        pass
-    ic_window ic_window_of(double mean, double std, double low, double high)
-    double ic_window_mass(const ic_window *window)
-    double ic_window_std(const ic_window *window)
-    double ic_window_quantile(const ic_window *window, double u)
-    void ic_limit_attempts(int most)
-
-cdef extern from "dtypes.h" nogil:
-    int ic_fits(double x, ic_dtype dtype)
-
-cdef extern from "threads.h" nogil:
-    int64_t ic_claim(int64_t *counter)
-    int ic_load(const int *value)
-    void ic_store(int *value, int to)
 
 ic_init()
 STREAM_VERSION = IC_STREAM_VERSION
 ELEMENTS_PER_THREAD = IC_ELEMENTS_PER_THREAD
 MOST_THREADS = IC_MAX_THREADS
 CACHE_BYTES = ic_cache_bytes()
-cdef uint64_t streaming_bytes = CACHE_BYTES  # arrays that large are written past the caches
+cdef uint64_t nontemporal_bytes = CACHE_BYTES  # arrays that large are written past the caches
 #: Every distribution's row: its id, and the names of its parameters
 DISTS = {ic_dist_name(i).decode(): (i, tuple(ic_dist_params(i).decode().split())) for i in range(ic_dist_count())}
 cdef dict _dist_names = {row[0]: name for name, row in DISTS.items()}
-
-#: bfloat16 for those who have no NumPy dtype of it
-BFLOAT16_BITS = np.dtype([("bfloat16", np.uint16)])
-
 cdef int max_threads = 1  # machine.py sets it
-cdef object _resolve = None  # streams.resolve, which imports this module
-cdef tuple _shards = None  # the classes of shards, whose module imports nothing, but is there later
-
-
-# Streams
-
-cdef class KeyedStream:
-    """The key of a stream, worked out when it is first needed."""
-
-    cdef uint32_t k0, k1
-    cdef int known
-
-    cdef int find_key(self) except -1:
-        """Threads without a GIL may do so at once, and then write the same words."""
-        if not ic_load(&self.known):
-            self.k0, self.k1 = self._derive_key()
-            ic_store(&self.known, 1)
-        return 0
-
-    @property
-    def key(self):
-        """The Philox key: two words."""
-        self.find_key()
-        return int(self.k0), int(self.k1)
-
-
-cdef class DrawCounter:
-    """A stream and the number of its next draw, which threads take one after the other."""
-
-    cdef readonly KeyedStream stream
-    cdef int64_t next_draw
-
-    def _begin(self, KeyedStream stream, int64_t draw):
-        self.stream = stream
-        self.next_draw = draw
-
-    @property
-    def draw(self):
-        """The number of the next draw."""
-        return min(self.next_draw, 1 << 32)
-
-    def _give_back(self, int64_t draw):
-        """Take back the only draw that was taken since the next one was `draw`; others since then let it be."""
-        if self.next_draw == draw + 1:
-            self.next_draw = draw
-
-    cdef int64_t take(self) except -1:
-        cdef int64_t draw = ic_claim(&self.next_draw)
-        if draw > 0xffffffff:
-            self.next_draw = 1 << 32
-            raise OverflowError("this Generator has made its 2**32 draws; use another seed or path")
-        return draw
-
-
-@cython.final
-cdef class Draw:
-    """One draw of a stream, for what takes more than one fill: as `rng`, it gives the same numbers each time."""
-
-    cdef ic_stream stream
-
-    def at_plane(self, uint32_t plane):
-        """Return the draw's words that no value uses; planes with bit 30 set."""
-        cdef Draw other = Draw()
-        other.stream = self.stream
-        other.stream.plane = plane
-        return other
-
-    def __reduce__(self):
-        cdef ic_stream stream = self.stream
-        return draw_of, (stream.key[0], stream.key[1], stream.plane, stream.draw)
-
-
-def draw_of(uint32_t first, uint32_t second, uint32_t plane, uint32_t draw):
-    """Return the draw of a key: what a pickled one is made of."""
-    cdef Draw it = Draw()
-    it.stream.key[0] = first
-    it.stream.key[1] = second
-    it.stream.plane = plane
-    it.stream.draw = draw
-    return it
-
-
-cdef int take_draw(object rng, ic_stream *stream) except -1:
-    """Write the draw that a fill with `rng` takes, taking it."""
-    global _resolve
-    cdef KeyedStream keyed
-    if type(rng) is Draw:
-        stream[0] = (<Draw>rng).stream
-        return 0
-    if not isinstance(rng, (KeyedStream, DrawCounter)):
-        if _resolve is None:
-            from initcore.streams import resolve
-            _resolve = resolve
-        rng = _resolve(rng)
-    stream.plane = 0
-    stream.draw = 0
-    if isinstance(rng, KeyedStream):
-        keyed = rng
-        keyed.find_key()
-    else:
-        keyed = (<DrawCounter>rng).stream
-        if keyed is None:
-            raise ValueError(f"{type(rng).__name__} was made without its __init__: it has no stream")
-        keyed.find_key()
-        stream.draw = <uint32_t>(<DrawCounter>rng).take()
-    stream.key[0] = keyed.k0
-    stream.key[1] = keyed.k1
-    return 0
-
-
-def take(rng):
-    """Return the draw that a fill with `rng` would take, taking it."""
-    cdef Draw draw = Draw()
-    take_draw(rng, &draw.stream)
-    return draw
 
 
 cdef void fill_buffer(const ic_stream *stream, uint64_t block, uint32_t *words) noexcept nogil:
     ic_fill_buffer(stream, block, words)
 
 
-include "_memory.pxi"
+@cython.final
+cdef class Caller:
+    """Who is asked while the core is at work: signals, and whoever wants to know how far it is."""
+
+    cdef object progress, raised
 
 
-# Arrays
-
-cdef int dtype_of(cnp.ndarray out):
-    """The dtype's id, or -1."""
-    cdef int number = cnp.PyArray_TYPE(out)
-    if number == cnp.NPY_FLOAT32:
-        return IC_F32
-    if number == cnp.NPY_FLOAT64:
-        return IC_F64
-    if number == cnp.NPY_FLOAT16:
-        return IC_F16
-    if number == cnp.NPY_UINT32:
-        return IC_U32
-    if number > cnp.NPY_VOID and out.dtype.name == "bfloat16":
-        return IC_BF16
-    if number == cnp.NPY_VOID and out.dtype == BFLOAT16_BITS:
-        return IC_BF16
-    return -1
-
-
-cdef bint overlaps(cnp.ndarray out) except -1:
-    """Whether two elements share memory, or whether it would take too long to tell.
-
-    With the axes in the order of their strides: if each strides over all that those before it span, none do.
-    """
-    if cnp.PyArray_ISONESEGMENT(out) or out.size == 0:
-        return False
-    axes = sorted((abs(out.strides[i]), out.shape[i]) for i in range(out.ndim) if out.shape[i] > 1)
-    span = out.itemsize
-    for stride, length in axes:
-        if stride < span:
-            break
-        span += stride * (length - 1)
-    else:
-        return False
-    if axes[0][0] == 0 or out.size > 1 << 24:
-        return True
-    offsets = np.zeros(1, np.int64)
-    for stride, length in axes:
-        offsets = np.add.outer(offsets, np.arange(length) * stride).reshape(-1)
-    offsets.sort()
-    return bool((np.diff(offsets) < out.itemsize).any())
-
-
-cdef bint is_shard(object it) except -1:
-    """Whether it is a Shard, whose attributes are what its maker checked: those of another class may change."""
-    global _shards
-    if _shards is None:
-        from initcore.shards import FlatShard, Shard
-        _shards = Shard, FlatShard
-    return type(it) in _shards
-
-
-cdef int check(object out, object shard) except -1:
-    if not isinstance(out, np.ndarray):
-        kind = type(out)
-        hint = "; tensors are filled by initcore.torch" if kind.__module__.split(".")[0] == "torch" else ""
-        raise TypeError(f"out must be a numpy.ndarray, not {kind.__module__}.{kind.__qualname__}{hint}")
-    if shard is not None and not is_shard(shard):
-        raise TypeError(f"shard must be an initcore.Shard, not {shard!r} of type {type(shard).__name__}")
-    if shard is not None and shard.shape != (<object>out).shape:
-        raise ValueError(f"out has shape {out.shape}, but the shard {shard!r} has shape {shard.shape}")
-    if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
-        raise ValueError("out is read-only")
-    if overlaps(out):
-        raise ValueError(f"out overlaps itself: its shape is {out.shape}, its strides are {out.strides}")
-    return 0
-
-
-def check_target(out, shard=None):
-    """Refuse what cannot be written to, element by element; return the global shape."""
-    if type(out) is Memory and shard is None:
-        return out.shape
-    check(out, shard)
-    return (<object>out).shape if shard is None else shard.global_shape
-
-
-@cython.boundscheck(True)
-cdef int describe(cnp.ndarray out, object shard, ic_array *array) except -1:
-    """All but the dtype. Of a FlatShard's whole, which may have fewer axes than the array, nothing is needed."""
-    cdef int i, ndim = cnp.PyArray_NDIM(out)
-    cdef int64_t stride = 1
-    array.data = <uint8_t *>cnp.PyArray_DATA(out)
-    array.swapped = not cnp.PyArray_ISNOTSWAPPED(out)
-    array.ndim = ndim
-    array.first_index = 0
-    for i in range(ndim):
-        array.shape[i] = cnp.PyArray_DIM(out, i)
-        array.stride[i] = cnp.PyArray_STRIDE(out, i)
-    if shard is None:
-        for i in range(ndim - 1, -1, -1):
-            array.index_stride[i] = stride
-            stride *= array.shape[i]
-    else:
-        global_shape, offset = shard.global_shape, shard.offset
-        for i in range(ndim - 1, -1, -1):
-            array.index_stride[i] = stride
-            array.first_index += <uint64_t>stride * <uint64_t>offset[i]
-            if i > 0:
-                stride *= <int64_t>global_shape[i]
-    return 0
-
-
-cdef int check_still(cnp.ndarray out, const ic_array *array) except -1:
-    """Refuse an array that is another than the one described: what was called since has resized it."""
-    cdef int i
-    cdef bint same = cnp.PyArray_DATA(out) == <void *>array.data and cnp.PyArray_NDIM(out) == array.ndim
-    for i in range(array.ndim if same else 0):
-        same = same and cnp.PyArray_DIM(out, i) == array.shape[i] and cnp.PyArray_STRIDE(out, i) == array.stride[i]
-    if not same:
-        raise ValueError("out was resized by one of the other arguments while they were read; nothing was written")
-    return 0
-
-
-cdef int poll(void *raised) noexcept with gil:
+cdef int poll(void *context, double done) noexcept with gil:
+    cdef Caller caller = <Caller>context
     try:
         PyErr_CheckSignals()
+        if caller.progress is not None:
+            caller.progress(done)
     except BaseException as error:
-        (<list>raised).append(error)
+        caller.raised = error
         return 1
+    return 0
+
+
+cdef ic_options options_of(Caller caller, uint64_t nontemporal_from) noexcept:
+    """Return how to run for a caller that is polled, or for None."""
+    cdef ic_options options
+    options.threads = max_threads
+    options.nontemporal_bytes = nontemporal_from
+    options.poll = NULL
+    options.context = <void *>caller
+    if caller is not None:
+        options.poll = poll
+    return options
+
+
+cdef int finish(ic_status status, Caller caller) except -1:
+    """Raise what came of a call of the core, if it did not come to its end."""
+    if status == IC_NO_MEMORY:
+        raise MemoryError("no memory to work in; out is untouched")
+    if status == IC_INTERRUPTED:
+        raise caller.raised
     return 0
 
 
@@ -353,73 +80,59 @@ cdef enum:
     HOLD_GIL_BELOW = 1 << 14  # elements: filling them takes about as long as giving the GIL up and taking it again
 
 
-def fill(out, int dist, tuple params, rng, shard=None):
-    """Fill `out`, or the shard of a larger array that it is, with a distribution of DISTS; return it."""
-    cdef ic_array array
-    cdef ic_run run
-    cdef ic_status status
-    cdef double values[MOST_PARAMS]
-    cdef int i, dtype
-    cdef int64_t size
-    if type(out) is Memory:
+cdef int64_t describe_target(object out, int dist, object shard, ic_array *array) except -1:
+    """Refuse what a distribution does not fill, and describe what it does; return the number of elements."""
+    cdef int dtype
+    if type(out) is CMemory:
         if shard is not None:
             raise TypeError("a Memory is no shard")
-        size = describe_memory(<Memory>out, &array)
-    else:
-        check(out, shard)
-        dtype = dtype_of(out)
-        if dtype < 0 or not ic_dist_fills(dist, <ic_dtype>dtype):
-            known = "uint32" if ic_dist_fills(dist, IC_U32) else "float64, float32, float16 or bfloat16"
-            raise TypeError(f"{_dist_names[dist]} fills {known} arrays, not {out.dtype}")
-        array.dtype = <ic_dtype>dtype
-        describe(out, shard, &array)
-        size = cnp.PyArray_SIZE(out)
+        return describe_memory(<CMemory>out, array)
+    check(out, shard)
+    dtype = dtype_of(out)
+    if dtype < 0 or not ic_dist_fills(dist, <ic_dtype>dtype):
+        known = "uint32" if ic_dist_fills(dist, IC_U32) else "float64, float32, float16 or bfloat16"
+        raise TypeError(f"{_dist_names[dist]} fills {known} arrays, not {out.dtype}")
+    array.dtype = <ic_dtype>dtype
+    describe(out, shard, array)
+    return cnp.PyArray_SIZE(out)
+
+
+cdef int prepare_params(object out, int dist, tuple params, ic_dtype dtype, ic_prepared *prepared) except -1:
+    """Refuse what cannot be a distribution's parameters; prepare the others."""
+    cdef double values[MOST_PARAMS]
+    cdef ic_problem problem
+    cdef int i
     for i in range(len(params)):
         values[i] = params[i]
-    cdef ic_problem problem = ic_check(dist, values, array.dtype)
+    problem = ic_prepare(dist, values, dtype, prepared)
     if problem.rule != NULL:
         name = DISTS[_dist_names[dist]][1][problem.param]
         raise ValueError(f"{name} {problem.rule.decode()} ({out.dtype}): {name}={params[problem.param]!r}")
-    cdef ic_stream stream
-    take_draw(rng, &stream)
-    if type(out) is not Memory:
-        check_still(<cnp.ndarray>out, &array)
-    run.threads = max_threads
-    run.streaming_bytes = streaming_bytes
-    if size < HOLD_GIL_BELOW:
-        run.poll = NULL
-        status = ic_fill(&array, dist, values, &stream, &run)
-    else:
-        raised = []
-        run.poll = poll
-        run.context = <void *>raised
-        with nogil:
-            status = ic_fill(&array, dist, values, &stream, &run)
-    if status == IC_NO_MEMORY:
-        raise MemoryError("no memory to work in; out is untouched")
-    if status == IC_INTERRUPTED:
-        raise raised[0]
-    return out
-
-
-@cython.final
-cdef class Watch:
-    """What is asked while a long computation runs: signals, and whoever wants to know how far it is."""
-
-    cdef double done
-    cdef object progress, raised
-
-
-cdef int report(void *context) noexcept with gil:
-    cdef Watch watch = <Watch>context
-    try:
-        PyErr_CheckSignals()
-        if watch.progress is not None:
-            watch.progress(watch.done)
-    except BaseException as error:
-        watch.raised = error
-        return 1
     return 0
+
+
+def fill(out, int dist, tuple params, rng, shard=None):
+    """Fill `out`, or the shard of a larger array that it is, with a distribution of DISTS; return it."""
+    cdef ic_array array
+    cdef ic_prepared prepared
+    cdef ic_stream stream
+    cdef ic_status status
+    cdef Caller caller = None
+    cdef int64_t size = describe_target(out, dist, shard, &array)
+    prepare_params(out, dist, params, array.dtype, &prepared)
+    take_draw(rng, &stream)
+    if type(out) is not CMemory:
+        check_still(<cnp.ndarray>out, &array)
+    if size >= HOLD_GIL_BELOW:
+        caller = Caller()
+    cdef ic_options options = options_of(caller, nontemporal_bytes)
+    if caller is None:
+        status = ic_fill(&array, &prepared, &stream, &options)
+    else:
+        with nogil:
+            status = ic_fill(&array, &prepared, &stream, &options)
+    finish(status, caller)
+    return out
 
 
 cdef int check_part(object out, tuple shape, tuple offset) except -1:
@@ -443,11 +156,9 @@ def orthogonal(cnp.ndarray out, tuple shape, tuple offset, double gain, rng, pro
     """
     cdef ic_array array
     cdef ic_matrices matrices
-    cdef ic_run run
     cdef ic_status status
     cdef int i, ndim = cnp.PyArray_NDIM(out), dtype = dtype_of(out)
     cdef int64_t columns = 1
-    cdef Watch watch = Watch()
     if dtype < 0 or dtype == IC_U32:
         raise TypeError(f"orthogonal fills float64, float32, float16 or bfloat16 arrays, not {out.dtype}")
     array.dtype = <ic_dtype>dtype
@@ -470,21 +181,216 @@ def orthogonal(cnp.ndarray out, tuple shape, tuple offset, double gain, rng, pro
     cdef ic_stream stream
     take_draw(rng, &stream)
     check_still(out, &array)
-    watch.progress = progress
-    run.threads = max_threads
-    run.streaming_bytes = streaming_bytes
-    run.poll = report
-    run.context = <void *>watch
+    cdef Caller caller = Caller()
+    caller.progress = progress
+    cdef ic_options options = options_of(caller, nontemporal_bytes)
     with nogil:
-        status = ic_orthogonal(&array, &matrices, &stream, &run, &watch.done)
-    if status == IC_NO_MEMORY:
-        raise MemoryError("no memory to work in; out is untouched")
-    if status == IC_INTERRUPTED:
-        raise watch.raised
+        status = ic_orthogonal(&array, &matrices, &stream, &options)
+    finish(status, caller)
     if progress is not None:
         progress(1.0)
     return out
 
 
-include "_doors.pxi"
-include "_machine.pxi"
+cdef int set_constant_past(cnp.ndarray out, bytes element, uint64_t nontemporal_from) except -1:
+    cdef ic_array array
+    cdef ic_status status
+    cdef Caller caller = Caller() if cnp.PyArray_SIZE(out) >= HOLD_GIL_BELOW else None
+    cdef ic_options options = options_of(caller, nontemporal_from)
+    cdef size_t itemsize = <size_t>cnp.PyArray_ITEMSIZE(out)
+    cdef const uint8_t *data = element
+    describe(out, None, &array)
+    if caller is None:
+        status = ic_set_constant(&array, data, itemsize, &options)
+    else:
+        with nogil:
+            status = ic_set_constant(&array, data, itemsize, &options)
+    return finish(status, caller)
+
+
+def set_constant(cnp.ndarray out, bytes element):
+    """Set every element of an array, whatever its strides, to the same bytes."""
+    if len(element) != cnp.PyArray_ITEMSIZE(out) or out.dtype.hasobject:
+        raise ValueError(f"{len(element)} bytes are no element of {out.dtype}")
+    set_constant_past(out, element, nontemporal_bytes)
+
+
+def set_bytes(cnp.ndarray out, int value, bint nontemporal):
+    """Set every byte of an array, past the caches or not: what memory can take from the threads in use."""
+    set_constant_past(out, bytes([value]) * cnp.PyArray_ITEMSIZE(out), 0 if nontemporal else <uint64_t>-1)
+
+
+def sparse_mask(int64_t rows, int64_t zeros, uint32_t left_base, uint32_t right_base, int64_t first_row,
+                int64_t row_count, int half_rounds, cnp.ndarray words):
+    """Which elements of some rows are zero; the last axis of `words` has the columns. See csrc/fill/sparse.c."""
+    cdef int64_t columns = cnp.PyArray_DIM(words, cnp.PyArray_NDIM(words) - 1)
+    cdef cnp.ndarray mask = np.empty((row_count, columns), np.bool_)
+    cdef uint8_t *data = <uint8_t *>cnp.PyArray_DATA(mask)
+    cdef ic_sparse sparse = ic_sparse(
+        rows=rows, zeros=zeros, left_base=left_base, right_base=right_base, first_row=first_row, row_count=row_count,
+        column_count=columns, half_rounds=half_rounds, words=<const uint32_t *>cnp.PyArray_DATA(words),
+    )
+    with nogil:
+        ic_sparse_mask(&sparse, data)
+    return mask
+
+
+def as_double(double x):
+    """Return a real number, and no text, as a float."""
+    return x
+
+
+def truncated_moments(double mean, double std, double a, double b):
+    """Return mean, std and three moments of a normal distribution truncated to [a, b]; std > 0 and a < b.
+
+    The moments are the third, fourth and sixth ones of (x - mean) / std. All five are right to 2e-15 of themselves, the
+    third of 1, however far out the bounds are.
+    """
+    cdef ic_moments moments = ic_truncated_moments(mean, std, a, b)
+    return moments.mean, moments.std, moments.third, moments.fourth, moments.sixth
+
+
+def truncated_std(double mean, double std, double a, double b):
+    """Return the std of a normal distribution truncated to [a, b]; std > 0 and a < b."""
+    return ic_truncated_moments(mean, std, a, b).std
+
+
+def truncated_mass(double mean, double std, double a, double b):
+    """Return the share of a normal distribution that lies in [a, b]; std > 0 and a < b."""
+    return ic_truncated_mass(mean, std, a, b)
+
+
+def truncated_quantile(double mean, double std, double a, double b, double u):
+    """Return the value of a normal distribution truncated to [a, b] that a share `u` of it lies nearer the mean than.
+
+    Where the mean lies between the bounds, the share lies below.
+    """
+    return ic_truncated_quantile(mean, std, a, b, u)
+
+
+def set_num_threads(n):
+    """Set how many threads a fill may use.
+
+    Results never depend on it. A fill takes one thread for each :data:`ELEMENTS_PER_THREAD` elements, up to this many.
+
+    Parameters
+    ----------
+    n : int
+        From 1 to 1024.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is not such an integer.
+
+    Examples
+    --------
+    >>> import initcore
+    >>> before = initcore.get_num_threads()
+    >>> initcore.set_num_threads(1)
+    >>> initcore.get_num_threads()
+    1
+    >>> initcore.set_num_threads(before)
+    """
+    global max_threads
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"the number of threads must be an int, not {type(n).__name__}")
+    if not 1 <= n <= MOST_THREADS:
+        raise ValueError(f"the number of threads must be from 1 to {MOST_THREADS}, got {n}")
+    max_threads = n
+
+
+def get_num_threads():
+    """Return how many threads a fill may use; see :func:`set_num_threads`."""
+    return max_threads
+
+
+def isas():
+    """Return the names of the instruction sets that this machine has and this build knows, fastest first."""
+    return tuple(ic_isa_name(i).decode() for i in range(ic_isa_count()))
+
+
+def isa():
+    """Return the name of the instruction set in use; see :func:`use_isa`."""
+    return ic_isa_name(ic_isa_current()).decode()
+
+
+def use_isa(name):
+    """Use an instruction set for all fills from now on.
+
+    Results never depend on it. The environment variable ``INITCORE_ISA`` does the same at import.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`isas`.
+
+    Raises
+    ------
+    ValueError
+        If this machine or this build does not have it.
+
+    Examples
+    --------
+    >>> import initcore
+    >>> initcore.use_isa("scalar")
+    >>> initcore.isa()
+    'scalar'
+    >>> initcore.use_isa(initcore.isas()[0])
+    """
+    known = isas()
+    if name not in known:
+        raise ValueError(f"unknown instruction set {name!r}: this machine and build have {', '.join(known)}")
+    ic_isa_use(known.index(name))
+
+
+# Parts of fills alone, for tests and benchmarks
+
+
+def limit_attempts(int most=256):
+    """Let truncated normals refuse no more than so many proposals: a door for tests of what comes after."""
+    ic_limit_attempts(most)
+
+
+def philox4x32_blocks(cnp.ndarray counters, cnp.ndarray keys, int rounds):
+    """Return the blocks of counters (n, 4) and keys (n, 2), both of words in C order; see philox.py."""
+    cdef cnp.ndarray out = np.empty_like(counters)
+    cdef const uint32_t *c = <const uint32_t *>cnp.PyArray_DATA(counters)
+    cdef const uint32_t *k = <const uint32_t *>cnp.PyArray_DATA(keys)
+    cdef uint32_t *words = <uint32_t *>cnp.PyArray_DATA(out)
+    cdef size_t n = <size_t>cnp.PyArray_DIM(counters, 0)
+    with nogil:
+        ic_philox4x32(c, k, rounds, n, words)
+    return out
+
+
+def normal_from_words(cnp.ndarray words):
+    """Return the standard normals of given words, pair by pair: uint32 to float32, uint64 (top 53 bits) to float64."""
+    cdef cnp.ndarray w = np.ascontiguousarray(words)
+    cdef size_t pairs = <size_t>(w.size // 2)
+    cdef cnp.ndarray out = np.empty_like(w, np.float32 if w.itemsize == 4 else np.float64)
+    cdef void *source = cnp.PyArray_DATA(w)
+    cdef void *target = cnp.PyArray_DATA(out)
+    if w.itemsize == 4:
+        with nogil:
+            ic_normal_from_words_f32(<const uint32_t *>source, pairs, <float *>target)
+    else:
+        with nogil:
+            ic_normal_from_words_f64(<const uint64_t *>source, pairs, <double *>target)
+    return out
+
+
+cdef dict _spins = {"fma_f32": IC_SPIN_FMA_F32, "fma_f64": IC_SPIN_FMA_F64, "integer": IC_SPIN_INTEGER}
+
+
+def spin(kind, uint64_t rounds):
+    """Do nothing but fused multiply-adds or Philox's operations on one thread; return how many they were.
+
+    Each counts once for every number of a vector, a fused multiply-add twice. A tenth of a second has some 10^7 rounds.
+    """
+    cdef double end = 0
+    cdef ic_spin of = _spins[kind]
+    cdef uint64_t operations
+    with nogil:
+        operations = ic_spin_for(of, rounds, &end)
+    return int(operations)

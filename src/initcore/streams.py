@@ -286,3 +286,6 @@ def resolve(rng: Any) -> Stream | Generator:
             f"not {rng!r} of type {kind.__module__}.{kind.__qualname__}"
         )
     return _stream_of(_seed(rng))
+
+
+_core.resolve_by(resolve)

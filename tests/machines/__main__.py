@@ -81,17 +81,13 @@ def compilations(target: Target, folder: Path) -> list[list[str]]:
     defines = [f"-DIC_BUILT_{row[0]}=1" for row in isas]
     flags = [*setup["GCC"], *setup["WARNINGS"], *defines, *target.flags]
     common = [*target.compiler, "-I", str(ROOT / "csrc"), *flags, "-c"]
-    sources = [*sorted((ROOT / "csrc").glob("*.c")), Path(__file__).with_name("core.c")]
-    found = [
-        [*common, str(source), "-o", str(folder / f"{source.parent.name}-{source.stem}.o")]
-        for source in sources
-        if source.name != "isa.c"
-    ]
-    is_gcc = setup["is_gcc"](target.compiler)
-    for name, _, of_both, of_gcc, _ in isas:  # which are never optimised together with others
-        each = [f"-DIC_ISA={name}", f'-DIC_VEC="vec/{name}.h"', *of_both, *(of_gcc if is_gcc else []), "-fno-lto"]
-        found.append([*common, *each, str(ROOT / "csrc" / "isa.c"), "-o", str(folder / f"isa-{name}.o")])
-    return found
+    found = []
+    for unit in setup["core_units"](isas, True, setup["is_gcc"](target.compiler)):
+        own = [*(f"-D{name}={value}" for name, value in unit.macros), *unit.flags]
+        if unit.macros:  # of one instruction set: never optimised together with others
+            own.append("-fno-lto")
+        found.append([*common, *own, str(ROOT / unit.source), "-o", str(folder / f"{unit.name}.o")])
+    return [*found, [*common, str(Path(__file__).with_name("core.c")), "-o", str(folder / "core.o")]]
 
 
 def build(target: Target, folder: Path) -> Path:

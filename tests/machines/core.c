@@ -32,9 +32,9 @@ static double number(void) {
   return value;
 }
 
-static int read_array(ic_array *array, int64_t *bytes, uint8_t **memory, ic_stream *stream, ic_run *run) {
+static int read_array(ic_array *array, int64_t *bytes, uint8_t **memory, ic_stream *stream, ic_options *options) {
   *array = (ic_array){.dtype = (ic_dtype)integer(), .swapped = is_big_endian()};
-  *run = (ic_run){.threads = (int)integer(), .streaming_bytes = 1 << 20};
+  *options = (ic_options){.threads = (int)integer(), .nontemporal_bytes = 1 << 20};
   *stream = (ic_stream){.key = {(uint32_t)integer(), (uint32_t)integer()}};
   stream->plane = (uint32_t)integer();
   stream->draw = (uint32_t)integer();
@@ -53,7 +53,7 @@ static int read_array(ic_array *array, int64_t *bytes, uint8_t **memory, ic_stre
   return 1;
 }
 
-static ic_status fill(const ic_array *array, const ic_stream *stream, const ic_run *run) {
+static ic_status fill(const ic_array *array, const ic_stream *stream, const ic_options *options) {
   char name[64];
   double params[MOST_PARAMS];
   int dist = 0;
@@ -61,19 +61,19 @@ static ic_status fill(const ic_array *array, const ic_stream *stream, const ic_r
   while (strcmp(ic_dist_name(dist), name) != 0)
     if (++dist == ic_dist_count()) exit(4);
   for (int i = 0; i < ic_dist_param_count(dist); i++) params[i] = number();
-  if (ic_check(dist, params, array->dtype).rule) exit(5);
-  return ic_fill(array, dist, params, stream, run);
+  ic_prepared prepared;
+  if (ic_prepare(dist, params, array->dtype, &prepared).rule) exit(5);
+  return ic_fill(array, &prepared, stream, options);
 }
 
-static ic_status orthogonal(const ic_array *array, const ic_stream *stream, const ic_run *run) {
+static ic_status orthogonal(const ic_array *array, const ic_stream *stream, const ic_options *options) {
   ic_matrices matrices = {.rows = integer()};
-  double done = 0;
   matrices.columns = integer();
   matrices.first_matrix = integer();
   matrices.first_row = integer();
   matrices.first_column = integer();
   matrices.gain = number();
-  return ic_orthogonal(array, &matrices, stream, run, &done);
+  return ic_orthogonal(array, &matrices, stream, options);
 }
 
 int main(int count, char **arguments) {
@@ -90,11 +90,11 @@ int main(int count, char **arguments) {
   while (scanf("%63s", kind) == 1) {
     ic_array array;
     ic_stream stream;
-    ic_run run;
+    ic_options options;
     uint8_t *memory;
     int64_t bytes;
-    if (!read_array(&array, &bytes, &memory, &stream, &run)) return 6;
-    const ic_status status = kind[0] == 'f' ? fill(&array, &stream, &run) : orthogonal(&array, &stream, &run);
+    if (!read_array(&array, &bytes, &memory, &stream, &options)) return 6;
+    const ic_status status = kind[0] == 'f' ? fill(&array, &stream, &options) : orthogonal(&array, &stream, &options);
     if (status != IC_OK) return 7;
     fwrite(memory, 1, (size_t)bytes, stdout);
     free(memory);

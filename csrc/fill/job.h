@@ -1,0 +1,15 @@
+/* What is drawn: a kernel, its parameters and the stream. */
+#ifndef IC_JOB_H
+#define IC_JOB_H
+
+#include "kernels.h"
+
+typedef struct {
+  ic_fill_kernel kernel;
+  const ic_params *params;
+  ic_stream stream;
+  ic_dtype dtype;
+  int64_t step; /* elements that the kernel makes at a time */
+} ic_job;
+
+#endif

@@ -1,0 +1,154 @@
+#include "fill/scatter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtypes.h"
+#include "kern/half.h"
+#include "kernels.h"
+#include "fill/view.h"
+
+enum { MOST_COLUMNS = IC_STRIP_BYTES / 4 };
+
+static int64_t offset_of(const ic_axis_map *map, int64_t place) {
+  return map->listed ? map->listed[map->count + place] : place * map->stride;
+}
+
+int64_t ic_axis_map_index(const ic_axis_map *map, int64_t place) {
+  return map->listed ? map->listed[place] : map->first + place * map->step;
+}
+
+static void list(const ic_view *view, int64_t first, ic_axis_map *map) {
+  int64_t place[IC_MAX_DIMS + 1] = {0}, index = first, offset = 0;
+  for (int64_t a = 0; a < map->count; a++) {
+    map->listed[a] = index;
+    map->listed[map->count + a] = offset;
+    for (int i = view->ndim - 1; i >= 0; i--) {
+      const ic_axis *axis = &view->axis[i];
+      index += axis->index_stride;
+      offset += axis->stride;
+      if (++place[i] < axis->length) break;
+      place[i] = 0;
+      index -= axis->index_stride * axis->length;
+      offset -= axis->stride * axis->length;
+    }
+  }
+}
+
+int ic_axis_map_of(const ic_array *array, int axis, int axes, int64_t first, ic_axis_map *map) {
+  ic_array part = {.dtype = array->dtype, .ndim = axes};
+  for (int i = 0; i < axes; i++) {
+    part.shape[i] = array->shape[axis + i];
+    part.stride[i] = array->stride[axis + i];
+    part.index_stride[i] = array->index_stride[axis + i];
+  }
+  const ic_view view = ic_view_of(&part);
+  *map = (ic_axis_map){view.size, first, view.axis[0].index_stride, view.axis[0].stride, NULL};
+  if (view.ndim == 1) return 1;
+  map->listed = malloc(2 * sizeof(int64_t) * (size_t)view.size);
+  if (map->listed) list(&view, first, map);
+  return map->listed != NULL;
+}
+
+void ic_axis_map_free(ic_axis_map *map) { free(map->listed); }
+
+int64_t ic_axis_map_before(const ic_axis_map *map, int64_t index) {
+  int64_t low = 0, high = map->count;
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    if (ic_axis_map_index(map, middle) < index)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+int ic_axis_map_is_whole(const ic_axis_map *map, int64_t length, int64_t stride) {
+  return !map->listed && map->count == length && (length == 1 || (map->step == 1 && map->stride == stride));
+}
+
+void ic_scales(const ic_target *target, int64_t first, size_t count, void *scales) {
+  for (size_t j = 0; j < count; j++) {
+    const double scale = -target->sign[ic_axis_map_index(&target->k, first + (int64_t)j)] * target->gain;
+    if (target->working == IC_F64)
+      ((double *)scales)[j] = scale;
+    else
+      ((float *)scales)[j] = (float)scale;
+  }
+}
+
+/* `count` elements of a tile, `step` apart, times scales, in the array's dtype. The steps are constants where it pays.
+ */
+#define STAMP_CONVERSION(name, real, stored, expression)                                                       \
+  IC_INLINE void name##_by(const real *tile, size_t step, const real *scales, size_t scale_step, size_t count, \
+                           uint8_t *out) {                                                                     \
+    for (size_t a = 0; a < count; a++) {                                                                       \
+      const real value = tile[a * step] * scales[a * scale_step];                                              \
+      const stored held = expression;                                                                          \
+      memcpy(out + a * sizeof(stored), &held, sizeof(stored));                                                 \
+    }                                                                                                          \
+  }                                                                                                            \
+  static void name(const void *tile, size_t step, const void *scales, size_t count, uint8_t *out) {            \
+    if (step == 1)                                                                                             \
+      name##_by(tile, 1, scales, 1, count, out);                                                               \
+    else                                                                                                       \
+      name##_by(tile, IC_STRIP_BYTES / sizeof(real), scales, 0, count, out);                                   \
+  }
+STAMP_CONVERSION(convert_f64, double, double, value)
+STAMP_CONVERSION(convert_f32, float, float, value)
+STAMP_CONVERSION(convert_f16, float, uint16_t, half_of(value))
+STAMP_CONVERSION(convert_bf16, float, uint16_t, bfloat_of(value))
+#undef STAMP_CONVERSION
+
+/* Along a row of a tile (step 1), by as many scales, or down a column, by one */
+static void convert(const ic_target *target, const uint8_t *tile, size_t step, const uint8_t *scales, size_t count,
+                    uint8_t *out) {
+  switch (target->dtype) {
+    case IC_F64: convert_f64(tile, step, scales, count, out); break;
+    case IC_F16: convert_f16(tile, step, scales, count, out); break;
+    case IC_BF16: convert_bf16(tile, step, scales, count, out); break;
+    default: convert_f32(tile, step, scales, count, out);
+  }
+  if (target->swapped) ic_swap_bytes(out, count, ic_itemsize(target->dtype));
+}
+
+/* Elements to the places [first, first + count) of a map */
+static void put(const ic_axis_map *map, int64_t first, size_t count, const uint8_t *values, size_t itemsize,
+                uint8_t *data) {
+  if (!map->listed && map->stride == (int64_t)itemsize) {
+    memcpy(data + first * map->stride, values, count * itemsize);
+    return;
+  }
+  for (size_t a = 0; a < count; a++) memcpy(data + offset_of(map, first + (int64_t)a), values + a * itemsize, itemsize);
+}
+
+void ic_scatter_tile(const ic_target *target, void *tile, int64_t row, size_t rows, int64_t first, size_t count) {
+  IC_ALIGN(64) uint8_t scales[MOST_COLUMNS * 8], values[IC_CHUNK_ROWS * 8];
+  const size_t itemsize = ic_itemsize(target->dtype), size = ic_itemsize(target->working),
+               pitch = IC_STRIP_BYTES / size;
+  const int64_t low = ic_axis_map_before(&target->i, row), high = ic_axis_map_before(&target->i, row + (int64_t)rows);
+  const ic_axis_map *i = &target->i, *k = &target->k;
+  if (low == high) return;
+  ic_scales(target, first, count, scales);
+  if (llabs(k->stride) <= llabs(i->stride)) {
+    for (int64_t a = low; a < high; a++) {
+      const uint8_t *from = (const uint8_t *)tile + (size_t)(ic_axis_map_index(i, a) - row) * IC_STRIP_BYTES;
+      convert(target, from, 1, scales, count, values);
+      put(k, first, count, values, itemsize, target->data + offset_of(i, a));
+    }
+    return;
+  }
+  const int together = high - low == (int64_t)rows;
+  for (size_t j = 0; j < count; j++) {
+    const uint8_t *from = (const uint8_t *)tile + j * size;
+    uint8_t *data = target->data + offset_of(k, first + (int64_t)j);
+    if (together)
+      convert(target, from, pitch, scales + j * size, rows, values);
+    else
+      for (int64_t a = low; a < high; a++)
+        convert(target, from + (size_t)(ic_axis_map_index(i, a) - row) * IC_STRIP_BYTES, 1, scales + j * size, 1,
+                values + (size_t)(a - low) * itemsize);
+    put(i, low, (size_t)(high - low), values, itemsize, data);
+  }
+}
