@@ -1,4 +1,4 @@
-"""Which weights a module gives the same output with, whatever they are multiplied with."""
+"""The weights of a module whose scale does not show in its output, as when a normalisation follows."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ import torch
 from torch import Tensor, nn
 
 import initcore
-from initcore.dynamic.modules.undisturbed import gradients_of, put_back, run, weights_changed
+from initcore.dynamic.modules.preserve_state import put_back, weights_changed
+from initcore.dynamic.modules.running import gradients_of, run
 from initcore.streams import Stream
 
-__all__ = ["Group", "cotangents", "float_tensors", "scale_free"]
+__all__ = ["Group", "cotangents", "float_tensors", "scale_invariant"]
 
-#: Weights, and what is added beside them: a parameter each, and its part
+#: Weights, and the bias beside them: each a parameter and its part
 Group = list[tuple[nn.Parameter, slice]]
 
 _PROBES = 2
-#: Outputs that differ by less, relatively, are the same: normalisations have an epsilon
+#: Outputs that differ by less, relatively, count as the same: normalisations have an epsilon
 _UNTOUCHED = 1e-2
 
 
-def scale_free(
-    module: nn.Module, batch: Any, output: Any, groups: Mapping[str, Group], stream: Stream, keep_graph: bool = False
+def scale_invariant(
+    module: nn.Module, batch: Any, output: Any, groups: Mapping[str, Group], stream: Stream
 ) -> set[str]:
     r"""Return the names of the groups whose scale does not show in the output.
 
     If :math:`f(cW) = f(W)` for all c, then :math:`\langle W, \nabla_W \langle u, f(W)\rangle\rangle = 0` for every u
-    (Euler). Two backward passes with random u find all candidates: those where the sum is below a hundredth of the
-    root of the sum of its terms' squares, which otherwise it is of the order of. A forward pass then shows whether
-    the output stays with all of them doubled or halved; if not, there is one for each of them.
+    (Euler). Two backward passes with random u find the candidates: the sum of that product is below a hundredth of the
+    root of the sum of its terms' squares, while otherwise it is of that order. One more forward pass, with all
+    candidates doubled or halved, shows whether the output stays; if not, there is one for each of them.
 
-    Where gradients are zero or not finite nothing is known, and the scale is taken to matter.
+    Where gradients are zero or not finite, nothing is known, and the scale is taken to matter.
     """
-    candidates = _without_radial_gradient(output, groups, stream, keep_graph)
+    candidates = _without_radial_gradient(output, groups, stream)
     if not candidates:
         return set()
     reference = [tensor.detach().clone() for tensor in float_tensors(output)]
@@ -43,14 +44,14 @@ def scale_free(
     return {name for name in candidates if _stays(module, batch, reference, {name: groups[name]})}
 
 
-def _without_radial_gradient(output: Any, groups: Mapping[str, Group], stream: Stream, keep_graph: bool) -> list[str]:
+def _without_radial_gradient(output: Any, groups: Mapping[str, Group], stream: Stream) -> list[str]:
     outputs = [tensor for tensor in float_tensors(output) if tensor.requires_grad]
     parameters = list({id(p): p for group in groups.values() for p, _ in group if p.requires_grad}.values())
     left = [name for name, group in groups.items() if group[0][0].requires_grad]
     if not outputs or not left:
         return []
     for probe in range(_PROBES):
-        graph = keep_graph or probe + 1 < _PROBES
+        graph = probe + 1 < _PROBES
         gradients = gradients_of(outputs, parameters, cotangents(outputs, stream / probe), graph)
         of = {id(p): gradient for p, gradient in zip(parameters, gradients, strict=True)}
         left = [name for name in left if _radial(groups[name], of) <= _threshold(groups[name][0][0].dtype)]
@@ -58,7 +59,7 @@ def _without_radial_gradient(output: Any, groups: Mapping[str, Group], stream: S
 
 
 def _radial(group: Group, gradients: Mapping[int, Tensor | None]) -> float:
-    """The radial derivative, by the root of the sum of its terms' squares; infinite if that is zero or not finite."""
+    """Return the radial derivative by the root of its terms' squares; infinity if that is zero or not finite."""
     total = squares = 0.0
     for parameter, part in group:
         gradient = gradients.get(id(parameter))
@@ -94,7 +95,7 @@ def _same(now: Tensor, before: Tensor) -> bool:
 
 
 def cotangents(outputs: list[Tensor], stream: Stream) -> list[Tensor]:
-    """Return a standard normal one for each output: of the stream, and so the same on every device."""
+    """Return standard normal numbers for each output, drawn on the CPU, so that they are the same on every device."""
     return [
         torch.from_numpy(initcore.normal(tuple(tensor.shape), rng=stream / place)).to(tensor.device, tensor.dtype)
         for place, tensor in enumerate(outputs)
@@ -102,7 +103,7 @@ def cotangents(outputs: list[Tensor], stream: Stream) -> list[Tensor]:
 
 
 def float_tensors(output: Any) -> list[Tensor]:
-    """Return the tensors of real numbers in what a module gave: itself, or nested in sequences and mappings."""
+    """Return the floating tensors in a module's output, which may be nested in sequences and mappings."""
     return list(_walk(output))
 
 

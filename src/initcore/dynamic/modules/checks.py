@@ -1,4 +1,4 @@
-"""Modules whose weights cannot be scaled one by one: found before anything is written."""
+"""Refusing modules whose weights cannot be scaled one by one, before anything is written."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["check_parameters", "check_scripts"]
 
 
 def check_scripts(module: nn.Module) -> None:
-    """Refuse compiled copies of modules, whose layers no hook sees.
+    """Refuse a ScriptModule, whose layers call no hooks.
 
     Raises
     ------
     ValueError
-        If there is one.
+        If the module or a part of it is one.
     """
     for name, part in walk(module):
         if isinstance(part, torch.jit.ScriptModule):
@@ -62,7 +62,7 @@ def check_parameters(parameters: Mapping[str, Tensor]) -> None:
 
 
 def _overlaps_itself(tensor: Tensor) -> bool:
-    """Whether some element may be another one, going by strides: true of what is expanded or unfolded."""
+    """Return whether two elements may be the same, going by strides, as in a tensor that was expanded or unfolded."""
     reach = 0
     for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
         if size > 1:
@@ -73,13 +73,14 @@ def _overlaps_itself(tensor: Tensor) -> bool:
 
 
 def _ends(tensor: Tensor) -> tuple[int, int]:
-    """Return the first byte of a storage that a tensor has, and the first after it."""
+    """Return a tensor's first byte in its storage, and the first one after its last."""
     last = sum(int(stride) * (int(size) - 1) for stride, size in zip(tensor.stride(), tensor.shape, strict=True))
     start = int(tensor.storage_offset()) * tensor.element_size()
     return start, start + (last + 1) * tensor.element_size()
 
 
 def _overlap(one: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors of one storage share memory."""
     (low, high), (first, last) = _ends(one), _ends(other)
     if high <= first or last <= low:
         return False
@@ -87,7 +88,8 @@ def _overlap(one: Tensor, other: Tensor) -> bool:
         return True
     size = one.element_size()
     begin, end = min(low, first) // size, max(high, last) // size
-    marks = torch.zeros(end - begin, dtype=torch.bool)  # columns of one matrix lie between one another, and are apart
+    # Marked one by one, since columns of one matrix lie between one another, but share nothing
+    marks = torch.zeros(end - begin, dtype=torch.bool)
     views = [
         marks.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset() - begin) for tensor in (one, other)
     ]

@@ -1,25 +1,25 @@
-"""Factors of weights that make quotients equal, one measurement after the other."""
+"""Factors of weights that make quotients equal, found by one measurement after the other."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Search"]
+__all__ = ["AndersonAcceleration"]
 
 _MEMORY = 4
-#: Directions that were hardly tried are not followed
+#: Relative to the largest singular value: directions in which the last steps hardly went are not followed
 _RCOND = 0.1
-#: Of a logarithm, in one step: further away, what was seen says nothing
+#: The longest step of a factor's logarithm: what was measured says nothing of weights that are further away
 _LONGEST = np.log(64.0)
 
 
-class Search:
-    """Anderson's acceleration of the step that is exact for a chain: half of a quotient's logarithm.
+class AndersonAcceleration:
+    """Anderson's acceleration of the step that is exact for a chain of layers: half of a quotient's logarithm.
 
-    D. G. Anderson, "Iterative procedures for nonlinear integral equations", J. ACM 12, 1965. It is needed since the
-    step alone grows what it is to shrink where several layers are in one residual branch: the branch's scale raises
-    the gradients of all of them.
+    D. G. Anderson, "Iterative procedures for nonlinear integral equations", J. ACM 12, 1965. The step alone is not
+    enough where several layers are in one residual branch: the scale of the branch raises the gradients of all of
+    them, so that the step makes the quotients grow that it is to shrink.
     """
 
     def __init__(self, size: int) -> None:
@@ -27,12 +27,12 @@ class Search:
         self._seen: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
 
     def factors(self) -> list[float]:
-        """Return those that were to be tried last; their product is 1."""
+        """Return the factors of the last step, whose product is 1."""
         return [float(factor) for factor in np.exp(self._at)]
 
     def step(self, logs: NDArray[np.float64]) -> list[float]:
         """Return the next factors, given the logarithms of the quotients by their mean at the last ones."""
-        if not np.isfinite(logs).all():  # half the way back, to where something could be measured
+        if not np.isfinite(logs).all():  # go half of the way back to the last factors that could be measured
             back = self._seen[-1][0] if self._seen else np.zeros_like(self._at)
             self._at = (self._at + back) / 2
             return self.factors()
