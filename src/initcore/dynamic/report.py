@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from initcore.tables import plain_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -88,8 +89,4 @@ class Report:
         return self.table()
 
     def __str__(self) -> str:
-        from rich.console import Console
-
-        file = io.StringIO()
-        Console(file=file, width=1 << 16, color_system=None).print(self.table(), markup=False)
-        return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+        return plain_text(self.table())

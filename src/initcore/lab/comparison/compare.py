@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
-
-from initcore.lab.case import RECOMMENDED, Case, Init, label_of
-from initcore.lab.propagate import propagate
-from initcore.lab.propagation import Propagation
+from initcore.lab.activations import Function, name_of
+from initcore.lab.comparison.case import RECOMMENDED, ComparedCase, NamedInit, label_of
+from initcore.lab.comparison.data import ComparisonData
+from initcore.lab.network.propagate import propagate
+from initcore.lab.network.propagation import Propagation
 from initcore.lab.recommend import recommend
 from initcore.streams import RngLike
+from initcore.tables import plain_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTIVATIONS", "FORMATS", "INITS", "Comparison", "compare"]
 
-Activation: TypeAlias = "str | Callable[[NDArray[Any]], NDArray[Any]]"
-
-#: Two that a novice tries, torch's default for a Linear, the three of the textbooks, and what suits the activation
-INITS: tuple[Init, ...] = (
+#: Two that beginners try, torch's default for a Linear, three from textbooks, and the one that suits the activation
+INITS: tuple[NamedInit, ...] = (
     ("normal", {"std": 0.01}),
     ("normal", {"std": 1.0}),
     ("kaiming_uniform", {"a": 5**0.5}),
@@ -38,35 +36,17 @@ ACTIVATIONS = ("tanh", "relu")
 FORMATS = (".html", ".json", ".pdf", ".png", ".svg")
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What `compare` found."""
-
-    cases: tuple[Case, ...]
-    title: str  # what all cases have in common
+class Comparison(ComparisonData):
+    """What `compare` found; `print` shows its table."""
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One for each case."""
+        """The row of each case."""
         return [case.row for case in self.cases]
 
-    @property
-    def labels(self) -> list[str]:
-        """The initializers' names, in the order in which they were asked for."""
-        return list(dict.fromkeys(case.label for case in self.cases))
-
-    @property
-    def activations(self) -> list[str]:
-        """The activations' names, in the order in which they were asked for."""
-        return list(dict.fromkeys(case.activation for case in self.cases))
-
-    def of(self, activation: str) -> list[Case]:
-        """Return the cases of an activation."""
-        return [case for case in self.cases if case.activation == activation]
-
     def table(self) -> Table:
-        """Return the numbers, for `rich`."""
-        from initcore.lab.summary import table_of
+        """Return the numbers as a table of `rich`."""
+        from initcore.lab.comparison.summary import table_of
 
         return table_of(self)
 
@@ -74,30 +54,28 @@ class Comparison:
         return self.table()
 
     def __str__(self) -> str:
-        from initcore.lab.summary import text_of
-
-        return text_of(self)
+        return plain_text(self.table())
 
     def figure(self) -> Figure:
         """Return the picture: a row for each activation, a line for each initializer."""
-        from initcore.lab.figures import draw
+        from initcore.lab.comparison.drawing import draw
 
         return draw(self)
 
     def html(self) -> str:
         """Return a page that needs no other file: the picture and the table."""
-        from initcore.lab.page import page_of
+        from initcore.lab.comparison.page import page_of
 
         return page_of(self)
 
     def json(self) -> str:
-        """Return the table, and every layer's numbers; null stands for what is not finite."""
-        from initcore.lab.summary import json_of
+        """Return the table, and every layer's numbers; null stands for numbers that are not finite."""
+        from initcore.lab.comparison.summary import json_of
 
         return json_of(self)
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write what the name's ending says: .png, .svg, .pdf, .html or .json."""
+        """Write the format of the name's ending: .png, .svg, .pdf, .html or .json."""
         path = Path(path)
         if path.suffix in (".html", ".json"):
             path.write_text(self.html() if path.suffix == ".html" else self.json(), encoding="utf-8")
@@ -111,8 +89,8 @@ class Comparison:
 
 
 def compare(
-    inits: Sequence[Init] = INITS,
-    activations: Sequence[Activation] = ACTIVATIONS,
+    inits: Sequence[NamedInit] = INITS,
+    activations: Sequence[str | Function] = ACTIVATIONS,
     *,
     depth: int = 50,
     width: int | None = None,
@@ -121,25 +99,25 @@ def compare(
     progress: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Comparison:
-    """Send a batch through a stack of layers, and a gradient back, for each initializer and activation.
+    """Send a batch through a stack of layers and a gradient back, for each initializer with each activation.
 
     Parameters
     ----------
     inits : sequence of str or (str, dict)
-        Names of initializers, with their parameters where there are any: ``("normal", {"std": 0.01})``;
-        "recommended" is what `recommend` says of the activation.
+        Names of initializers, or pairs with their parameters: ``("normal", {"std": 0.01})``. "recommended" stands for
+        the initializer that `recommend` returns for the activation.
     activations : sequence of str or callable
         Names, or functions of an array.
     depth, width : int
-        Layers, and units (channels) of each: 1024 (64) if not given.
+        The number of layers, and of units (channels) in each: 1024 (64) if not given.
     rng : int, Stream, Generator or None
         An int or a Stream gives all cases the same inputs and the same random words.
     jacobian : bool
         Whether to find the extreme singular values of the derivative of output by input, which takes longest.
     progress : callable
-        Told of each case before it is computed.
+        Is called with the name of each case before it is computed.
     **options
-        Of `propagate`: `batch`, `kind`, `residual`, `bias_std`, `inputs`, `dtype` and others.
+        Other arguments of `propagate`: `batch`, `kind`, `residual`, `bias_std`, `inputs`, `dtype` and more.
 
     Returns
     -------
@@ -149,7 +127,7 @@ def compare(
     Raises
     ------
     ValueError
-        If there is nothing to compare, or something is to be compared with itself.
+        If there is nothing to compare, or something is given twice.
 
     Examples
     --------
@@ -158,7 +136,7 @@ def compare(
     >>> [case.verdict for case in found.cases]
     ['steady', 'gradient explodes, units saturate']
     """
-    names = [_name_of(activation) for activation in activations]
+    names = [given if isinstance(given, str) else name_of(given) for given in activations]
     for what, given in (("an initializer", list(map(label_of, inits))), ("an activation", names)):
         if not given:
             raise ValueError(f"compare needs {what} at least")
@@ -173,21 +151,17 @@ def compare(
             used, bias_std = _resolved(init, activation, options)
             name, settings = (used, {}) if isinstance(used, str) else used
             found = propagate(name, activation, settings=settings, **{**options, "bias_std": bias_std})
-            cases.append(Case(label_of(init), of, used, found, bias_std))
+            cases.append(ComparedCase(label_of(init), of, used, found, bias_std))
     return Comparison(tuple(cases), _title(cases[0].propagation))
 
 
-def _resolved(init: Init, activation: Activation, options: Mapping[str, Any]) -> tuple[Init, float]:
-    """Return what to draw weights and biases by: what is asked for, or recommended."""
+def _resolved(init: NamedInit, activation: str | Function, options: Mapping[str, Any]) -> tuple[NamedInit, float]:
+    """Return the initializer of weights and the standard deviation of biases: those given, or those recommended."""
     bias_std = options.get("bias_std", 0.0)
     if init != RECOMMENDED:
         return init, bias_std
     found = recommend(activation, depth=options["depth"], residual=bool(options.get("residual", False)))
     return (found.init, found.settings), found.bias_std or bias_std
-
-
-def _name_of(activation: Activation) -> str:
-    return activation if isinstance(activation, str) else getattr(activation, "__name__", type(activation).__name__)
 
 
 def _title(found: Propagation) -> str:

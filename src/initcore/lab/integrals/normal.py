@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 __all__ = ["normal_cdf", "normal_density"]
 
-STEPS = 32  # of the table, to 1
-REACH = 9  # beyond, float64 has 0 or 1 to 1e-19
+STEPS = 32  # of the table, in each unit
+REACH = 9  # further out, the function is 0 or 1 to 1e-19
 ORDER = {4: 4, 8: 9}  # of the Taylor series, by item size: (1 / 64)**(order + 1) is below half an ulp of 1
 
 
@@ -24,7 +24,7 @@ def normal_density(x: NDArray[Any]) -> NDArray[Any]:
 
 @lru_cache(maxsize=2)
 def _table(itemsize: int) -> NDArray[Any]:
-    """Taylor coefficients of the distribution function at multiples of 1 / STEPS, one row a power."""
+    """Return Taylor coefficients of the distribution function at multiples of 1 / STEPS, one row for each power."""
     x = np.arange(-REACH * STEPS, REACH * STEPS + 1) / STEPS
     rows = [np.array([math.erfc(-value / math.sqrt(2)) / 2 for value in x])]
     # The n-th derivative of the density is (-1)^n He_n(x) times it
@@ -37,7 +37,7 @@ def _table(itemsize: int) -> NDArray[Any]:
 
 
 def normal_cdf(x: NDArray[Any]) -> NDArray[Any]:
-    """Return the standard normal distribution function, to an ulp or two of 1, in float32 or float64."""
+    """Return the standard normal distribution function in float32 or float64, with errors of one or two ulps of 1."""
     table = _table(x.dtype.itemsize)
     near = np.clip(np.nan_to_num(x), -REACH, REACH)
     node = np.rint(near * STEPS)

@@ -1,4 +1,4 @@
-"""The weights of a stack: drawn by name, list or callable, kept while they are few, else drawn again."""
+"""The weights of a stack: drawn by one initializer or one for each layer, and kept, or drawn again if they are many."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 
 import initcore
 from initcore.catalog import Initializer, catalog
-from initcore.lab.activations import Array
+from initcore.lab.activations import Array, name_of
 from initcore.streams import Generator, RngLike, Stream, resolve
 
 __all__ = ["InitLike", "Weights", "base_stream", "make_inits", "title"]
 
 OneInit: TypeAlias = "str | tuple[str, Mapping[str, Any]] | Callable[..., Any]"
 InitLike: TypeAlias = "OneInit | list[OneInit]"
-KEPT = 2**30  # bytes; the weights of deeper stacks are drawn again on the way back
+KEPT = 2**30  # bytes; weights that are larger in all are drawn again on the way back
 
 
 @dataclass(frozen=True)
-class Init:
+class LayerInit:
     """One layer's initializer: a name with settings, or a callable (out, rng)."""
 
     name: str
@@ -40,7 +40,7 @@ class Init:
             self.fill(out, **dict(self.settings))
 
 
-def _named(name: str, settings: Mapping[str, Any]) -> Init:
+def _named(name: str, settings: Mapping[str, Any]) -> LayerInit:
     found = {key: value for key, value in catalog().items() if key != "bits"}
     short = name.removesuffix("_")
     if short not in found:
@@ -54,10 +54,10 @@ def _named(name: str, settings: Mapping[str, Any]) -> Init:
     missing = [key for key in initializer.needed if key not in settings]
     if missing:
         raise ValueError(f"{short} needs settings={{{', '.join(f'{key!r}: ...' for key in missing)}}}")
-    return Init(short, initializer.fill, tuple(settings.items()), initializer.draws, True)
+    return LayerInit(short, initializer.fill, tuple(settings.items()), initializer.draws, True)
 
 
-def _one(init: OneInit, settings: Mapping[str, Any]) -> Init:
+def _one(init: OneInit, settings: Mapping[str, Any]) -> LayerInit:
     if isinstance(init, str):
         return _named(init, settings)
     if isinstance(init, tuple) and len(init) == 2 and isinstance(init[0], str):
@@ -65,19 +65,19 @@ def _one(init: OneInit, settings: Mapping[str, Any]) -> Init:
     if callable(init):
         if settings:
             raise ValueError("settings go with the name of an initializer, not with a callable")
-        return Init(getattr(init, "__name__", type(init).__name__), init, (), True, False)
+        return LayerInit(name_of(init), init, (), True, False)
     raise TypeError(f"an initializer must be a name, (name, settings) or a callable (out, rng), not {init!r}")
 
 
-def make_inits(init: InitLike, settings: Mapping[str, Any] | None, depth: int) -> list[Init]:
+def make_inits(init: InitLike, settings: Mapping[str, Any] | None, depth: int) -> list[LayerInit]:
     """Return the initializers of all layers.
 
     Raises
     ------
     ValueError
-        If a name or a setting is unknown, or a list has not one of each layer.
+        If a name or a setting is unknown, or a list has not one initializer for each layer.
     TypeError
-        If something is no initializer.
+        If something is not an initializer.
     """
     if not isinstance(init, list):
         return [_one(init, settings or {})] * depth
@@ -86,19 +86,19 @@ def make_inits(init: InitLike, settings: Mapping[str, Any] | None, depth: int) -
     return [_one(item, settings or {}) for item in init]
 
 
-def title(inits: Sequence[Init]) -> str:
+def title(inits: Sequence[LayerInit]) -> str:
     """Return a name for a stack's initializers."""
     names = list(dict.fromkeys(_describe(init) for init in inits))
     return names[0] if len(names) == 1 else f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
 
 
-def _describe(init: Init) -> str:
+def _describe(init: LayerInit) -> str:
     settings = ", ".join(f"{key}={value!r}" for key, value in init.settings)
     return f"{init.name}({settings})" if settings else init.name
 
 
 def base_stream(rng: RngLike) -> Stream:
-    """Return the stream that layers' streams are parts of: of a Generator, one that its next draw names."""
+    """Return the stream that those of layers continue; of a Generator, the next words are its seed."""
     found = resolve(rng)
     if isinstance(found, Generator):
         return Stream(int.from_bytes(initcore.bits(4, rng=found).tobytes(), "little"))
@@ -109,7 +109,7 @@ def _sums(w: Array) -> tuple[float, float, float]:
     """Return sum, sum of squares and count."""
     rows = w.reshape(len(w), -1)
     with np.errstate(all="ignore"):
-        squares = np.einsum("ij,ij->i", rows, rows).sum(dtype=np.float64)  # by rows: 1e-6 in float32
+        squares = np.einsum("ij,ij->i", rows, rows).sum(dtype=np.float64)  # row by row, whose error in float32 is 1e-6
         if not np.isfinite(squares):
             squares = np.square(rows, dtype=np.float64).sum()
         return float(rows.sum(dtype=np.float64)), float(squares), float(w.size)
@@ -119,7 +119,7 @@ def _sums(w: Array) -> tuple[float, float, float]:
 class Weights:
     """Weights and biases of all layers: those of layer l from ``stream / "layers" / l``."""
 
-    inits: Sequence[Init]
+    inits: Sequence[LayerInit]
     shapes: Sequence[tuple[int, ...]]
     stream: Stream
     dtype: np.dtype[Any]
@@ -136,7 +136,7 @@ class Weights:
         """Return the weights of a layer, 0 the first, as numbers to compute with."""
         if layer in self.kept:
             return self.kept[layer]
-        drawn = np.zeros(self.shapes[layer], self.dtype)  # what a callable leaves out is 0
+        drawn = np.zeros(self.shapes[layer], self.dtype)  # which stay where a callable fills no number
         self.inits[layer](drawn, self.stream / "layers" / layer)
         weights = drawn.astype(self.compute, copy=False)
         if layer not in self.moments:
@@ -156,9 +156,9 @@ class Weights:
     def variance(self, layer: int) -> float:
         """Return the second moment of a layer's weights, taken over all layers of its initializer and shape.
 
-        It is NaN where their mean is not that of a distribution about 0, about which mean-field theory says nothing.
+        It is NaN if their mean is too large for a distribution of mean 0, the only kind that mean-field theory knows.
         """
-        if layer not in self.moments:  # where numbers had ceased to be finite before
+        if layer not in self.moments:  # layers after the first that was not finite have not been drawn
             self[layer]
         alike = [
             moments

@@ -1,4 +1,4 @@
-"""Extreme singular values of the derivative of a network's output by its input, at one input."""
+"""Extreme singular values of a network's Jacobian, the derivative of its output with respect to one input."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from initcore.lab.activations import Array
 
 __all__ = ["Tangent", "extreme_singular_values"]
 
-DENSE_SIZE = 1024  # at most this many inputs and outputs,
-DENSE_WORK = 2.5e11  # and floating-point operations, for all singular values
+DENSE_SIZE = 1024  # up to this number of inputs and outputs, and of floating-point operations, all values are found
+DENSE_WORK = 2.5e11
 ITERATIONS = 60
 TOLERANCE = 1e-4
 
@@ -24,7 +24,7 @@ class Tangent:
 
     forward: Callable[[Array], Array]
     backward: Callable[[Array], Array]
-    singular: bool  # whether it is known to take something to 0
+    singular: bool  # whether it is known to map some tangent to 0
 
 
 def extreme_singular_values(layers: Sequence[Tangent], start: Array, outputs: int) -> tuple[float, float]:
@@ -33,16 +33,17 @@ def extreme_singular_values(layers: Sequence[Tangent], start: Array, outputs: in
     Parameters
     ----------
     layers : sequence of Tangent
-        The first first.
+        The layers in order.
     start : array
         A random tangent of the input: a batch of one.
     outputs : int
-        How many there are.
+        The number of outputs.
 
     Notes
     -----
-    Up to 1024 inputs and outputs, of the product itself; what is under 1e-6 of the largest is then rounding in float32.
-    Beyond, the largest by power iteration, to about 1e-4, and the smallest only if it is known to be 0; else NaN.
+    Up to 1024 inputs and outputs, they are those of the product itself; in float32, values under 1e-6 of the largest
+    are rounding errors. Beyond, the largest is found by power iteration, to about 1e-4, and the smallest is NaN unless
+    it is known to be 0.
     """
     inputs = start.size
     singular = inputs == outputs and any(layer.singular for layer in layers)
@@ -53,7 +54,7 @@ def extreme_singular_values(layers: Sequence[Tangent], start: Array, outputs: in
 
 
 def _run(maps: Sequence[Callable[[Array], Array]], tangents: Array) -> tuple[Array, float]:
-    """Apply maps one after the other; take the scale off after each, and return the sum of its logarithms."""
+    """Apply maps one after the other, each to tangents divided by their scale; also return the scales' log sum."""
     logarithm = 0.0
     for apply in maps:
         tangents = apply(tangents)
@@ -89,7 +90,7 @@ def _power(layers: Sequence[Tangent], start: Array) -> float:
         if scale == -math.inf:
             return 0.0
         v, scale = _run(back, u / np.linalg.norm(u))
-        # |J' u| of a unit u in the range: from below, and the closer the larger the gap to the next
+        # The length of J' u for a unit u in the range is a lower bound, closer if the next value is much smaller
         logarithm = scale + math.log(float(np.linalg.norm(v))) if scale > -math.inf else scale
         if not math.isfinite(logarithm) or abs(logarithm - before) < TOLERANCE / 4:
             break

@@ -1,4 +1,4 @@
-"""What is measured of a batch, in float64."""
+"""What is measured of a batch in every layer, in float64."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from initcore.lab.activations import Array
 
-__all__ = ["MEASURES", "Measured", "forward_measures", "mean_square"]
+__all__ = ["MEASURES", "LayerMeasures", "forward_measures", "mean_square"]
 
 MEASURES = (
     "mean",
@@ -26,8 +26,8 @@ MEASURES = (
 
 
 @dataclass
-class Measured:
-    """One row of numbers a measure, one number a layer; what is not measured is NaN."""
+class LayerMeasures:
+    """For each measure, a number for each layer; what is not measured is NaN."""
 
     depth: int
     rows: dict[str, Array] = field(init=False)
@@ -47,9 +47,10 @@ def mean_square(x: Array) -> float:
 
 
 def _moments(x: Array, apart: bool) -> tuple[float, float, float]:
-    """Return mean, standard deviation and, from the spread over pairs of examples, the standard error of the last.
+    """Return the mean, the standard deviation, and its standard error, from the spread over pairs of examples.
 
-    If examples are of networks apart, each has its mean of its own: chance that moves all units of one is not spread.
+    `apart` says that pairs have networks of their own. Then the deviations are from each example's own mean, which
+    leaves out what moves all units of a network together.
     """
     wide = x.astype(np.float64).reshape(x.shape[0], -1)
     mean = float(wide.mean())
@@ -65,7 +66,7 @@ def _moments(x: Array, apart: bool) -> tuple[float, float, float]:
 
 
 def _cosine(x: Array) -> float:
-    """Return the mean cosine of the pairs of examples 0 and 1, 2 and 3, and so on; those of zeros have none."""
+    """Return the mean cosine of examples 0 and 1, 2 and 3, and so on; a pair with an example of zeros has none."""
     pairs = x.shape[0] // 2
     first, second = (x[i : 2 * pairs : 2].reshape(pairs, -1).astype(np.float64) for i in (0, 1))
     dot = np.einsum("ij,ij->i", first, second)
@@ -77,9 +78,9 @@ def _cosine(x: Array) -> float:
 def forward_measures(
     h: Array, z: Array | None = None, slope: Array | None = None, *, small: float = 0.0, apart: bool = False
 ) -> dict[str, float]:
-    """Return measures of a layer's activations and, but for the inputs, preactivations and slopes.
+    """Return measures of a layer's activations h and, if given, of its preactivations z and slopes.
 
-    Slopes are small below `small`; `apart` says whether pairs of examples have networks of their own.
+    A slope under `small` counts as saturated; `apart` says whether pairs of examples have networks of their own.
     """
     mean, std, error = _moments(h, apart)
     found = {"mean": mean, "std": std, "std_error": error, "cosine": _cosine(h) if len(h) > 1 else math.nan}
@@ -93,5 +94,5 @@ def forward_measures(
         "preactivation_mean": before_mean,
         "preactivation_std": before_std,
         "saturated": float((np.abs(slope) < small).mean()),
-        "dead": math.nan if apart else float(dead.mean()),  # a unit of many networks is none
+        "dead": math.nan if apart else float(dead.mean()),  # which is about one unit of one network
     }

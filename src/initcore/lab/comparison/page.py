@@ -7,16 +7,17 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import initcore
-from initcore.lab.figures import BAD, COLOURS, GOOD, INK, MUTED, PALE, PAPER, draw, looks, svg
-from initcore.lab.summary import COLUMNS, NOTE, cells, shown
+from initcore.lab.comparison.drawing import draw, looks
+from initcore.lab.comparison.summary import COLUMNS, NOTE, cells, shown
+from initcore.lab.figures import BAD, COLOURS, GOOD, INK, MUTED, PALE, PAPER, svg
 
 if TYPE_CHECKING:
-    from initcore.lab.case import Case
-    from initcore.lab.compare import Comparison
+    from initcore.lab.comparison.case import ComparedCase
+    from initcore.lab.comparison.data import ComparisonData
 
 __all__ = ["page_of"]
 
-# What stands for each colour of the picture: on dark paper the palette's darker colours are lighter
+# The CSS variable of each colour of the picture; on dark paper, the darker colours of the palette are lighter
 LIGHT = {PAPER: "paper", INK: "ink", MUTED: "muted", PALE: "pale", GOOD: "good", BAD: "bad"}
 LIGHT |= {colour: f"line-{place}" for place, colour in enumerate(COLOURS)}
 DARK = {
@@ -84,7 +85,7 @@ footer {{ margin-top: 2rem; color: var(--muted); font-size: .9rem; }}
 """
 
 
-def page_of(comparison: Comparison) -> str:
+def page_of(comparison: ComparisonData) -> str:
     """Return the page."""
     columns = shown(comparison.cases)
     keys = "\n".join(f"<dt>{escape(COLUMNS[key][0])}</dt><dd>{escape(COLUMNS[key][1])}</dd>" for key in columns)
@@ -102,7 +103,7 @@ def page_of(comparison: Comparison) -> str:
     )
 
 
-def _summary(comparison: Comparison, activation: str) -> str:
+def _summary(comparison: ComparisonData, activation: str) -> str:
     cases = comparison.of(activation)
     good = [f"<b>{escape(case.label)}</b>" for case in cases if not case.problems]
     verb = "keep" if len(good) > 1 else "keeps"
@@ -111,8 +112,8 @@ def _summary(comparison: Comparison, activation: str) -> str:
     return f"<li>{start} {verb} signal and gradient steady{who}.</li>"
 
 
-def _picture(comparison: Comparison) -> str:
-    """Return the SVG without its prologue, its colours those of the page."""
+def _picture(comparison: ComparisonData) -> str:
+    """Return the SVG without its prologue, with the page's variables for colours."""
     text = svg(draw(comparison, title=False), transparent=True)
     text = text[text.index("<svg") :]
     for colour, name in LIGHT.items():
@@ -121,7 +122,7 @@ def _picture(comparison: Comparison) -> str:
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
-def _table(comparison: Comparison, activation: str, columns: list[str]) -> str:
+def _table(comparison: ComparisonData, activation: str, columns: list[str]) -> str:
     of = looks(comparison.labels)
     head = "".join(f'<th scope="col">{escape(COLUMNS[key][0])}</th>' for key in columns)
     lines = [_line(case, columns, LIGHT[of[case.label].colour]) for case in comparison.of(activation)]
@@ -133,7 +134,7 @@ def _table(comparison: Comparison, activation: str, columns: list[str]) -> str:
     )
 
 
-def _line(case: Case, columns: list[str], colour: str) -> str:
+def _line(case: ComparedCase, columns: list[str], colour: str) -> str:
     texts = cells(case)
     name, _, details = (escape(words) for words in case.whole_label.partition(": "))
     name += f": <small>{details}</small>" if details else ""

@@ -18,7 +18,7 @@ SHAPES = {"dense": "(batch, units)", "conv": "(batch, channels, y, x)"}
 
 
 def default_inputs(stream: Stream, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Return standard normal inputs; each second one has an expected cosine of 1/2 with the one before it."""
+    """Return standard normal inputs, in pairs with an expected cosine of 1/2."""
     x = np.empty(shape, dtype)
     initcore.normal_(x, rng=stream / "inputs")
     second = x[1::2]
@@ -33,7 +33,7 @@ def given_inputs(inputs: Any, kind: str) -> Array:
     Raises
     ------
     TypeError, ValueError
-        If they are not real and finite, are empty, or of another number of dimensions.
+        If they are not real and finite, are empty, or have another number of dimensions.
     """
     x = np.asarray(inputs)
     if x.dtype.kind not in "fiub" and x.dtype.name != "bfloat16":

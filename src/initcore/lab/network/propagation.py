@@ -1,4 +1,4 @@
-"""What a network did to a batch: one number for each layer and measure."""
+"""What was measured and predicted of a network: one number for each layer and measure."""
 
 from __future__ import annotations
 
@@ -29,41 +29,41 @@ TABLE = {
 
 @dataclass(frozen=True)
 class Propagation:
-    """What :func:`initcore.lab.propagate` measured, and what it was asked for.
+    """What :func:`initcore.lab.propagate` measured, and its arguments.
 
-    Arrays have depth + 1 entries, one for each layer; layer 0 is the inputs. What does not apply, or comes after
-    numbers ceased to be finite, is NaN.
+    Arrays have depth + 1 entries, one for each layer; layer 0 is the inputs. Entries are NaN where they do not apply,
+    and after the first layer that is not finite.
 
     Attributes
     ----------
     mean, std : array
-        Of the activations after the nonlinearity, over units and examples; `std` of an ensemble is over the units of
-        each example about their own mean, and the root mean square of these.
+        Of the activations after the nonlinearity, over units and examples. For an ensemble, `std` is the root mean
+        square over examples of the standard deviation over each example's units.
     std_error : array
-        The standard error of `std`, from its spread over pairs of examples. It tells how far theory may be off only for
-        an ensemble: the examples of one network share its chance.
+        The standard error of `std`, from its spread over pairs of examples. Only for an ensemble it says how far theory
+        may be off, since the examples of one network are not independent.
     preactivation_mean, preactivation_std : array
-        Before the nonlinearity; of a residual network, of the stream.
+        Of the preactivations before the nonlinearity; in a residual network, of the residual stream.
     saturated : array
         The share of units and examples where the slope is under 1 % of its largest.
     dead : array
         The share of units whose slope, or value, is 0 on the whole batch; NaN for an ensemble.
     gradient_std : array
-        The root mean square of the gradient by the preactivations (layer 0: by the inputs), for a standard normal
-        gradient by the last activations.
+        The root mean square of the gradient with respect to the preactivations (for layer 0, the inputs), for a
+        standard normal gradient with respect to the last activations.
     weight_gradient_std : array
-        The root mean square, over weights and examples, of each example's gradient by the weights.
+        The root mean square, over weights and examples, of each example's gradient with respect to the weights.
     cosine : array
-        The mean cosine between the activations of the two examples of a pair, their mean left in.
+        The mean cosine between the activations of the two examples of a pair; their mean is not subtracted.
     theory_preactivation_std, theory_std, theory_gradient_std, theory_cosine : array
         Mean-field predictions from the variance that the weights have.
     jacobian_max, jacobian_min : float
-        The extreme singular values of the derivative of the last activations by the first example. The least is NaN if
-        it was not made (above 1024 units) and is not known to be 0.
+        The extreme singular values of the derivative of the last activations with respect to the first example. The
+        least is NaN if it was not computed (above 1024 units) and is not known to be 0.
     finite : bool
-        Whether all activations and gradients are.
+        Whether all activations and gradients are finite.
     first_nonfinite : int or None
-        The first layer where a preactivation or activation is not; nothing is computed beyond.
+        The first layer with a preactivation or activation that is not finite; nothing is computed beyond.
     """
 
     layer: NDArray[np.int64]
@@ -98,25 +98,25 @@ class Propagation:
 
     @property
     def first_constant(self) -> int | None:
-        """The first layer all of whose activations are equal, if there is one: nothing passes it."""
+        """The first layer whose activations are all equal, so that no signal passes it; None without one."""
         constant = np.flatnonzero(self.std == 0)
         return int(constant[0]) if constant.size else None
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one dict for each layer, of everything measured and predicted."""
+        """Return a dict for each layer, with all that was measured and predicted."""
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
         arrays = {name: column.tolist() for name, column in columns.items() if isinstance(column, np.ndarray)}
         return [dict(zip(arrays, values, strict=True)) for values in zip(*arrays.values(), strict=True)]
 
     def title(self) -> str:
-        """Return a line that says what was asked for."""
+        """Return a line that says how the network was made."""
         form = [word for word in ("residual", "normalised", "ensemble") if getattr(self, word)]
         what = " ".join([*form, self.kind])
         sizes = f"depth {self.depth}, width {self.width}, batch {self.batch}"
         return f"{self.init}, {self.activation}: {what}, {sizes}, {self.dtype}"
 
     def remarks(self) -> list[str]:
-        """Return what a reader must not miss, a sentence each."""
+        """Return sentences about layers that are not finite or do not vary."""
         found = []
         if self.first_nonfinite is not None:
             found.append(f"Layer {self.first_nonfinite} is the first that is not finite.")
@@ -127,7 +127,7 @@ class Propagation:
         return found
 
     def __str__(self) -> str:
-        """Return a table of a dozen layers, and the rest in lines."""
+        """Return a table of a dozen layers, below a title and above the Jacobian and remarks."""
         every = -(-self.depth // 10)
         shown = [row for row in self.rows() if row["layer"] % every == 0 or row["layer"] in (1, self.depth)]
         lines = [

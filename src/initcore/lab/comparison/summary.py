@@ -1,8 +1,7 @@
-"""A comparison as words and numbers: for `rich`, as plain text, as JSON."""
+"""A comparison as words and numbers: as a table of `rich`, and as JSON."""
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Sequence
@@ -14,12 +13,12 @@ import numpy as np
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from initcore.lab.case import Case
-    from initcore.lab.compare import Comparison
+    from initcore.lab.comparison.case import ComparedCase
+    from initcore.lab.comparison.data import ComparisonData
 
-__all__ = ["COLUMNS", "NOTE", "cells", "json_of", "table_of", "text_of"]
+__all__ = ["COLUMNS", "NOTE", "cells", "json_of", "table_of"]
 
-#: Key of a row, heading, what it says
+#: Key of a row: heading, and what the numbers are
 COLUMNS = {
     "signal": ("signal", "std of the last layer's activations, in those of the inputs"),
     "gradient": ("gradient", "std of the first layer's gradient, in those of the last's"),
@@ -31,11 +30,10 @@ COLUMNS = {
 }
 SHARES = ("flat", "dead")
 NOTE = "flat and dead are those of the worst layer."
-WIDE = 1 << 16  # columns, for text that no terminal limits
 
 
 def number(value: float) -> str:
-    """Return three digits, with an exponent where there would be many noughts."""
+    """Return three digits, with an exponent where there would be many zeros."""
     if not math.isfinite(value):
         return "-" if math.isnan(value) else "overflow"
     if value == 0:
@@ -43,8 +41,8 @@ def number(value: float) -> str:
     return f"{value:.3g}" if 1e-3 <= abs(value) < 1e4 else f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
 
 
-def cells(case: Case) -> dict[str, str]:
-    """Return the columns of a case that is in the table, as they are shown."""
+def cells(case: ComparedCase) -> dict[str, str]:
+    """Return the texts of a case's numbers, by column."""
     row = case.row
     return {key: _cell(key, row[key]) for key in COLUMNS}
 
@@ -53,13 +51,13 @@ def _cell(key: str, value: float) -> str:
     return f"{value:.0%}" if key in SHARES and math.isfinite(value) else number(value)
 
 
-def shown(cases: Sequence[Case]) -> list[str]:
-    """Return the columns in which at least one case has a number."""
+def shown(cases: Sequence[ComparedCase]) -> list[str]:
+    """Return the keys of columns in which at least one case has a number."""
     return [key for key in COLUMNS if any(not math.isnan(case.row[key]) for case in cases)]
 
 
-def table_of(comparison: Comparison) -> Table:
-    """Return the table, the activations one below the other."""
+def table_of(comparison: ComparisonData) -> Table:
+    """Return the table, with one activation below the other."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -82,22 +80,13 @@ def table_of(comparison: Comparison) -> Table:
     return table
 
 
-def text_of(comparison: Comparison) -> str:
-    """Return the table as plain text, as wide as it is."""
-    from rich.console import Console
-
-    file = io.StringIO()
-    Console(file=file, width=WIDE, color_system=None, highlight=False).print(table_of(comparison))
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
-
-
-def json_of(comparison: Comparison) -> str:
-    """Return rows, and every layer's numbers."""
+def json_of(comparison: ComparisonData) -> str:
+    """Return the rows and every layer's numbers as JSON."""
     rows = [{**case.row, "layers": _layers(case)} for case in comparison.cases]
     return json.dumps({"title": comparison.title, "rows": _finite(rows)}, indent=1, allow_nan=False) + "\n"
 
 
-def _layers(case: Case) -> dict[str, list[Any]]:
+def _layers(case: ComparedCase) -> dict[str, list[Any]]:
     found = {field.name: getattr(case.propagation, field.name) for field in fields(case.propagation)}
     return {name: value.tolist() for name, value in found.items() if isinstance(value, np.ndarray) and value.ndim == 1}
 

@@ -1,4 +1,4 @@
-"""One initializer with one activation: what became of signal and gradient, and a verdict on it."""
+"""One initializer with one activation: what became of signal and gradient, and a verdict."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from initcore.lab.propagation import Propagation
+from initcore.lab.network.propagation import Propagation
 
-__all__ = ["RECOMMENDED", "Case", "Init", "label_of"]
+__all__ = ["RECOMMENDED", "ComparedCase", "NamedInit", "label_of"]
 
-Init: TypeAlias = "str | tuple[str, Mapping[str, Any]]"
+NamedInit: TypeAlias = "str | tuple[str, Mapping[str, Any]]"
 
 RECOMMENDED = "recommended"
 
-# Where a verdict begins: ratios of the last layer to the first, or of the first's gradient to the last's
-FADED, GROWN = 1e-2, 1e2
-FLAT, DEAD = 0.75, 0.5  # shares; a ReLU has half of its units off
-ALIKE = 0.999  # cosine of two inputs that began with 0.5
+# The verdict names what is beyond these
+FADED, GROWN = 1e-2, 1e2  # ratios of the last layer to the inputs, and of the first layer's gradient to the last's
+FLAT, DEAD = 0.75, 0.5  # shares of units; of ReLUs, half are flat in any case
+ALIKE = 0.999  # cosine of two inputs, which was 0.5 at first
 VERBS = {"vanish": "vanishes", "explode": "explodes"}
 
 
-def label_of(init: Init) -> str:
+def label_of(init: NamedInit) -> str:
     """Return how an initializer and its parameters are written: ``normal std=0.01``."""
     name, settings = (init, {}) if isinstance(init, str) else init
     return " ".join([name, *(f"{key}={_short(value)}" for key, value in settings.items())])
@@ -36,40 +36,40 @@ def _short(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Case:
+class ComparedCase:
     """One initializer with one activation."""
 
     label: str
     activation: str
-    init: Init  # what was used, where the label only says that it is recommended
+    init: NamedInit  # the initializer that was used, also where the label is only "recommended"
     propagation: Propagation
     bias_std: float = 0.0
 
     @property
     def signal(self) -> float:
-        """Std of the last layer's activations to that of the inputs."""
+        """The ratio of the last layer's standard deviation to that of the inputs."""
         std = self.propagation.std
         return _ratio(std[-1], std[0])
 
     @property
     def gradient(self) -> float:
-        """Std of the first layer's gradient to that of the last's."""
+        """The ratio of the first layer's gradient to the last one's, in standard deviations."""
         std = self.propagation.gradient_std
         return _ratio(std[1], std[-1])
 
     @property
     def flat(self) -> float:
-        """The largest share of flat units, of all layers."""
+        """The largest share of flat units in any layer."""
         return _worst(self.propagation.saturated)
 
     @property
     def dead(self) -> float:
-        """The largest share of dead units, of all layers."""
+        """The largest share of dead units in any layer."""
         return _worst(self.propagation.dead)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong, in a word or two each."""
+        """Each thing that is wrong, in a word or two."""
         found = self.propagation
         if found.first_nonfinite is not None:
             return (f"overflows in layer {found.first_nonfinite}",)
@@ -93,7 +93,7 @@ class Case:
 
     @property
     def whole_label(self) -> str:
-        """The label, and what it is that was recommended."""
+        """The label and, if it is "recommended", which initializer that is."""
         if self.label != RECOMMENDED:
             return self.label
         biases = f", biases std={_short(self.bias_std)}" if self.bias_std else ""
@@ -101,7 +101,7 @@ class Case:
 
     @property
     def row(self) -> dict[str, Any]:
-        """The numbers of a line of the table."""
+        """The entries of the case's row in the table."""
         found = self.propagation
         return {
             "activation": self.activation,
@@ -126,7 +126,7 @@ def _ratio(of: float, to: float) -> float:
 def _change(ratio: float) -> str:
     if ratio < FADED:
         return "vanish"
-    return "" if ratio <= GROWN else "explode"  # as NaN does
+    return "" if ratio <= GROWN else "explode"  # NaN too
 
 
 def _worst(shares: NDArray[Any]) -> float:

@@ -1,4 +1,4 @@
-"""Send a batch through a stack of freshly initialised layers, there and back, and measure every layer."""
+"""Send a batch forward through freshly initialised layers and gradients backward, and measure every layer."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy as np
 import initcore
 from initcore.dtypes import as_dtype
 from initcore.lab.activations import ActivationLike, Array, largest_slope, resolve
-from initcore.lab.inputs import COSINE, default_inputs, given_inputs
-from initcore.lab.jacobian import Tangent, extreme_singular_values
-from initcore.lab.layers import Conv, Dense, Linear
-from initcore.lab.measure import Measured, forward_measures, mean_square
-from initcore.lab.propagation import Propagation
-from initcore.lab.stack import EPSILON, Stack
-from initcore.lab.theory import MeanField, Step, recursion
-from initcore.lab.weights import InitLike, Weights, base_stream, make_inits, title
+from initcore.lab.network.inputs import COSINE, default_inputs, given_inputs
+from initcore.lab.network.jacobian import Tangent, extreme_singular_values
+from initcore.lab.network.layers import Conv, Dense, Linear
+from initcore.lab.network.measures import LayerMeasures, forward_measures, mean_square
+from initcore.lab.network.propagation import Propagation
+from initcore.lab.network.stack import EPSILON, Stack
+from initcore.lab.network.weights import InitLike, Weights, base_stream, make_inits, title
+from initcore.lab.theory.recursion import MeanField, Step, recursion
 from initcore.streams import RngLike, Stream
 
 __all__ = ["propagate"]
@@ -53,48 +53,47 @@ def propagate(
     dtype: Any = "float32",
     derivative: Callable[[Array], Array] | None = None,
 ) -> Propagation:
-    """Send a batch through freshly initialised layers, there and back; measure every layer, beside the theory.
+    """Send a batch forward through freshly initialised layers and gradients backward; measure and predict every layer.
 
     Parameters
     ----------
     init : str, (str, dict), callable, or a list of them, one for each layer
-        An initializer's name without the underscore, with its own defaults or, as a pair, settings; or a function
-        (out, rng) that fills an array of the shape (out, in) or (out, in, kernel, kernel).
+        An initializer's name without the underscore, or a pair of its name and settings; or a function of (out, rng)
+        that fills an array of the shape (out, in) or (out, in, kernel, kernel).
     activation : str, callable or Activation
         A name that :func:`activation_names` lists, or a function of an array, elementwise.
     depth : int
         How many layers.
     width, batch : int, optional
-        Units or channels of all layers, and examples: 1024 and 256 if dense, 64 and 32 if convolutions.
+        The number of units (or channels) of all layers, and of examples: 1024 and 256 if dense, 64 and 32 if not.
     kind : {"dense", "conv"}
-        Convolutions are of `kernel` by `kernel` with circular padding on `size` by `size` places.
+        Convolutions have kernels of `kernel` by `kernel` and circular padding, on `size` by `size` places.
     residual : bool
-        Layers are z = z' + branch_scale (W f(z') + b), as the preactivated ones of He et al. (2016), instead of
-        z = branch_scale (W f(z') + b). The inputs are z of layer 0; those of a plain stack go into W as they are.
+        If true, layers are z = z' + branch_scale (W f(z') + b), as the preactivated ones of He et al. (2016), and the
+        inputs are z of layer 0. If not, layers are z = branch_scale (W f(z') + b), and the inputs go into the first W.
     normalised : bool
-        Each f is of z less its mean and over its standard deviation, both of an example's units (and places): layer
-        normalisation, with torch's epsilon of 1e-5.
+        If true, each f is of z less its mean, divided by its standard deviation, both over an example's units (and
+        places): layer normalisation, with torch's epsilon of 1e-5.
     settings : dict, optional
-        Parameters of the initializers with a name.
+        Parameters of the initializers that are given by name.
     bias_std : float
         The standard deviation of normal biases.
     inputs : array, optional
-        Of shape (batch, units) or (batch, channels, y, x); examples 0 and 1, 2 and 3, ... are pairs. If not given:
-        standard normal, with a cosine of 0.5 in each pair.
+        The inputs, of shape (batch, units) or (batch, channels, y, x); examples 0 and 1, 2 and 3, ... are pairs.
+        Without it, they are standard normal, with a cosine of 0.5 in each pair.
     rng : int, Stream, Generator or None
-        Of layer l the weights come from the stream (rng, "layers", l): those of the first layers do not depend on
-        the depth.
+        The weights of layer l come from the stream (rng, "layers", l), and so do not depend on the depth.
     jacobian, gradients : bool
-        Whether to make them: each takes about as long as all the rest.
+        Whether to compute them: each takes about as long as all the rest.
     ensemble : bool
-        Whether each pair of examples passes through a network of its own: the same weights, with the sign of each
-        column drawn anew, and the same biases. Averages are then over many networks, as theory's are, if the weights'
-        distribution does not change with their signs. Else all pass through one network, whose chance they share.
+        Whether each pair of examples passes through a network of its own: the same biases, and the same weights with
+        the sign of each column drawn anew. Averages are then over many networks, as theory's are, provided that the
+        weights' distribution does not change with their signs. If not, all examples pass through one network.
     dtype : {"float32", "float64", "float16", "bfloat16"}
-        Of weights, activations and gradients. In half precision all of them are rounded to it, layer by layer, and
-        sums are in float32, as in the matrix units of GPUs.
+        The dtype of weights, activations and gradients. In half precision all of them are rounded to it, layer by
+        layer, and sums are in float32, as in the matrix units of GPUs.
     derivative : callable, optional
-        That of an activation that is a callable; else differences are taken.
+        The derivative of an activation that is a callable; without it, differences are taken.
 
     Returns
     -------
@@ -104,17 +103,17 @@ def propagate(
     ------
     ValueError, TypeError
         If a name, shape or number is none of the above, or an activation without `derivative` jumps or is too rough for
-        differences. What overflows is no error: the layer is reported.
+        differences. An overflow is no error: the result names the layer.
 
     Warns
     -----
     RuntimeWarning
-        If the theory has no number, as :func:`recursion` says why: its columns are NaN.
+        If the theory has no number, and its columns are NaN; :func:`recursion` says why.
 
     Notes
     -----
-    Weights of up to 1 GiB in all are kept for the way back; of more, those with a name are drawn again. Preactivations
-    are kept: depth x batch x width (x places) numbers.
+    If the weights are at most 1 GiB in all, they are kept for the way back; if not, those of initializers that are
+    given by name are drawn again. Preactivations are kept: depth x batch x width (x places) numbers.
 
     Examples
     --------
@@ -154,13 +153,10 @@ def propagate(
         residual=residual,
         normalised=normalised,
         ensemble=ensemble,
-        first_only=False,
         scale=_finite("branch_scale", branch_scale),
-        dtype=rounded,
-        compute=compute,
     )
     x = stack.round(x)
-    measured = Measured(depth)
+    measured = LayerMeasures(depth)
     extremes = math.nan, math.nan
     with np.errstate(all="ignore"):
         stored, first = _forward(stack, x, measured)
@@ -208,8 +204,8 @@ def _finite(name: str, value: float) -> float:
     return float(value)
 
 
-def _forward(stack: Stack, x: Array, measured: Measured) -> tuple[list[Array], int | None]:
-    """Return the preactivations of all layers, and the first layer that is not finite, after which there are none."""
+def _forward(stack: Stack, x: Array, measured: LayerMeasures) -> tuple[list[Array], int | None]:
+    """Return the preactivations of all layers up to the first that is not finite, and which that is."""
     measured.put(0, **forward_measures(x))
     small = SATURATED * largest_slope(stack.activation)
     stored: list[Array] = []
@@ -225,9 +221,9 @@ def _forward(stack: Stack, x: Array, measured: Measured) -> tuple[list[Array], i
     return stored, None
 
 
-def _backward(stack: Stack, x: Array, stored: list[Array], measured: Measured, stream: Stream) -> bool:
-    """Send standard normal gradients by the activations of the last layer back; return whether all stay finite."""
-    g = np.empty(stored[-1].shape, stack.compute)
+def _backward(stack: Stack, x: Array, stored: list[Array], measured: LayerMeasures, stream: Stream) -> bool:
+    """Send standard normal gradients back from the last layer's activations; return whether all stay finite."""
+    g = np.empty(stored[-1].shape, stack.weights.compute)
     g = stack.round(stack.pull(stored[-1], initcore.normal_(g, rng=stream / "cotangent")))
     for layer in range(measured.depth - 1, -1, -1):
         below = stored[layer - 1] if layer else x
@@ -240,7 +236,7 @@ def _backward(stack: Stack, x: Array, stored: list[Array], measured: Measured, s
 
 
 def _jacobian(stack: Stack, x: Array, stored: list[Array], stream: Stream) -> tuple[float, float]:
-    """Return the extreme singular values of the derivative of the last activations by one input."""
+    """Return the extreme singular values of the derivative of the last activations with respect to one input."""
     one = replace(stack, first_only=True)
 
     def of(layer: int) -> Tangent:
@@ -252,7 +248,7 @@ def _jacobian(stack: Stack, x: Array, stored: list[Array], stream: Stream) -> tu
 
     top = stored[-1]
     last = Tangent(lambda t: one.push(top, t), lambda g: one.pull(top, g), singular=bool((one.slope(top) == 0).any()))
-    start = initcore.normal_(np.empty(x.shape, stack.compute), rng=stream / "tangent")
+    start = initcore.normal_(np.empty(x.shape, stack.weights.compute), rng=stream / "tangent")
     return extreme_singular_values([*map(of, range(len(stored))), last], start, top.size)
 
 
@@ -272,6 +268,6 @@ def _theory(stack: Stack, x: Array, cosine: float) -> MeanField:
             branch_scale=stack.scale,
             epsilon=EPSILON if stack.normalised else None,
         )
-    except ValueError as error:  # what was measured is right all the same
+    except ValueError as error:  # the measurements are right all the same
         warnings.warn(f"the columns of theory are NaN: {error}", RuntimeWarning, stacklevel=3)
         return MeanField(*np.full((4, len(steps) + 1), np.nan))

@@ -1,4 +1,4 @@
-"""The derivative of a function that comes without one, by differences; and its second moment."""
+"""The derivative of a function whose derivative is not known, by differences; and its second moment."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from initcore.lab.quadrature import expectation
+from initcore.lab.integrals.quadrature import expectation
 
-__all__ = ["Difference", "slope_square"]
+__all__ = ["Array", "Difference", "Function", "slope_square"]
 
 Array: TypeAlias = "NDArray[Any]"
 Function: TypeAlias = "Callable[[Array], Array]"
 
 STEP = float(np.finfo(np.float64).eps) ** (1 / 3)
-NEAR, NEARER = 1e-9, 1e-12  # to both sides of a break: what does not become less between them is a jump
-LEAST_JUMP = 2e-7  # relative: less is what rounding to float32 does
-ROUNDED = 1e-9  # to which pieces agree, of differences
-STEADY = 1e-6  # relative: what a second moment may change by with the step
+NEAR, NEARER = 1e-9, 1e-12  # distances to both sides of a break; a difference that is not less at the second is a jump
+LEAST_JUMP = 2e-7  # relative: less may come from rounding to float32
+ROUNDED = 1e-9  # how well the pieces of an integral of differences agree
+STEADY = 1e-6  # the largest relative change of a second moment with the step
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A derivative: central differences, that end at the breaks of the function and do not reach over them.
+    """A derivative by central differences, which end at the breaks of the function and do not reach over them.
 
     Raises
     ------
     ValueError
-        When called, if the function jumps, or has the fault that is given: differences would return a number.
+        When called, if the function jumps, or has the `fault` that is given: differences would return a wrong number.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Difference:
         return found
 
     def finer(self) -> Difference:
-        """Return the same by an eighth of the step: what changes by that is no derivative."""
+        """Return the derivative by an eighth of the step; what changes with the step is no derivative."""
         return replace(self, step=self.step / 8)
 
     def _check(self) -> None:
@@ -67,7 +67,7 @@ class Difference:
         self._checked.append(True)
 
     def _jump(self) -> str:
-        """Return where the function jumps, and by how much; of several places, that nearest to 0."""
+        """Return where the function jumps, and by how much: at the place nearest to 0, if there are several."""
         at = np.array(self.breaks)
         if not at.size:
             return ""
@@ -85,12 +85,12 @@ class Difference:
 
 
 def slope_square(slope: Function, edges: Sequence[float] | Array, scale: float = 1.0) -> float:
-    """Return E[f'^2]; of differences only if they say the same with an eighth of their step.
+    """Return E[f'^2].
 
     Raises
     ------
     ValueError
-        If they do not, or as :func:`expectation` does.
+        If f' is found by differences and changes with their step, or for the reasons of :func:`expectation`.
     """
     if not isinstance(slope, Difference):
         return expectation(slope, edges, power=2, scale=scale)

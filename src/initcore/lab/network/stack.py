@@ -1,16 +1,15 @@
-"""The layers of a stack: one step forward, its derivative forward and backward, each layer like the others."""
+"""The layers of a stack, all of one form: a step forward, and its derivative forward and backward."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 import initcore
 from initcore.lab.activations import Activation, Array
-from initcore.lab.layers import Linear
-from initcore.lab.weights import Weights
+from initcore.lab.network.layers import Linear
+from initcore.lab.network.weights import Weights
 
 __all__ = ["EPSILON", "Stack"]
 
@@ -27,14 +26,12 @@ class Stack:
     residual: bool
     normalised: bool
     ensemble: bool
-    first_only: bool  # whether all that passes belongs to the first example's network
     scale: float
-    dtype: np.dtype[Any]
-    compute: np.dtype[Any]
+    first_only: bool = False  # whether all examples pass through the first pair's network
 
     def round(self, x: Array) -> Array:
         """Round to the dtype asked for, and return numbers to compute with."""
-        return x.astype(self.dtype, copy=False).astype(self.compute, copy=False)
+        return x.astype(self.weights.dtype, copy=False).astype(self.weights.compute, copy=False)
 
     def f(self, z: Array) -> Array:
         """Return activations of preactivations."""
@@ -45,17 +42,17 @@ class Stack:
         return self.activation.derivative(self._normalise(z)[0])
 
     def push(self, z: Array, tangents: Array) -> Array:
-        """Take tangents of preactivations to those of activations."""
+        """Map tangents of preactivations to those of activations."""
         normal, deviation = self._normalise(z)
         return self.activation.derivative(normal) * self._normalise_tangents(normal, deviation, tangents)
 
     def pull(self, z: Array, gradients: Array) -> Array:
-        """Take gradients by activations to those by preactivations."""
+        """Map gradients with respect to activations to those with respect to preactivations."""
         normal, deviation = self._normalise(z)
         return self._normalise_tangents(normal, deviation, self.activation.derivative(normal) * gradients)
 
     def step(self, layer: int, stream: Array, inner: Array) -> Array:
-        """Return a layer's preactivations from those of the one below and what goes into the weights."""
+        """Return a layer's preactivations, given those of the one below and what is multiplied by the weights."""
         w = self.weights[layer]
         z = self.linear.forward(self._signed(layer, inner), w)
         bias = self.weights.bias(layer, w.shape[0])
@@ -65,17 +62,17 @@ class Stack:
         return self.round(z + stream if self.residual else z)
 
     def has_activation(self, layer: int) -> bool:
-        """Whether what goes into a layer's weights went through the activation: all but a plain stack's inputs do."""
+        """Return whether the activation comes before a layer's weights: always, but for the inputs of a plain stack."""
         return self.residual or layer > 0
 
     def layer_push(self, layer: int, below: Array, tangents: Array) -> Array:
-        """Take tangents of the preactivations below a layer to those of its own."""
+        """Map tangents of the preactivations below a layer to those of its own."""
         inner = self.push(below, tangents) if self.has_activation(layer) else tangents
         moved = self._scaled(self.linear.forward(self._signed(layer, inner), self.weights[layer]))
         return tangents + moved if self.residual else moved
 
     def layer_pull(self, layer: int, below: Array, gradients: Array) -> Array:
-        """Take gradients by a layer's preactivations to those by the preactivations below."""
+        """Map gradients with respect to a layer's preactivations to those with respect to the ones below."""
         back = self._signed(layer, self._scaled(self.linear.backward(gradients, self.weights[layer])))
         if self.has_activation(layer):
             back = self.pull(below, back)
@@ -96,7 +93,7 @@ class Stack:
         return found
 
     def _normalise(self, z: Array) -> tuple[Array, Array | None]:
-        """Return layer-normalised preactivations, and the deviations that they were divided by."""
+        """Return layer-normalised preactivations, and the standard deviations that they were divided by."""
         if not self.normalised:
             return z, None
         axes = tuple(range(1, z.ndim))
@@ -105,7 +102,7 @@ class Stack:
         return centred / deviation, deviation
 
     def _normalise_tangents(self, normal: Array, deviation: Array | None, t: Array) -> Array:
-        """Apply the normalisation's derivative, which is symmetric, so the same for tangents and gradients."""
+        """Apply the normalisation's derivative, which is symmetric and so the same for tangents and gradients."""
         if deviation is None:
             return t
         axes = tuple(range(1, t.ndim))

@@ -33,7 +33,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class Conv:
-    """Weights of shape (out, in, kernel, kernel), as torch's, circular padding: the output is of the input's size."""
+    """Weights of shape (out, in, kernel, kernel), as torch's; circular padding gives outputs of the input's size."""
 
     kernel: int
 
@@ -60,8 +60,8 @@ class Conv:
     def weight_gradient_square(self, x: Array, g: Array) -> Array:
         """Return the mean square, over the weights, of each example's gradient.
 
-        The gradient of a tap is the sum over places of g times the shifted x, so the sum of its squares is that of the
-        products of both Gram matrices between places: no gradient is made.
+        A tap's gradient is the sum over places of g times the shifted x. So the sum of its squares is that of the
+        elementwise product of two Gram matrices between places, and the gradient itself is not computed.
         """
         count, height, width = x.shape[:3]
         total = np.zeros(count)

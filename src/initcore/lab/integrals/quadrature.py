@@ -14,19 +14,19 @@ __all__ = ["Pieces", "RoughError", "expectation", "find_pieces", "panels"]
 
 Values: TypeAlias = "NDArray[np.float64]"
 Function: TypeAlias = "Callable[[Values], Values]"
-Weigh: TypeAlias = "Callable[[Values, Values], Values]"  # an integrand, of nodes and a function's values
+Weigh: TypeAlias = "Callable[[Values, Values], Values]"  # returns the integrand, given nodes and a function's values
 
-CENTRE = 16.0  # where a function must be finite; the density is 1e-56 there
-REACHES = {1: 37.0, 2: 53.0}  # of a power: how far the density's root of it is a normal number
+CENTRE = 16.0  # a function must be finite between -16 and 16, where the density is 1e-56
+REACHES = {1: 37.0, 2: 53.0}  # by power: how far out that root of the density is a normal number
 POINTS = 16  # of Gauss-Legendre on a panel
 AGREE = 1e-13  # relative to the expectation of the absolute value
 MOST_PANELS = 100_000
 MOST_BREAKS = 1000
-NARROWEST = 2.0**-46  # of a panel: a jump between adjacent floats costs no more than this
+NARROWEST = 2.0**-46  # the width of the narrowest panel, and so the largest error of a jump between adjacent floats
 
 
 class RoughError(ValueError):
-    """A function that pieces do not resolve, however narrow they are."""
+    """Raised for a function that no pieces resolve, however narrow they are."""
 
 
 @lru_cache(maxsize=4)
@@ -42,7 +42,7 @@ def density(z: Values) -> Values:
 
 
 def panels(edges: Sequence[float] | Values, points: int = POINTS) -> tuple[Values, Values]:
-    """Return nodes and weights, with the normal density in them, of Gauss-Legendre between sorted edges."""
+    """Return nodes and weights of Gauss-Legendre between sorted edges; the weights hold the normal density."""
     nodes, weights = legendre(points)
     left = np.asarray(edges, float)
     width = np.diff(left)
@@ -77,27 +77,28 @@ def expectation(
 ) -> float:
     """Return the expectation of a function of a standard normal variable, or of its square.
 
-    Gauss-Legendre on pieces that are halved until their sums agree, as far out as the density is a number: a kink or a
-    jump costs no digits, wherever it is. What lies wholly between the nodes is not seen.
+    This is Gauss-Legendre on pieces that are halved until their sums agree, as far out as the density is a number: a
+    kink or a jump costs no digits, wherever it is. But a spike that lies between the nodes is missed.
 
     Parameters
     ----------
     function : callable
-        Elementwise, of a float64 array.
+        A function of a float64 array, elementwise.
     edges : sequence of float
-        Where pieces begin: where it is not smooth, or moves fast.
+        Where pieces begin: where the function is not smooth, or moves fast.
     power : {1, 2}
-        Of the function. A square is taken with the density in it, and so does not overflow before the integral does.
+        The function's power. The square is taken of the function times the root of the density, so that it does not
+        overflow before the integral does.
     agree : float
-        How well pieces agree, by the expectation of the absolute value.
+        How well the sums of pieces agree, relative to the expectation of the absolute value.
     scale : float
         The variable's standard deviation.
 
     Raises
     ------
     ValueError
-        If the function is not finite within 16 of 0, returns another shape, or the integral diverges or converges too
-        slowly: what is returned is right to a billionth of the expectation of the absolute value, or to ten times
+        If the function is not finite within 16 of 0 or returns another shape, or if the integral diverges or converges
+        too slowly. The error of a result is at most a billionth of the expectation of the absolute value, or ten times
         `agree` if that is more.
     """
 
@@ -118,7 +119,7 @@ def expectation(
 
 
 def _ends(function: Function, reach: float) -> tuple[float, float]:
-    """Return the integers between which a function is finite, as far as the density reaches."""
+    """Return the integers between which the function is finite, at most `reach` from 0."""
     out = np.arange(CENTRE, reach + 1)
     nodes, _ = legendre(POINTS)
     ends = []
@@ -130,9 +131,9 @@ def _ends(function: Function, reach: float) -> tuple[float, float]:
 
 
 def _check_tails(edges: Values, sizes: Values, agree: float) -> None:
-    """Refuse an integral whose outermost pieces, which only a bound of the floats ends, are a part of it.
+    """Refuse an integral of which the outermost pieces are a part: it goes on where the floats end.
 
-    Sizes are the integrals of the absolute value over the pieces between edges.
+    `sizes` are the integrals of the absolute value over the pieces between edges.
     """
     whole = float(sizes.sum())
     if whole == math.inf:
@@ -159,8 +160,8 @@ def _adaptive(
 ) -> tuple[float, Values, Values]:
     """Integrate by halving panels until the halves sum to the whole.
 
-    `tolerance` is a panel's, of the integral of the absolute value and the panel's width. Returns the integral, and the
-    last panels' middles and widths.
+    `tolerance` returns the error that a panel may have, given the integral of the absolute value and the panel's width.
+    Returns the integral, and the middles and widths of the panels that were not halved further.
     """
     left, width = edges[:-1], np.diff(edges)
     whole, sizes = _integrals(function, weigh, left, width)
@@ -198,7 +199,7 @@ def _adaptive(
 
 
 class Pieces(NamedTuple):
-    """Where a function has kinks and jumps within 16 of 0, to about rounding, and edges of pieces that resolve it."""
+    """The places of kinks and jumps within 16 of 0, to about rounding, and the edges of pieces that resolve them."""
 
     breaks: tuple[float, ...]
     edges: Values
@@ -207,19 +208,20 @@ class Pieces(NamedTuple):
 def find_pieces(function: Function) -> Pieces:
     """Return the pieces that a function is smooth on.
 
-    One that is not finite everywhere has none: that is left to who evaluates it.
+    A function that is not finite everywhere is given none; whoever evaluates it gets the error.
 
     Raises
     ------
     RoughError
-        If it is rough everywhere, or has more than 1000.
+        If it is rough everywhere, or has more than 1000 kinks and jumps.
     """
-    edges = np.arange(-CENTRE, CENTRE + 1) + (math.sqrt(5) - 1) / 2  # where nobody puts a kink: an edge hides it
+    edges = np.arange(-CENTRE, CENTRE + 1) + (math.sqrt(5) - 1) / 2  # no round numbers, since an edge hides a kink
     nodes, _ = legendre(POINTS)
     try:
         near = np.abs(_at(function, (edges[:-1, None] + nodes).ravel())).reshape(-1, POINTS).mean(axis=1)
-        # By width, since a panel of that much less than the largest value near 0 is lost in rounding anyway, and by
-        # what is there where that is more: a function that grows is smooth as long as its rounding allows
+        # The tolerance goes with a panel's width and with the size of the function: with its largest value near 0,
+        # beside which less is lost in rounding, and with its values further out if they are larger, since rounding
+        # limits how smooth a function that grows can look
         floor = max(float(near[np.abs(edges[:-1]) < 2].max()), 1e-16 * float(near.max()))
         levels = 1 / np.maximum(near, floor or 1.0)
 
@@ -236,7 +238,7 @@ def find_pieces(function: Function) -> Pieces:
 
 
 def _narrowest(middles: Values, widths: Values) -> tuple[float, ...]:
-    """Return the middle of the narrowest panel of each place where panels are narrow."""
+    """Return, for each place where panels are narrow, the middle of the narrowest one."""
     narrow = widths < 1e-4
     middles, widths = middles[narrow], widths[narrow]
     breaks: list[float] = []
