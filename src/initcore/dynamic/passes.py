@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from initcore.dynamic.moments import Moments
-from initcore.dynamic.protocol import LayerOutput, Net, Weights
-from initcore.dynamic.scale_to_target import CONSTANT, Outcome, ScaleTarget, scale_to_target
+from initcore.dynamic.protocol import LayerOutput, Net
+from initcore.dynamic.scale_to_target import Outcome, ScaleTarget, scale_once, scale_to_target
 
 __all__ = ["observe", "scale_in_order"]
 
@@ -80,34 +81,17 @@ def scale_in_order(
         net.run(visit, chosen)
         again = False
         for name, moments in seen.items():
-            past = outcomes.get(name, Outcome(1.0, 0, ""))
-            if not past.skipped:
-                outcomes[name], unsettled = _step(name, net.weights[name], moments, past, passes, target, enter)
-                again |= unsettled
+            past, weights = outcomes.get(name, Outcome(1.0, 0, "")), net.weights[name]
+            if past.skipped:
+                continue
+            if moments.finite and not moments.constant and not enter(moments):
+                new = Outcome(past.factor, passes, "ok")
+            else:
+                new = scale_once(name, moments, past.factor, passes, weights.rescale, target)
+            if new.skipped:
+                weights.restore()
+            again |= new.skipped or not new.status
+            outcomes[name] = new if new.status else replace(new, status=past.status)
         if not again:
             break
     return outcomes
-
-
-def _step(
-    name: str, weights: Weights, moments: Moments, past: Outcome, passes: int, target: ScaleTarget, enter: Enter
-) -> tuple[Outcome, bool]:
-    """Rescale weights by all their outputs in a pass; return what was done so far, and whether another pass is due."""
-    if not moments.finite:
-        raise FloatingPointError(f"{name}: its output is not finite; nothing was changed")
-    factor, status = past.factor, past.status
-    if moments.constant:
-        status = CONSTANT
-    elif target.met(moments) or not enter(moments):
-        return Outcome(factor, passes, "ok"), False
-    elif passes == target.max_iterations:
-        return Outcome(factor, passes, f"not within the tolerance after {passes} iterations"), False
-    else:
-        factor *= target.scale / target.scale_of(moments)
-        if not weights.rescale(factor):
-            status = f"skipped: its dtype cannot hold the weights times {factor:.3g}"
-    found = Outcome(factor, passes, status)
-    if found.skipped:
-        weights.restore()
-        found = Outcome(1.0, passes, status)
-    return found, True

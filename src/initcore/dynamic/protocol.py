@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from initcore.dynamic.moments import Moments
 from initcore.streams import Stream
 
-__all__ = ["LayerOutput", "Net", "Visit", "WatchedNet", "WeightSet", "Weights"]
+__all__ = ["LayerOutput", "Net", "Visit", "WatchedNet", "WeightSet", "Weights", "restored_on_error"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,19 @@ class Weights(Protocol):
         """Set the weights to the reference times `factor`, and return whether the dtype could hold that."""
 
 
+@contextmanager
+def restored_on_error(weights: Collection[Weights]) -> Iterator[None]:
+    """Save weights, and restore them if anything is raised."""
+    for one in weights:
+        one.save()
+    try:
+        yield
+    except BaseException:
+        for one in weights:
+            one.restore()
+        raise
+
+
 class WeightSet(Protocol):
     """Weights that are scaled beside one another."""
 
@@ -64,7 +77,7 @@ class WeightSet(Protocol):
         """The names of other matrices, which are no weights of a layer, and why not."""
 
     def preserved(self, names: Collection[str]) -> AbstractContextManager[None]:
-        """Save these weights, and restore them if anything is raised; all but weights is restored in any case."""
+        """Restore these weights if anything is raised, and all but weights in any case."""
 
 
 class Net(WeightSet, Protocol):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from initcore.dynamic.moments import Moments
 
-__all__ = ["CONSTANT", "Outcome", "ScaleTarget", "scale_to_target"]
+__all__ = ["CONSTANT", "Outcome", "ScaleTarget", "scale_once", "scale_to_target"]
 
 CONSTANT = "skipped: its output is constant"
 
@@ -77,29 +77,40 @@ def scale_to_target(
         If the output is not finite.
     """
     now, total, iterations = first, 1.0, 0
-    while True:
-        if not now.finite:
-            raise FloatingPointError(f"{name}: its output is not finite; nothing was changed")
-        if now.constant:
+    while not (outcome := scale_once(name, now, total, iterations, rescale, target)).status:
+        before, now, iterations, total = now, measure(), iterations + 1, outcome.factor
+        # Where a bias or a normalisation within the layer sets the output's scale, the weights would shrink or grow
+        # without end
+        if now.finite and not now.constant and not _followed(before, now, target):
             rescale(1.0)
-            return Outcome(1.0, iterations, CONSTANT)
+            return Outcome(1.0, iterations, "skipped: the scale of its weights hardly moves its output")
+    return outcome
+
+
+def scale_once(
+    name: str, now: Moments, total: float, iterations: int, rescale: Callable[[float], bool], target: ScaleTarget
+) -> Outcome:
+    """Multiply weights once more, given their output and what they were multiplied with before in all iterations.
+
+    The status is empty if the output is to be measured again; for the rest, see :func:`scale_to_target`.
+    """
+    if not now.finite:
+        raise FloatingPointError(f"{name}: its output is not finite; nothing was changed")
+    status = CONSTANT
+    if not now.constant:
         if target.met(now):
             return Outcome(total, iterations, "ok")
         if iterations == target.max_iterations:
             return Outcome(total, iterations, f"not within the tolerance after {iterations} iterations")
-        factor = target.scale / target.scale_of(now)
-        total *= factor
-        if not rescale(total):
-            rescale(1.0)
-            return Outcome(1.0, iterations, f"skipped: its dtype cannot hold the weights times {total:.3g}")
-        before, now, iterations = now, measure(), iterations + 1
-        # Where a bias or a normalisation within the layer sets the output's scale, the weights would shrink or grow
-        # without end
-        if now.finite and not now.constant and not _followed(target.scale_of(before), target.scale_of(now), factor):
-            rescale(1.0)
-            return Outcome(1.0, iterations, "skipped: the scale of its weights hardly moves its output")
+        total *= target.scale / target.scale_of(now)
+        if rescale(total):
+            return Outcome(total, iterations, "")
+        status = f"skipped: its dtype cannot hold the weights times {total:.3g}"
+    rescale(1.0)
+    return Outcome(1.0, iterations, status)
 
 
-def _followed(before: float, after: float, factor: float) -> bool:
+def _followed(before: Moments, after: Moments, target: ScaleTarget) -> bool:
     """Return whether the output's scale moved by at least a tenth of the weights' way, on a logarithmic scale."""
-    return math.log(after / before) * math.copysign(1, math.log(factor)) >= 0.1 * abs(math.log(factor))
+    way = math.log(target.scale / target.scale_of(before))
+    return math.log(target.scale_of(after) / target.scale_of(before)) * math.copysign(1, way) >= 0.1 * abs(way)

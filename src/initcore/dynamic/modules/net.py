@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -12,19 +12,18 @@ from torch import nn
 
 from initcore.dynamic.arguments import kept_by
 from initcore.dynamic.modules.find_units import named_parameters, units_of
-from initcore.dynamic.modules.hooks import hooked, watch_layers
 from initcore.dynamic.modules.moments import moments_of
 from initcore.dynamic.modules.preserve_state import preserve_state
 from initcore.dynamic.modules.running import check_inputs, run
 from initcore.dynamic.modules.scale_invariance import Group, scale_invariant
 from initcore.dynamic.modules.units import Call, Site, Unit
 from initcore.dynamic.moments import Moments
-from initcore.dynamic.protocol import LayerOutput, Visit
+from initcore.dynamic.protocol import LayerOutput, Visit, restored_on_error
 from initcore.dynamic.report import KEPT
 from initcore.streams import Stream
 from initcore.torch.generators import GeneratorLike, base_stream
 
-__all__ = ["ModuleNet"]
+__all__ = ["ModuleNet", "watch_layers"]
 
 
 class ModuleNet:
@@ -46,16 +45,8 @@ class ModuleNet:
 
     @contextmanager
     def preserved(self, names: Collection[str]) -> Iterator[None]:
-        units = [self.weights[name] for name in names]
-        with preserve_state(self._module):
-            for unit in units:
-                unit.save()
-            try:
-                yield
-            except BaseException:
-                for unit in units:
-                    unit.restore()
-                raise
+        with preserve_state(self._module), restored_on_error([self.weights[name] for name in names]):
+            yield
 
     def run(self, visit: Visit | None = None, chosen: Collection[str] | None = None, gradients: bool = False) -> Any:
         def see(unit: Unit, site: Site, call: Call) -> bool:
@@ -68,8 +59,12 @@ class ModuleNet:
 
         names = self.weights if chosen is None else chosen
         hooks = watch_layers([self.weights[name] for name in names], see) if visit else []
-        with torch.set_grad_enabled(gradients), hooked(hooks):
-            return run(self._module, self._batch)
+        try:
+            with torch.set_grad_enabled(gradients):
+                return run(self._module, self._batch)
+        finally:
+            for hook in hooks:
+                hook.remove()
 
     def scale_invariant(self, probes: Stream, output: Any = None) -> set[str]:
         groups: dict[str, Group] = {name: unit.group() for name, unit in self.weights.items()}
@@ -78,6 +73,26 @@ class ModuleNet:
         output = self.run(gradients=True) if output is None else output
         with torch.enable_grad():
             return scale_invariant(self._module, self._batch, output, groups, probes)
+
+
+def watch_layers(units: Iterable[Unit], visit: Callable[[Unit, Site, Call], bool]) -> list[Any]:
+    """Call `visit` for the units of each layer that is called, and run the layer again if it returns True.
+
+    Returns the hooks that do so.
+    """
+    by_module: dict[nn.Module, list[tuple[Unit, Site]]] = {}
+    for unit in units:
+        for site in unit.sites:
+            by_module.setdefault(site.module, []).append((unit, site))
+
+    def hook(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+        call = Call(args, kwargs, output)
+        for unit, site in by_module[module]:
+            if visit(unit, site, call):
+                call = Call(args, kwargs, module.forward(*args, **kwargs))
+        return None if call.output is output else call.output
+
+    return [m.register_forward_hook(hook, prepend=True, with_kwargs=True) for m in by_module]
 
 
 def _left(units: list[Unit], others: Iterable[str], keep: Iterable[str], embeddings: bool) -> dict[str, str]:

@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
-from initcore.dynamic.modules.hooks import watch_layers
 from initcore.dynamic.modules.moments import moments_of
-from initcore.dynamic.modules.net import ModuleNet
+from initcore.dynamic.modules.net import ModuleNet, watch_layers
 from initcore.dynamic.modules.running import Inputs
 from initcore.dynamic.modules.units import Call, Site, Unit
 from initcore.dynamic.moments import Moments

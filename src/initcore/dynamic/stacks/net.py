@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from initcore.distributions import bits_
 from initcore.dynamic.arguments import kept_by
 from initcore.dynamic.moments import Moments
-from initcore.dynamic.protocol import LayerOutput, Visit
+from initcore.dynamic.protocol import LayerOutput, Visit, restored_on_error
 from initcore.dynamic.report import KEPT
 from initcore.dynamic.stacks.layers import Array, ArrayWeights, Layer, LayerLike, layers_of, tied
 from initcore.streams import Generator, Stream, resolve
@@ -32,16 +32,8 @@ class ArraySet:
         self.left = dict.fromkeys(kept_by(keep, self.weights), KEPT)
         self.others: dict[str, str] = {}
 
-    @contextmanager
-    def preserved(self, names: Collection[str]) -> Iterator[None]:
-        for name in names:
-            self.weights[name].save()
-        try:
-            yield
-        except BaseException:
-            for name in names:
-                self.weights[name].restore()
-            raise
+    def preserved(self, names: Collection[str]) -> AbstractContextManager[None]:
+        return restored_on_error([self.weights[name] for name in names])
 
 
 class StackNet(ArraySet):
