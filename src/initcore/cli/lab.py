@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,11 +79,11 @@ def read_init(text: str) -> str | tuple[str, dict[str, Any]]:
 
 def run(args: argparse.Namespace) -> int:
     """Compare, print the table, write the file."""
-    from initcore.lab.comparison.compare import ACTIVATIONS, INITS, compare  # loads NumPy's linear algebra
+    from initcore.lab.comparison.compare import ACTIVATIONS, FORMATS, INITS, compare  # loads NumPy's linear algebra
 
     inits = [read_init(text) for text in args.init] if args.init else INITS
     activations = args.activation or ACTIVATIONS
-    target = _target(args.output)
+    target = _target(args.output, FORMATS)
     options = {"batch": args.batch, "kind": args.kind, "residual": args.residual, "bias_std": args.bias_std}
     start = time.perf_counter()
     with (
@@ -111,15 +112,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _target(output: str | None) -> Path | None:
+def _target(output: str | None, formats: Sequence[str]) -> Path | None:
     """Return the file to write, after checking that it can be written, before the work begins."""
-    from initcore.lab.comparison.compare import FORMATS
-
     if output is None:
         return None
     target = Path(output)
-    if target.suffix not in FORMATS:
-        raise UsageError(f"{output} must end in one of {', '.join(FORMATS)}")
+    if target.suffix not in formats:
+        raise UsageError(f"{output} must end in one of {', '.join(formats)}")
     if not target.absolute().parent.is_dir():
         raise UsageError(f"{target.absolute().parent} is no directory")
     if target.suffix != ".json":

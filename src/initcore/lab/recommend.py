@@ -152,9 +152,8 @@ def _scaling(scale: float) -> dict[str, Any]:
 
 def _residual(act: Activation, depth: int, normalised: bool) -> Recommendation:
     reason = (
-        f"{depth} branches add up; each of 1 / {depth} of the variance that keeps it, they multiply the stream's by "
-        + ("2, the branches being normalised" if normalised else "about e")
-        + ", and the gradient's by as much"
+        f"{depth} branches add up; with 1 / {depth} of the gain's variance each, they multiply the stream's variance "
+        f"by {'2, the branches being normalised' if normalised else 'about e'}, and the gradient's by as much"
     )
     return Recommendation("variance_scaling", _scaling(gain(act) ** 2 / depth), reason, DEPTH_SCALED, act.name, depth)
 

@@ -12,13 +12,7 @@ from initcore.torch.modules.names import walk
 
 __all__ = ["named_parameters", "units_of"]
 
-_NORMS = (
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.RMSNorm,
-    nn.LocalResponseNorm,
-    nn.modules.batchnorm._NormBase,
-)
+_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm, nn.modules.batchnorm._NormBase)
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
 
 

@@ -31,7 +31,8 @@ def preserve_state(module: nn.Module) -> Iterator[None]:
     ]
     devices = {p.device.index or 0 for p in module.parameters() if p.is_cuda}
     fast = torch.backends.mha.get_fastpath_enabled()
-    eager = torch.compiler.set_stance("force_eager") if _has_compiled() else nullcontext()
+    # Only if anything may be compiled: to import the compiler takes seconds
+    eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
     try:
         torch.backends.mha.set_fastpath_enabled(False)
         for part, training in modes.items():
@@ -73,8 +74,3 @@ def _uncached() -> Iterator[None]:
     finally:
         torch.clear_autocast_cache()
         torch.set_autocast_cache_enabled(cached)
-
-
-def _has_compiled() -> bool:
-    """Return whether anything may be compiled; the compiler is not imported, which takes seconds."""
-    return "torch._dynamo" in sys.modules

@@ -83,25 +83,19 @@ def layers_of(layers: Iterable[LayerLike]) -> list[Layer]:
 
 
 def _layer(place: int, name: str, layer: Any) -> Layer:
-    weight = None
+    weight, function = getattr(layer, "weight", None), None
     if isinstance(layer, tuple):
         if len(layer) != 2 or not callable(layer[1]):
             raise TypeError(f"layer {place} must be a pair of weights and a callable f(x, weights), not {layer!r}")
         weight, function = layer
-        call = _bound(function, weight)
-    elif callable(layer):
-        call, weight = layer, getattr(layer, "weight", None)
-    else:
+    elif not callable(layer):
         raise TypeError(f"layer {place} must be a callable, or a pair of weights and a callable, not {type(layer)}")
+    call = layer if function is None else lambda x: function(x, weight)
     if weight is None:
         return Layer(call)
     if not isinstance(weight, np.ndarray):
         raise TypeError(f"the weights of layer {place} must be an array, not {type(weight)}")
     return Layer(call, ArrayWeights(name, weight))
-
-
-def _bound(function: Callable[[Array, Array], Array], weight: Array) -> Callable[[Array], Array]:
-    return lambda x: function(x, weight)
 
 
 def tied(weights: Sequence[ArrayWeights]) -> dict[str, str]:

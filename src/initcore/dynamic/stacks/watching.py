@@ -29,16 +29,14 @@ class WatchedStack(StackNet):
 
     def __call__(self, x: Any) -> Array:
         self.take(x)
-        record = self._record
-        if record is None:
+        if self._record is None:
             self._batch = None
-            return self._run(x, None)
+        return self._run(x, self._see if self._record else None)
 
-        def visit(name: str, output: LayerOutput) -> bool:
-            record(name, "outputs", output.moments)
-            return False
-
-        return self._run(x, visit)
+    def _see(self, name: str, output: LayerOutput) -> bool:
+        if self._record is not None:
+            self._record(name, "outputs", output.moments)
+        return False
 
     def forget_gradients(self) -> None:
         """Do nothing: gradients are the user's."""

@@ -24,11 +24,7 @@ __all__ = ["draw", "looks"]
 MARKS = "sDv^oP"
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1, 1.5)))
 LIMITS = (1e-6, 1e6)  # the widest axis, which lines may leave
-PANELS = {
-    "std": "signal (std)",
-    "gradient_std": "gradient (std)",
-    "saturated": "flat units",
-}
+PANELS = {"std": "signal (std)", "gradient_std": "gradient (std)", "saturated": "flat units"}
 FOOTNOTE = (
     "gradient: in units of the last layer's · flat: slope under 1% of its largest, saturated or off · "
     "pale: mean-field theory"

@@ -11,18 +11,8 @@ from initcore.lab.activations import Array
 
 __all__ = ["MEASURES", "LayerMeasures", "forward_measures", "mean_square"]
 
-MEASURES = (
-    "mean",
-    "std",
-    "std_error",
-    "preactivation_mean",
-    "preactivation_std",
-    "saturated",
-    "dead",
-    "gradient_std",
-    "weight_gradient_std",
-    "cosine",
-)
+MEASURES = ("mean", "std", "std_error", "preactivation_mean", "preactivation_std", "saturated", "dead", "gradient_std",
+            "weight_gradient_std", "cosine")  # fmt: skip
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -26,9 +27,7 @@ def _edges(activation: Activation, scale: float, reach: float = 12.0) -> Values:
     return np.unique(np.concatenate([np.arange(-reach, reach + 1), bends[np.abs(bends) < reach]]))
 
 
-def _expect(
-    activation: Activation, function: Function, variance: float, integrate: Callable[[Function, Values, float], float]
-) -> float:
+def _expect(activation: Activation, function: Function, variance: float, integrate: Callable[..., float]) -> float:
     """Return an expectation of a function; it is not finite if the function is not, or overflows.
 
     Raises
@@ -45,29 +44,22 @@ def _expect(
     if not math.isfinite(found):
         return found
     try:
-        return integrate(function, np.concatenate([_edges(activation, scale) * scale, activation.edges]), scale)
+        edges = np.concatenate([_edges(activation, scale) * scale, activation.edges])
+        return integrate(function, edges, scale=scale)
     except ValueError as error:
         raise ValueError(
             f"there is no theory of {activation.name} where preactivations have a variance of {variance:.4g}: {error}"
         ) from None
 
 
-def _mean(function: Function, edges: Values, scale: float) -> float:
-    return expectation(function, edges, scale=scale)
-
-
-def _square(function: Function, edges: Values, scale: float) -> float:
-    return expectation(function, edges, power=2, scale=scale)
-
-
 def moment(activation: Activation, variance: float) -> float:
     """Return E[f(z)^2] for normal z of mean 0 and that variance."""
-    return _expect(activation, activation.function, variance, _square)
+    return _expect(activation, activation.function, variance, partial(expectation, power=2))
 
 
 def mean(activation: Activation, variance: float) -> float:
     """Return E[f(z)]."""
-    return _expect(activation, activation.function, variance, _mean)
+    return _expect(activation, activation.function, variance, expectation)
 
 
 def slope_moment(activation: Activation, variance: float) -> float:
@@ -93,11 +85,11 @@ def covariance(activation: Activation, variance: float, correlation: float) -> f
         return moment(activation, variance)
     scale = math.sqrt(variance)
     if (1 - correlation) * (1 + correlation) < 1e-14:  # correlation -1
-        return _expect(activation, lambda z: activation.function(z) * activation.function(-z), variance, _mean)
+        return _expect(activation, lambda z: activation.function(z) * activation.function(-z), variance, expectation)
     square = moment(activation, variance)
     if not 0 < square < math.inf:
         return square
-    known = _expect(activation, lambda z: activation.function(z) * (1 + z / max(scale, 1e-300)), variance, _mean)
+    known = _expect(activation, lambda z: activation.function(z) * (1 + z / max(scale, 1e-300)), variance, expectation)
     for cuts in CUTS:
         found, outer, inner = _iterated(activation, scale, correlation, cuts)
         sure = abs(outer - square) <= SURE * square and abs(inner - known) <= SURE * math.sqrt(square)
