@@ -403,7 +403,7 @@ def test_moments_are_merged_without_loss() -> None:
     assert merged.std == pytest.approx((whole - 1e8).std(), rel=1e-6)
     assert merged.rms == pytest.approx(1e8)
     assert math.isnan(Moments().std)
-    from initcore.dynamic.modules.units import moments_of
+    from initcore.dynamic.modules.moments import moments_of
 
     for dtype, scale in ((torch.float64, 1.0), (torch.float32, 1e30), (torch.float16, 1.0), (torch.bfloat16, 1.0)):
         values = torch.from_numpy(initcore.normal(1000, rng=0) + 100).mul(scale).to(dtype)

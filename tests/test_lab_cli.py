@@ -14,8 +14,8 @@ from conftest import Run, need
 from initcore.cli import main
 from initcore.cli.arguments import UsageError
 from initcore.cli.lab import read_init
-from initcore.lab.case import label_of
-from initcore.lab.compare import INITS, compare
+from initcore.lab.comparison.case import label_of
+from initcore.lab.comparison.compare import INITS, compare
 
 pytestmark = pytest.mark.any_isa
 
@@ -153,7 +153,7 @@ def test_without_matplotlib(
 ) -> None:
     """Before anything is computed, and by the name of the extra; table and JSON do without."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    for name in ("figures", "page"):
+    for name in ("figures", "comparison.drawing", "comparison.page"):
         monkeypatch.delitem(sys.modules, f"initcore.lab.{name}", raising=False)
     assert main(["lab", *SMALL, "-o", str(tmp_path / f"a.{ending}")]) == 2
     out, err = capsys.readouterr()

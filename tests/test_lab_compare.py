@@ -15,9 +15,9 @@ import pytest
 from conftest import need
 from numpy.typing import NDArray
 
-from initcore.lab.case import ALIKE, DEAD, FADED, FLAT, GROWN, Case, label_of
-from initcore.lab.compare import Comparison, compare
-from initcore.lab.propagate import propagate
+from initcore.lab.comparison.case import ALIKE, DEAD, FADED, FLAT, GROWN, ComparedCase, label_of
+from initcore.lab.comparison.compare import Comparison, compare
+from initcore.lab.network.propagate import propagate
 from initcore.lab.recommend import recommend
 
 pytestmark = pytest.mark.any_isa
@@ -117,7 +117,7 @@ def test_what_cannot_be_compared(inits: Any, activations: Any, said: str) -> Non
 # Verdicts
 
 
-def changed(case: Case, **columns: Any) -> Case:
+def changed(case: ComparedCase, **columns: Any) -> ComparedCase:
     """Return a case whose columns are replaced: a number stands for the last layer's, or of a share for all."""
     found = case.propagation
     for name, value in columns.items():
@@ -228,7 +228,7 @@ def test_lines_are_what_was_measured(several: Comparison) -> None:
 
 def test_lines_differ_in_more_than_colour() -> None:
     need("matplotlib")
-    from initcore.lab.figures import looks
+    from initcore.lab.comparison.drawing import looks
 
     found = looks([f"init {i}" for i in range(12)] + ["recommended"]).values()
     assert len({(look.mark, str(look.dash)) for look in found}) == 13

@@ -14,8 +14,8 @@ import initcore
 from initcore import fans
 from initcore.lab import activation_names, gain
 from initcore.lab.activations import SELU_ALPHA, SELU_SCALE, resolve
-from initcore.lab.erf import normal_cdf
-from initcore.lab.quadrature import expectation
+from initcore.lab.integrals.normal import normal_cdf
+from initcore.lab.integrals.quadrature import expectation
 
 pytestmark = pytest.mark.any_isa
 

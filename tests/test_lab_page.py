@@ -12,7 +12,7 @@ import pytest
 from conftest import need
 from numpy.typing import NDArray
 
-from initcore.lab.compare import Comparison, compare
+from initcore.lab.comparison.compare import Comparison, compare
 
 pytestmark = pytest.mark.any_isa
 
@@ -68,7 +68,7 @@ def test_page_needs_no_other_file(several: Comparison) -> None:
 
 def test_page_has_every_number(several: Comparison) -> None:
     need("matplotlib")
-    from initcore.lab.summary import cells
+    from initcore.lab.comparison.summary import cells
 
     rows = [row for row in Page(several.html()).rows if row[0] != "initialiser"]
     for row, case in zip(rows, several.cases, strict=True):
@@ -122,7 +122,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def palettes() -> dict[str, dict[str, str]]:
-    from initcore.lab.page import DARK, LIGHT
+    from initcore.lab.comparison.page import DARK, LIGHT
 
     return {"light": {name: colour for colour, name in LIGHT.items()}, "dark": DARK}
 

@@ -202,7 +202,7 @@ def test_orthogonal_linear_networks_are_isometries() -> None:
 def test_the_power_iteration_finds_what_all_singular_values_have(monkeypatch: pytest.MonkeyPatch) -> None:
     options: dict[str, Any] = {"depth": 12, "width": 200, "batch": 2, "gradients": False}
     dense = propagate("xavier_normal", "tanh", **options)
-    monkeypatch.setattr("initcore.lab.jacobian.DENSE_SIZE", 100)
+    monkeypatch.setattr("initcore.lab.network.jacobian.DENSE_SIZE", 100)
     power = propagate("xavier_normal", "tanh", **options)
     assert power.jacobian_max == pytest.approx(dense.jacobian_max, rel=2e-3)
     assert math.isnan(power.jacobian_min)
@@ -219,7 +219,7 @@ def test_relu_networks_have_kernels() -> None:
 def test_weights_drawn_again_are_the_same(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     settings: dict[str, Any] = {"depth": 5, "width": 32, "batch": 4, "bias_std": 0.1, **options}
     kept = propagate(**settings)
-    monkeypatch.setattr("initcore.lab.weights.KEPT", 0)
+    monkeypatch.setattr("initcore.lab.network.weights.KEPT", 0)
     again = propagate(**settings)
     assert repr(kept.rows()) == repr(again.rows())
     assert (kept.jacobian_max, kept.jacobian_min) == (again.jacobian_max, again.jacobian_min)

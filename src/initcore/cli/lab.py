@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,18 +37,28 @@ def add_to(commands: Commands) -> None:
         "lab", help="compare what initializers do to signal and gradient", description=DESCRIPTION, epilog=EPILOG
     )
     several: dict[str, Any] = {"nargs": "+", "action": "extend"}
-    parser.add_argument("--activation", **several, metavar="NAME", help="one or several: tanh and relu if not given")
-    parser.add_argument("--init", **several, metavar="NAME", help="one or several, with parameters: see below")
-    parser.add_argument("--depth", type=positive, default=50, metavar="N", help="layers, 50 if not given")
-    parser.add_argument("--width", type=positive, metavar="N", help="units, 1024 if not given; channels, 64")
-    parser.add_argument("--batch", type=positive, metavar="N", help="inputs, 256 if not given; of conv 32")
-    parser.add_argument("--kind", choices=("dense", "conv"), default="dense", help="of the layers, dense if not given")
-    parser.add_argument("--residual", action="store_true", help="add each layer's input to its output")
-    parser.add_argument("--bias-std", type=float, default=0.0, metavar="S", help="of the biases, 0 if not given")
-    parser.add_argument("--jacobian", action="store_true", help="find the extreme singular values of output by input")
-    parser.add_argument("--seed", type=natural, default=0, metavar="S", help="of inputs and weights, 0 if not given")
+    parser.add_argument("--activation", **several, metavar="NAME", help="one or several; tanh and relu if not given")
+    parser.add_argument("--init", **several, metavar="NAME", help="one or several, with parameters as described below")
+    parser.add_argument("--depth", type=positive, default=50, metavar="N", help="number of layers, 50 if not given")
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="written, or replaced: ends in .png, .svg, .pdf, .html or .json"
+        "--width", type=positive, metavar="N", help="units of each layer, 1024 if not given; or channels, 64"
+    )
+    parser.add_argument(
+        "--batch", type=positive, metavar="N", help="number of inputs, 256 if not given, or 32 for conv"
+    )
+    parser.add_argument(
+        "--kind", choices=("dense", "conv"), default="dense", help="kind of the layers, dense if not given"
+    )
+    parser.add_argument("--residual", action="store_true", help="add each layer's input to its output")
+    parser.add_argument(
+        "--bias-std", type=float, default=0.0, metavar="S", help="standard deviation of the biases, 0 if not given"
+    )
+    parser.add_argument("--jacobian", action="store_true", help="find the extreme singular values of output by input")
+    parser.add_argument(
+        "--seed", type=natural, default=0, metavar="S", help="seed of inputs and weights, 0 if not given"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="file to write or replace; ends in .png, .svg, .pdf, .html or .json"
     )
     add_machine_options(parser)
     parser.set_defaults(run=run)
@@ -68,11 +79,11 @@ def read_init(text: str) -> str | tuple[str, dict[str, Any]]:
 
 def run(args: argparse.Namespace) -> int:
     """Compare, print the table, write the file."""
-    from initcore.lab.compare import ACTIVATIONS, INITS, compare  # with NumPy's linear algebra: not for other commands
+    from initcore.lab.comparison.compare import ACTIVATIONS, FORMATS, INITS, compare  # loads NumPy's linear algebra
 
     inits = [read_init(text) for text in args.init] if args.init else INITS
     activations = args.activation or ACTIVATIONS
-    target = _target(args.output)
+    target = _target(args.output, FORMATS)
     options = {"batch": args.batch, "kind": args.kind, "residual": args.residual, "bias_std": args.bias_std}
     start = time.perf_counter()
     with (
@@ -101,20 +112,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _target(output: str | None) -> Path | None:
-    """Return the file to write, having seen before the work begins that it can be written."""
-    from initcore.lab.compare import FORMATS
-
+def _target(output: str | None, formats: Sequence[str]) -> Path | None:
+    """Return the file to write, after checking that it can be written, before the work begins."""
     if output is None:
         return None
     target = Path(output)
-    if target.suffix not in FORMATS:
-        raise UsageError(f"{output} must end in one of {', '.join(FORMATS)}")
+    if target.suffix not in formats:
+        raise UsageError(f"{output} must end in one of {', '.join(formats)}")
     if not target.absolute().parent.is_dir():
         raise UsageError(f"{target.absolute().parent} is no directory")
     if target.suffix != ".json":
         try:
-            import_module("initcore.lab.figures")  # which needs matplotlib: known before anything is computed
+            import_module("initcore.lab.figures")  # fails without matplotlib, before anything is computed
         except ImportError as error:
             raise UsageError(error) from None
     return target

@@ -1,4 +1,4 @@
-"""Initialisation that looks at activations and gradients: of stacks over NumPy, and of modules of torch.
+"""Initialisation by activations and gradients: of stacks of NumPy callables, and of torch modules.
 
 :func:`lsuv_` before training, :class:`DynamicScaler` in its first steps, :func:`balance_gradients_` for the norms of
 gradients. ``docs/dynamic.md`` says what they promise. torch is only imported for a module.

@@ -5,42 +5,47 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from initcore import _core
-from initcore.dynamic.arguments import check_apart, is_module, kept_by
-from initcore.dynamic.lsuv import KEPT
-from initcore.dynamic.report import Report, Row
-from initcore.dynamic.searching import Search
-from initcore.dynamic.stack import Layer
+from initcore.dynamic.anderson import AndersonAcceleration
+from initcore.dynamic.arguments import is_module
+from initcore.dynamic.protocol import WeightSet
+from initcore.dynamic.report import SCALE_INVARIANT, Report, Row, left_alone
+from initcore.dynamic.stacks.layers import ArrayWeights, check_apart
+from initcore.dynamic.stacks.net import ArraySet
 
 if TYPE_CHECKING:
     from torch import nn
 
     from initcore.torch.generators import GeneratorLike
 
-__all__ = ["Limits", "balance", "balance_gradients_"]
+__all__ = ["balance_gradients_"]
 
-_QUANTITY = "|gradient| / |weights|"
+#: Returns, by name, the norm of the weights' gradient by the norm of the weights
+Measure: TypeAlias = Callable[[], "dict[str, float]"]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When to stop."""
+    """When balancing ends, and how many random probes measure a gradient."""
 
     tolerance: float
-    cap: int
+    max_iterations: int
     probes: int
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.tolerance) and self.tolerance > 0):
             raise ValueError(f"tolerance must be finite and positive, got {self.tolerance}")
-        for name, value in (("max_iterations", self.cap), ("probes", self.probes)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        for name in ("max_iterations", "probes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    def met(self, spread: float) -> bool:
+        return spread <= math.log1p(self.tolerance)
 
 
 def balance_gradients_(
@@ -61,56 +66,57 @@ def balance_gradients_(
     .. math:: r_l = \frac{\lVert \nabla_{W_l} L \rVert}{\lVert W_l \rVert}, \qquad
               W_l \leftarrow W_l \sqrt{r_l / \bar r}, \qquad \bar r = \Bigl(\prod_l r_l\Bigr)^{1/L}
 
-    until the largest :math:`|\log(r_l / \bar r)|` is at most log(1 + tolerance), with steps accelerated by what the
-    last ones did. The product of all factors is 1.
+    until the largest :math:`|\log(r_l / \bar r)|` is at most log(1 + tolerance). The last steps accelerate the next
+    one. The product of all factors is 1.
 
     Parameters
     ----------
     layers : torch.nn.Module, or sequence of arrays
-        A module, whose layers are those that :func:`lsuv_` finds. Or arrays of weights, written in place.
+        Of a module, the layers that :func:`lsuv_` finds; or arrays of weights. Weights are written in place.
     batch : torch.Tensor, tuple or dict
-        Inputs of the module, as :func:`lsuv_` takes them.
+        The inputs of the module, as :func:`lsuv_` takes them.
     loss : callable, optional
-        Of a module's output. Without, L is the sum of its elements times standard normal numbers: no labels are used.
+        Is given the module's output, and returns L. Without it, L is the sum of the output's elements times standard
+        normal numbers, so that no labels are needed.
     gradients : callable
-        For arrays: returns the gradient with respect to each, with the weights as they then are.
+        For arrays: returns the gradient with respect to each, given the weights of now.
     probes : int
-        How many draws of these numbers the squared norm is averaged over.
+        How many draws of these numbers the squared norm of a gradient is averaged over.
     tolerance : float
-        Relative, about the geometric mean.
+        The largest relative deviation of a quotient from the geometric mean.
     max_iterations : int
-        The best that was seen is kept.
+        The most. The best weights that were seen are kept.
     rng : int, Stream, Generator, torch.Generator or None
-        Of the probes.
+        Where those numbers are drawn from.
     embeddings : bool
         Whether tables are scaled too.
     keep : iterable of str
-        Names, or patterns, of weights to leave as they are; arrays are named by their place.
+        Names of weights to leave as they are, or patterns of names; arrays are named by their place.
 
     Returns
     -------
     Report
-        A row a layer: name, quotient before and after, factor, iterations, status.
+        One row for each layer: its name, quotient before and after, factor, iterations and status.
 
     Raises
     ------
     ValueError
         If the batch is empty or not finite, or an argument out of range.
     FloatingPointError
-        If a gradient is not finite at the start. Weights are as they were if anything raises.
+        If a gradient is not finite at the start. If anything raises, all weights are restored.
 
     Notes
     -----
     In the spirit of Y. Dauphin, S. Schoenholz, "MetaInit: initializing learning by learning to initialize", NeurIPS
     2019, and C. Zhu et al., "GradInit: learning to initialize neural networks for stable and efficient training",
-    NeurIPS 2021: only the norms of weights are tuned, before training, by gradients at the start. But neither one's
-    objective is minimised, and there are no second derivatives: what is solved is one equation a layer. In a chain of
+    NeurIPS 2021: only the norms of weights are tuned, before training, by gradients at the start. But this minimises
+    neither one's objective, and takes no second derivatives: it solves one equation for each layer. In a chain of
     layers without biases whose activations are homogeneous (ReLU), a gradient's norm times that of its weights is the
-    same function of the product of all scales, so that one iteration is exact and leaves what the net computes as it
-    was. Elsewhere it is not: several layers in a residual branch, or behind biases, act on each other, and what is
-    asked may not exist at all, as it seems in residual nets. Then the best that was seen is kept, which is never worse
-    than the start, and rows say so. Weights whose scale does not matter, frozen ones, and those that no gradient
-    reaches, are left alone.
+    same function of the product of all scales, so that one iteration is exact, and does not change what the net
+    computes. Elsewhere one is not enough: several layers in a residual branch, or behind biases, act on each other.
+    There may be no solution at all, as it seems in residual nets. Then the best weights that were seen are kept, which
+    are never worse than those at the start, and the rows say so. Weights are left alone if their scale does not matter,
+    if they are frozen, or if no gradient reaches them.
 
     Examples
     --------
@@ -123,97 +129,80 @@ def balance_gradients_(
     [1.0, 1.0]
     """
     limits = Limits(tolerance, max_iterations, probes)
+    weights: WeightSet
+    measure: Measure
+    invariant: Callable[[], set[str]]
     if is_module(layers):
-        from initcore.dynamic.modules.balance import balance_module_
+        from initcore.dynamic.modules.gradients import relative_gradients
+        from initcore.dynamic.modules.net import ModuleNet
 
-        return balance_module_(layers, batch, loss, limits, rng, embeddings, keep)  # type: ignore[arg-type]
-    if gradients is None or isinstance(layers, np.ndarray):
+        weights = net = ModuleNet(layers, keep, embeddings)  # type: ignore[arg-type]
+        net.take(batch)
+        base = net.base_stream(rng) / "initcore.dynamic"
+        measure = partial(relative_gradients, net, loss, [base / probe for probe in range(probes)])
+        invariant = partial(net.scale_invariant, base / "probe")
+    elif gradients is None or isinstance(layers, np.ndarray):
         raise TypeError("of arrays, a sequence of them and gradients= are needed; or a torch.nn.Module and a batch")
-    return _balance_arrays(layers, gradients, limits, keep)  # type: ignore[arg-type]
+    else:
+        arrays = [ArrayWeights(str(place), array) for place, array in enumerate(layers)]  # type: ignore[arg-type]
+        check_apart(arrays)
+        weights = ArraySet(arrays, keep)
+        measure, invariant = partial(_relative_gradients, arrays, gradients), set
+    with weights.preserved(weights.weights):
+        left = {**weights.left, **dict.fromkeys(invariant(), SCALE_INVARIANT)}
+        rows = _balance(weights, measure, left, limits)
+    rows += [left_alone(name, left.get(name, why)) for name, why in weights.others.items()]
+    return Report(tuple(rows), "|gradient| / |weights|")
 
 
-def _balance_arrays(
-    weights: Sequence[NDArray[Any]],
-    gradients: Callable[[], Sequence[NDArray[Any]]],
-    limits: Limits,
-    keep: Iterable[str],
-) -> Report:
-    for weight in weights:
-        _core.check_target(weight)
-    check_apart({str(place): weight for place, weight in enumerate(weights)})
-    layers = [Layer(str(place), lambda x: x, weight, weight.copy()) for place, weight in enumerate(weights)]
-    statuses = dict.fromkeys(kept_by(keep, [layer.name for layer in layers]), KEPT)
-
-    def measure() -> dict[str, float]:
-        found = gradients()
-        if len(found) != len(weights):
-            raise ValueError(f"{len(weights)} arrays, but {len(found)} gradients")
-        return {layer.name: quotient(norm(g), norm(w)) for layer, g, w in zip(layers, found, weights, strict=True)}
-
-    try:
-        return balance(measure, {layer.name: layer.rescale for layer in layers}, statuses, limits)
-    except BaseException:
-        for layer in layers:
-            layer.rescale(1.0)
-        raise
+def _relative_gradients(
+    weights: Sequence[ArrayWeights], gradients: Callable[[], Sequence[NDArray[Any]]]
+) -> dict[str, float]:
+    found = gradients()
+    if len(found) != len(weights):
+        raise ValueError(f"{len(weights)} arrays, but {len(found)} gradients")
+    norms = {one.name: (_norm(gradient), _norm(one.array)) for one, gradient in zip(weights, found, strict=True)}
+    return {name: gradient / weight if weight else 0.0 for name, (gradient, weight) in norms.items()}
 
 
-def norm(values: NDArray[Any]) -> float:
+def _norm(values: NDArray[Any]) -> float:
     return float(np.linalg.norm(np.asarray(values).astype(np.float64)))
 
 
-def quotient(gradient: float, weights: float) -> float:
-    """Of norms; zero where there is nothing to balance."""
-    return gradient / weights if weights else 0.0
-
-
-def balance(
-    measure: Callable[[], dict[str, float]],
-    rescale: Mapping[str, Callable[[float], bool]],
-    statuses: Mapping[str, str],
-    limits: Limits,
-) -> Report:
-    """Balance what has no status yet, by functions that make weights what they were at first times a number."""
+def _balance(weights: WeightSet, measure: Measure, left: Mapping[str, str], limits: Limits) -> list[Row]:
+    """Balance all weights but those that are left alone, and return a row for each."""
+    every = weights.weights
     before = now = measure()
-    statuses = {**{name: "skipped: no gradient reaches it" for name in rescale if not before.get(name)}, **statuses}
-    names = [name for name in rescale if name not in statuses]
+    statuses = {**{name: "skipped: no gradient reaches it" for name in every if not before.get(name)}, **left}
+    names = [name for name in every if name not in statuses]
     for name in names:
         if not math.isfinite(before[name]):
             raise FloatingPointError(f"{name}: its gradient is not finite; nothing was changed")
     best, after, least, spent, iterations = dict.fromkeys(names, 1.0), before, math.inf, 0, 0
-    search = Search(len(names))
+    search = AndersonAcceleration(len(names))
     while names:
         logs = _logs(now, names)
         spread = float(np.max(np.abs(logs)))
         if spread < least:
             best, after, least, spent = dict(zip(names, search.factors(), strict=True)), now, spread, iterations
-        if least <= math.log1p(limits.tolerance) or iterations == limits.cap:
+        if limits.met(least) or iterations == limits.max_iterations:
             break
         factors = search.step(logs)
-        fits = all(rescale[name](factor) for name, factor in zip(names, factors, strict=True))
+        fits = all(every[name].rescale(factor) for name, factor in zip(names, factors, strict=True))
         now, iterations = measure() if fits else {}, iterations + 1
     for name in names:
-        rescale[name](best[name])
-    reached = least <= math.log1p(limits.tolerance)
-    status = "ok" if reached else f"not within the tolerance after {iterations} iterations"
-    return Report(
-        tuple(
-            Row(
-                name,
-                before.get(name, math.nan),
-                after.get(name, math.nan),
-                best.get(name, 1.0),
-                spent if name in best else 0,
-                statuses.get(name, status),
-            )
-            for name in rescale
-        ),
-        _QUANTITY,
-    )
+        every[name].rescale(best[name])
+    status = "ok" if limits.met(least) else f"not within the tolerance after {iterations} iterations"
+    changed = {name: (best[name], spent, status) for name in names}
+    untouched = {name: (1.0, 0, why) for name, why in statuses.items()}
+    return [
+        Row(name, before.get(name, math.nan), after.get(name, math.nan), *(changed.get(name) or untouched[name]))
+        for name in every
+    ]
 
 
 def _logs(quotients: Mapping[str, float], names: Sequence[str]) -> NDArray[np.float64]:
-    """Return the logarithms of quotients by their geometric mean; infinite if they have none."""
+    """Return the logarithms of quotients by their geometric mean; infinities if some have no logarithm."""
     found = np.array([quotients.get(name, 0.0) for name in names])
     if not ((found > 0) & np.isfinite(found)).all():
         return np.full(len(names), np.inf)

@@ -1,18 +1,18 @@
-"""Layer-sequential unit variance, over NumPy or a torch module."""
+"""Layer-sequential unit variance."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from initcore.dynamic.arguments import base_stream, check_apart, check_batch, is_module, kept_by
+from initcore.dynamic.arguments import is_module
 from initcore.dynamic.moments import Moments
-from initcore.dynamic.report import Report, Row
-from initcore.dynamic.settling import Goal, Outcome, settle
-from initcore.dynamic.stack import Layer, LayerLike, scale_free, stack_of
-from initcore.orthogonal import orthogonal_
+from initcore.dynamic.passes import observe, scale_in_order
+from initcore.dynamic.protocol import Net
+from initcore.dynamic.report import SCALE_INVARIANT, Report, Row, left_alone
+from initcore.dynamic.scale_to_target import Outcome, ScaleTarget
+from initcore.dynamic.stacks.layers import LayerLike
+from initcore.dynamic.stacks.net import StackNet
 from initcore.streams import Stream
 
 if TYPE_CHECKING:
@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
     from initcore.torch.generators import GeneratorLike
 
-__all__ = ["FREE", "KEPT", "lsuv_", "outputs", "settle_stack", "tied"]
-
-KEPT = "skipped: kept"
-FREE = "skipped: the scale of its weights does not matter"
+__all__ = ["lsuv_"]
 
 
 def lsuv_(
@@ -40,8 +37,8 @@ def lsuv_(
 ) -> Report:
     r"""Give every layer's output the same standard deviation, layer after layer: LSUV.
 
-    In the order in which `batch` passes through them, each layer's weights are drawn orthogonal and then divided by
-    the standard deviation of what the layer puts out, before any activation, until that is `target_std`:
+    The layers are taken in the order in which `batch` passes through them. Each layer's weights are drawn orthogonal,
+    and then divided by the standard deviation of the layer's output, before any activation, until it is `target_std`:
 
     .. math:: W_l \leftarrow W_l \, s / \operatorname{std}(W_l x_l) \quad\text{until}\quad
               |\operatorname{std}(W_l x_l) / s - 1| \le \text{tolerance}
@@ -49,34 +46,35 @@ def lsuv_(
     Parameters
     ----------
     layers : torch.nn.Module, or iterable of callables
-        A module: its Linear and convolution layers (transposed too), Bilinear, MultiheadAttention, and other modules
-        with a parameter `weight` of two axes or more. Or a stack over NumPy, each the next one's input: callables
-        ``f(x)``; pairs of an array of weights and ``f(x, weights)``; callables with an array `weight`, and maybe a
-        `name`. Weights are written in place.
+        Of a module, the layers are Linear, convolutions (transposed too), Bilinear, MultiheadAttention, and other
+        modules with a parameter `weight` of two axes or more. In a stack over NumPy, each layer's output is the next
+        one's input; a layer is a callable ``f(x)``, or a pair of an array of weights and ``f(x, weights)``, or a
+        callable with an array `weight` and maybe a `name`. Weights are written in place.
     batch : array or torch.Tensor
-        Inputs, some hundreds where layers are narrow. A module may be given a tuple of its arguments, or a dict of
-        its keywords.
+        The inputs: some hundreds where layers are narrow. For a module, a tuple holds its arguments, a dict its
+        keywords.
     target_std : float
-        Of all elements of an output about their mean.
+        The standard deviation of all elements of an output.
     tolerance : float
-        Relative. The paper bounds the variance, its reference implementation the standard deviation, as here.
+        The largest relative error of the standard deviation. The paper bounds that of the variance, but its reference
+        implementation that of the standard deviation, as here.
     max_iterations : int
-        At a layer. A layer without bias takes one.
+        The most for one layer. A layer without bias takes one.
     rng : int, Stream, Generator, torch.Generator or None
-        Of the orthogonal start: the parameter ``layers.0.weight`` takes ``Stream(rng) / "layers.0.weight"``, as
-        :func:`initcore.torch.initialize` does. The result depends on no other parameter's name, nor on their order.
+        Where orthogonal weights are drawn from: ``layers.0.weight`` from ``Stream(rng) / "layers.0.weight"``, as by
+        :func:`initcore.torch.initialize`. What is drawn does not depend on other parameters' names or order.
     orthogonal : bool
         Whether weights are drawn orthogonal first, and the biases beside them set to zero, as in the paper.
     embeddings : bool
-        Whether tables of a torch module are scaled too (they are never drawn). Otherwise what they give is taken as
-        the input, and a layer that shares its weights with one is left alone.
+        Whether the tables of a torch module are scaled too (they are never drawn). If not, their output counts as
+        input, and a layer that shares its weights with a table is left alone.
     keep : iterable of str
-        Names, or patterns, of weights to leave as they are.
+        Names of weights to leave as they are, or patterns of names.
 
     Returns
     -------
     Report
-        A row a layer: name, std before and after, iterations, status.
+        One row for each layer: its name, std before and after, factor, iterations and status.
 
     Raises
     ------
@@ -87,12 +85,12 @@ def lsuv_(
 
     Notes
     -----
-    D. Mishkin, J. Matas, "All you need is a good init", ICLR 2016. All weights are as they were if anything raises.
-    What a row calls skipped is left as it was, to the byte: frozen parameters (``requires_grad=False``), layers that
-    the batch does not reach, outputs that are constant, and weights whose scale does not matter since a normalisation
-    follows: what they are multiplied with does not change what the module puts out, which is tried and not looked up.
-    A module is run in evaluation mode, but normalisations that take statistics of the batch in training do so here;
-    its modes, its buffers and torch's generators are afterwards as they were. ``docs/dynamic.md`` says more.
+    D. Mishkin, J. Matas, "All you need is a good init", ICLR 2016. If anything raises, all weights are restored.
+    Weights that a row calls skipped keep their bytes: frozen parameters (``requires_grad=False``), layers that the
+    batch does not reach or whose output is constant, and weights whose scale does not change the output of the whole,
+    as when a normalisation follows; this is found by trying, not by looking up names. A module is run in evaluation
+    mode, but normalisations that use statistics of the batch in training do so here too; its modes, its buffers and
+    torch's generators are afterwards as they were. ``docs/dynamic.md`` says more.
 
     Examples
     --------
@@ -104,114 +102,43 @@ def lsuv_(
     >>> [round(row.after, 2) for row in report]
     [1.0, 1.0, 1.0]
     """
-    goal = Goal(target_std, tolerance, max_iterations)
+    target = ScaleTarget(target_std, tolerance, max_iterations)
+    net: Net
     if is_module(layers):
-        from initcore.dynamic.modules.lsuv import lsuv_module_
+        from initcore.dynamic.modules.net import ModuleNet
 
-        return lsuv_module_(layers, batch, goal, rng, orthogonal, embeddings, keep)  # type: ignore[arg-type]
-    stack = stack_of(layers)  # type: ignore[arg-type]
-    check_batch(batch)
-    kept = kept_by(keep, [layer.name for layer in stack if layer.weight is not None])
-    statuses = dict.fromkeys(kept, KEPT)
-    return _lsuv_stack(stack, batch, goal, base_stream(rng), orthogonal, statuses)  # type: ignore[arg-type]
+        net = ModuleNet(layers, keep, embeddings)  # type: ignore[arg-type]
+    else:
+        net = StackNet(layers, keep)  # type: ignore[arg-type]
+    net.take(batch)
+    return _lsuv(net, target, net.base_stream(rng), orthogonal)
 
 
-def _lsuv_stack(
-    stack: Sequence[Layer], batch: Any, goal: Goal, base: Stream, orthogonal: bool, statuses: dict[str, str]
-) -> Report:
-    original = {layer.name: layer.weight.copy() for layer in stack if layer.weight is not None}
-    try:
-        shared = tied(stack)
-        before = outputs(stack, batch)
-        free = scale_free(stack, batch)
-        for layer in stack if orthogonal else ():
-            if layer.weight is not None and layer.name not in {**shared, **statuses} and layer.weight.ndim > 1:
-                orthogonal_(layer.weight, rng=base / layer.name)
-        if free and orthogonal:  # so too as they are drawn: what was there may be of any size, and saturate
-            free &= scale_free(stack, batch)
-        for layer in stack:
-            if layer.name in free and layer.name not in shared and layer.weight is not None:
-                layer.weight[...] = original[layer.name]
-        statuses = {**shared, **dict.fromkeys(free, FREE), **statuses}
-        outcomes = settle_stack(stack, batch, goal, lambda m: not goal.met(m), statuses, original)
-        after = outputs(stack, batch)
-    except BaseException:
-        for layer in stack:
-            if layer.weight is not None:
-                layer.weight[...] = original[layer.name]
-        raise
-    rows = [
-        Row(name, before[name].std, after[name].std, outcome.factor, outcome.iterations, outcome.status)
-        for name, outcome in outcomes.items()
-    ]
+def _lsuv(net: Net, target: ScaleTarget, base: Stream, orthogonal: bool) -> Report:
+    statuses = dict(net.left)
+    with net.preserved([name for name in net.weights if name not in statuses]):
+        before, calls, output = observe(net, gradients=True)
+        invariant = net.scale_invariant(base / "initcore.dynamic", output)
+        del output  # and with it the graph of its gradients
+        if orthogonal:
+            for name, weights in net.weights.items():
+                if name in calls and name not in statuses and weights.drawable:
+                    weights.draw(base)
+            if invariant:  # of the drawn weights too: those before may have been of any size, and saturate activations
+                invariant &= net.scale_invariant(base / "initcore.dynamic")
+        for name in (invariant & net.weights.keys()) - statuses.keys():
+            net.weights[name].restore()
+        statuses |= dict.fromkeys(net.weights.keys() - calls.keys(), "skipped: never reached")
+        statuses |= dict.fromkeys(invariant, SCALE_INVARIANT)
+        chosen = [name for name in net.weights if name not in statuses]
+        outcomes = scale_in_order(net, chosen, calls, target, lambda moments: not target.met(moments))
+        after, _, _ = observe(net)
+    rows = []
+    for name in [*before, *(name for name in net.weights if name not in before)]:
+        outcome = outcomes.get(name) or Outcome(1.0, 0, statuses.get(name, "skipped: never reached"))
+        moments, status = after.get(name, Moments()), outcome.status
+        if status == "ok" and not target.met(moments):  # a layer that was scaled later changed it
+            status = f"not within the tolerance after {outcome.iterations} iterations"
+        rows.append(Row(name, before.get(name, Moments()).std, moments.std, outcome.factor, outcome.iterations, status))
+    rows += [left_alone(name, statuses.get(name, why)) for name, why in net.others.items()]
     return Report(tuple(rows))
-
-
-def tied(stack: Sequence[Layer]) -> dict[str, str]:
-    """Return, for layers whose array is one of an earlier layer, whose.
-
-    Raises
-    ------
-    ValueError
-        If arrays share memory otherwise.
-    """
-    first: dict[object, str] = {}
-    statuses = {}
-    for layer in stack:
-        if layer.weight is not None:
-            array = layer.weight.__array_interface__
-            place = array["data"], array["shape"], array["strides"]
-            if place in first:
-                statuses[layer.name] = f"skipped: its weights are those of {first[place]}"
-            first.setdefault(place, layer.name)
-    own = {layer.name: layer.weight for layer in stack if layer.weight is not None and layer.name not in statuses}
-    check_apart(own)
-    return statuses
-
-
-def outputs(stack: Sequence[Layer], x: Any) -> dict[str, Moments]:
-    """Return the moments of what each layer that has weights puts out."""
-    found = {}
-    with np.errstate(all="ignore"):
-        for layer in stack:
-            x = layer.call(x)
-            if layer.weight is not None:
-                found[layer.name] = Moments.of(x)
-    return found
-
-
-def settle_stack(
-    stack: Sequence[Layer],
-    x: Any,
-    goal: Goal,
-    enter: Callable[[Moments], bool],
-    statuses: dict[str, str],
-    original: dict[str, Any],
-) -> dict[str, Outcome]:
-    """Settle layer after layer, but those that have a status, where `enter` says that the output is to be settled.
-
-    What has to be skipped on the way is put back.
-    """
-    outcomes = {}
-    with np.errstate(all="ignore"):
-        for layer in stack:
-            if layer.weight is not None:
-                outcome = Outcome(1.0, 0, statuses.get(layer.name, "ok"))
-                if layer.name not in statuses:
-                    outcome = _settle_layer(layer, x, goal, enter)
-                    if outcome.status.startswith("skipped"):
-                        layer.weight[...] = original[layer.name]
-                outcomes[layer.name] = outcome
-            x = layer.call(x)
-    return outcomes
-
-
-def _settle_layer(layer: Layer, x: Any, goal: Goal, enter: Callable[[Moments], bool]) -> Outcome:
-    def measure() -> Moments:
-        return Moments.of(layer.call(x))
-
-    layer.begin()
-    first = measure()
-    if first.finite and not enter(first):
-        return Outcome(1.0, 0, "ok")
-    return settle(layer.name, first, measure, layer.rescale, goal)

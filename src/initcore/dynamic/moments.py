@@ -1,10 +1,10 @@
-"""Mean and second moment of numbers that come in parts."""
+"""Mean and standard deviation of numbers that come in parts."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,32 +30,33 @@ class Moments:
 
     @classmethod
     def of(cls, values: NDArray[Any]) -> Moments:
-        """Return those of an array; of an empty one, of nothing."""
+        """Return the moments of an array; those of an empty one have a count of 0."""
         if not values.size:
             return cls()
-        with np.errstate(all="ignore"):  # what is not finite shows in the result
+        with np.errstate(all="ignore"):  # the moments are not finite either, and say so
             mean = float(np.mean(values, dtype=np.float64))
             centred = values.astype(np.float64) - mean
             return cls(values.size, mean, float(np.vdot(centred, centred)))
 
     def merge(self, other: Moments) -> None:
-        """Take in the numbers of another one."""
+        """Add the numbers that `other` counts."""
         count = self.count + other.count
         if not other.count:
             return
         step = other.mean - self.mean
-        self.deviations += other.deviations + step * step * self.count * (other.count / count)
+        between = step * step * self.count * (other.count / count) if self.count else 0.0  # the square may overflow
+        self.deviations += other.deviations + between
         self.mean += step * (other.count / count)
         self.count = count
 
     @property
     def std(self) -> float:
-        """About the mean; NaN of nothing."""
+        """The standard deviation; NaN without numbers."""
         return math.sqrt(self.deviations / self.count) if self.count else math.nan
 
     @property
     def rms(self) -> float:
-        """About zero; NaN of nothing."""
+        """The root mean square; NaN without numbers."""
         return math.hypot(self.mean, self.std)
 
     @property
@@ -64,11 +65,8 @@ class Moments:
 
     @property
     def constant(self) -> bool:
-        """Whether nothing but rounding tells the numbers apart."""
+        """Whether the numbers differ by no more than rounding."""
         return self.std <= 1e-6 * abs(self.mean)
-
-    def state(self) -> dict[str, Any]:
-        return asdict(self)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Moments:

@@ -1,23 +1,29 @@
-"""What was done to each layer."""
+"""What was done to each layer, as rows and as a table."""
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from initcore.tables import plain_text
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Report", "Row"]
+__all__ = ["KEPT", "SCALE_INVARIANT", "Report", "Row", "left_alone"]
+
+#: Statuses
+KEPT = "skipped: kept"
+SCALE_INVARIANT = "skipped: the scale of its weights does not matter"
 
 
 @dataclass(frozen=True)
 class Row:
     """One layer: what was measured before and after, and what its weights were multiplied with in between.
 
-    `status` is "ok", "skipped: " and why the weights were left as they were, or says what was not reached.
+    `status` is "ok"; or "skipped: " and why the weights were left as they were; or that the tolerance was not reached.
     """
 
     name: str
@@ -28,16 +34,21 @@ class Row:
     status: str
 
 
+def left_alone(name: str, status: str) -> Row:
+    """Return the row of weights that were neither measured nor changed."""
+    return Row(name, math.nan, math.nan, 1.0, 0, status)
+
+
 @dataclass(frozen=True)
 class Report:
-    """Rows of layers in the order in which they are run, then of those that were not; ``str()`` is a table.
+    """Rows of layers in the order in which they are run, then of layers that were not run; ``str()`` is a table.
 
     Parameters
     ----------
     rows : tuple of Row
         One for each matrix of weights.
     quantity : str
-        What `before` and `after` are.
+        What `before` and `after` measure.
     """
 
     rows: tuple[Row, ...]
@@ -45,7 +56,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every layer that was not skipped is where it was to be."""
+        """Whether every layer that was not skipped is within the tolerance."""
         return all(row.status == "ok" or row.status.startswith("skipped") for row in self.rows)
 
     def __iter__(self) -> Iterator[Row]:
@@ -61,7 +72,7 @@ class Report:
         raise KeyError(name)
 
     def table(self) -> Table:
-        """Return the rows as rich shows them."""
+        """Return the rows as a table of `rich`."""
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False)
@@ -78,8 +89,4 @@ class Report:
         return self.table()
 
     def __str__(self) -> str:
-        from rich.console import Console
-
-        file = io.StringIO()
-        Console(file=file, width=1 << 16, color_system=None).print(self.table(), markup=False)
-        return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+        return plain_text(self.table())

@@ -1,4 +1,4 @@
-"""The controller of the first steps of training."""
+"""A controller of the scale of weights in the first steps of training."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from initcore.dynamic.arguments import is_module
-from initcore.dynamic.lsuv import FREE
 from initcore.dynamic.moments import Moments
-from initcore.dynamic.settling import Goal
-from initcore.dynamic.stack import LayerLike
+from initcore.dynamic.passes import observe, scale_in_order
+from initcore.dynamic.protocol import WatchedNet
+from initcore.dynamic.report import SCALE_INVARIANT
+from initcore.dynamic.scale_to_target import ScaleTarget
+from initcore.dynamic.stacks.layers import LayerLike
+from initcore.dynamic.stacks.watching import WatchedStack
 from initcore.dynamic.state import Change, Settings, State
-from initcore.dynamic.watching import StackWatch, Watch
+from initcore.streams import Stream
 
 if TYPE_CHECKING:
     from torch import nn, optim
 
 __all__ = ["DynamicScaler"]
 
-#: How near to its target a layer is brought that left the band
+#: How near to the target, relatively, a layer is brought that left the band, and in how many iterations at most
 _TOLERANCE, _ITERATIONS = 0.1, 10
 _VERSION = 1
 
@@ -30,8 +33,8 @@ _VERSION = 1
 class DynamicScaler:
     r"""Watch a net in its first steps of training, and rescale weights that leave the band that theory gives.
 
-    Each layer's output, before any activation, is to have second moment :math:`q = E[z^2]` near 1, and is to multiply
-    the norm of gradients by near its gain:
+    Each layer's output, before any activation, is to have a second moment :math:`q = E[z^2]` near 1, and the layer is
+    to multiply the norm of gradients by about its gain:
 
     .. math:: a \le \sqrt{q_l} / \text{target} \le b, \qquad
               a' \le \lVert \partial L / \partial x_l \rVert \,/\, \lVert \partial L / \partial z_l \rVert \le b'
@@ -42,33 +45,33 @@ class DynamicScaler:
         As :func:`lsuv_` takes them. Hooks watch a module whenever it is run in training mode. A stack over NumPy is
         run by calling the scaler with its input.
     target : float
-        The root mean square that a layer which left the band is brought to, within a tenth.
+        If a layer's output leaves the band, it is brought to this root mean square, within a tenth.
     band : tuple of float, optional
-        `a` and `b`. Without, they are 1/2 and 2, and wider by what chance does to a net of these widths at this depth:
-        see the notes.
+        `a` and `b`. Without it, they are 1/2 and 2, and wider by what chance does to a net of these widths at this
+        depth: see the notes.
     gradient_band : tuple of float
         `a'` and `b'`.
     window : int
-        After how many steps it is judged, by what all of them saw.
+        After how many steps layers are judged, by the outputs and gradients of all these steps.
     patience : int
-        It stops by itself, its hooks removed, after so many windows in which nothing was to be changed.
+        It stops, and removes its hooks, after this number of windows in which there was nothing to change.
     max_steps : int
-        It stops after so many steps in any case.
+        It stops after this number of steps in any case.
     keep : iterable of str
-        Names, or patterns, of weights to leave as they are.
+        Names of weights to leave as they are, or patterns of names.
     embeddings : bool
         Whether tables are watched.
     optimizer : torch.optim.Optimizer, optional
-        Whose state of all the module's parameters is dropped when weights are rescaled.
+        If given, its state of all the module's parameters is dropped when weights are rescaled.
 
     Attributes
     ----------
     log : list of Change
-        What was multiplied with what, when and why; and what is left alone, and why.
+        Which weights were multiplied with what, when and why; and which are left alone, and why.
     stable : bool
-        Whether it stopped since nothing was to be changed.
+        Whether it stopped because there was nothing to change.
     active : bool
-        Whether it still watches.
+        Whether it still watches the net.
 
     Raises
     ------
@@ -91,11 +94,11 @@ class DynamicScaler:
     standard deviations beside the factor of 2, and never of more than 8. The gradients' band is that factor about the
     gains of the activations known here, from the linear one's 1 to softsign's 2.34.
 
-    Where activations are out of their band, the last batch is run again, without gradients, and each layer that is more
-    than a factor of 2 off is brought to its target before the next one is reached, as in LSUV. Where only gradients
-    are, weights are multiplied once towards the band, as far as that leaves the output in its own. After a change all
-    gradients are those of another net: they are dropped, so that the optimizer's step does nothing. ``docs/dynamic.md``
-    has more.
+    If outputs are out of their band, the last batch is run again, without gradients, and each layer that is off by more
+    than a factor of 2 is brought to its target before the next one is reached, as in LSUV. If only gradients are out of
+    theirs, the layer's weights are multiplied once towards it, as far as the output stays in its own band. After a
+    change all gradients are those of another net: they are dropped, so that the optimizer's step does nothing.
+    ``docs/dynamic.md`` has more.
 
     Examples
     --------
@@ -128,15 +131,15 @@ class DynamicScaler:
         optimizer: optim.Optimizer | None = None,
     ) -> None:
         self._settings = Settings(target, band, gradient_band, window, patience, max_steps)
-        self._watch: Watch
+        self._net: WatchedNet
         if is_module(layers):
-            from initcore.dynamic.modules.watching import ModuleWatch
+            from initcore.dynamic.modules.watching import WatchedModule
 
-            self._watch = ModuleWatch(layers, keep, embeddings, optimizer)  # type: ignore[arg-type]
+            self._net = WatchedModule(layers, keep, embeddings, optimizer)  # type: ignore[arg-type]
         else:
-            self._watch = StackWatch(layers, keep)  # type: ignore[arg-type]
-        self._state = State(left=dict(self._watch.left))
-        self._watch.attach(self._record)
+            self._net = WatchedStack(layers, keep)  # type: ignore[arg-type]
+        self._state = State(left=dict(self._net.left))
+        self._net.attach(self._record)
 
     @property
     def log(self) -> list[Change]:
@@ -151,22 +154,21 @@ class DynamicScaler:
         return self._state.active
 
     def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Run a stack over NumPy, and watch what its layers put out."""
-        if not isinstance(self._watch, StackWatch):
+        """Run a stack over NumPy, and record its layers' outputs."""
+        if not isinstance(self._net, WatchedStack):
             raise TypeError("a module is called itself; the scaler watches it")
-        found: NDArray[Any] = self._watch.run(x)
-        return found
+        return self._net(x)
 
     def gradients(self, name: str, output: NDArray[Any], inputs: NDArray[Any] | None = None) -> None:
-        """Take note of a layer's gradients, of a stack over NumPy: with respect to its output, and to its input."""
-        if name not in self._watch.names:
-            raise ValueError(f"there is no layer {name!r}, but {', '.join(self._watch.names)}")
+        """Record the gradients of a layer of a stack over NumPy: with respect to its output, and to its input."""
+        if name not in self._net.weights:
+            raise ValueError(f"there is no layer {name!r}, but {', '.join(self._net.weights)}")
         self._record(name, "output_gradients", Moments.of(output))
         if inputs is not None:
             self._record(name, "input_gradients", Moments.of(inputs))
 
     def step(self) -> bool:
-        """Judge what was seen, after the backward pass and before the optimizer's step.
+        """Judge the outputs and gradients that were recorded: after the backward pass, before the optimizer's step.
 
         Returns
         -------
@@ -176,9 +178,9 @@ class DynamicScaler:
         Raises
         ------
         RuntimeError
-            If nothing was run in training mode since the last time.
+            If the net was not run in training mode since the last step.
         FloatingPointError
-            If a layer gives what is not finite although its inputs are as they should be. Weights are as before.
+            If a layer's output is not finite although the layers before it are in their bands. Weights are restored.
         """
         state, settings = self._state, self._settings
         if not state.active:
@@ -197,30 +199,30 @@ class DynamicScaler:
         return changed
 
     def close(self) -> None:
-        """Stop: remove all hooks, and let go of the batch."""
+        """Stop watching: remove all hooks, and let go of the batch."""
         self._state.active = False
         self._state.forget()
-        self._watch.detach()
+        self._net.detach()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what to save after a :meth:`step`, in plain numbers, strings, lists and dicts.
+        """Return the state after a :meth:`step`, in plain numbers, strings, lists and dicts.
 
-        The layers' weights, the optimizer and the order of the data are the user's to save.
+        It does not hold the layers' weights, the optimizer's state or the order of the data.
         """
         return {
             "version": _VERSION,
-            "names": list(self._watch.names),
+            "names": list(self._net.weights),
             "settings": {**asdict(self._settings)},
             "state": self._state.saved(),
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on where another one stopped, which had layers of the same names and the same settings.
+        """Go on from the saved state of a scaler that had layers of the same names, and the same settings.
 
         Raises
         ------
         ValueError
-            If it had others.
+            If its names, settings or version were others.
         """
         ours = self.state_dict()
         lacks = [key for key in ours if key not in saved]
@@ -230,9 +232,9 @@ class DynamicScaler:
             if _plain(saved[key]) != _plain(ours[key]):
                 raise ValueError(f"the {key} of the saved state are {saved[key]}, not {ours[key]}")
         self._state = State.from_saved(saved["state"])
-        self._watch.detach()
+        self._net.detach()
         if self._state.active:
-            self._watch.attach(self._record)
+            self._net.attach(self._record)
 
     def _record(self, name: str, what: str, moments: Moments) -> None:
         if self._state.active:
@@ -240,9 +242,9 @@ class DynamicScaler:
             seen.setdefault(name, Moments()).merge(moments)
 
     def _unseen(self) -> str:
-        """Return why nothing was seen."""
+        """Return why nothing was recorded."""
         left = self._state.left
-        if set(self._watch.names) <= left.keys():
+        if set(self._net.weights) <= left.keys():
             return f"there is no layer to watch: {', '.join(map(': '.join, left.items())) or 'the net has none'}"
         return (
             "nothing was run in training mode since the last step(), or by a compiled copy, which sees no hooks: give "
@@ -253,40 +255,45 @@ class DynamicScaler:
         state = self._state
         if self._outside() and not state.probed:
             state.probed = True
-            for name in sorted(self._watch.scale_free() - set(state.left)):
-                self._leave(name, FREE)
+            with self._net.preserved(()):
+                found = self._net.scale_invariant(Stream(0, "initcore.dynamic"))
+            for name in sorted((found & self._net.weights.keys()) - state.left.keys()):
+                self._leave(name, SCALE_INVARIANT)
         if self._outside():
-            return self._settle()
-        nudged = [name for name in self._watch.names if self._nudge(name)]
+            return self._rescale_by_outputs()
+        nudged = [name for name in self._net.weights if self._rescale_by_gradient(name)]
         if nudged:
-            self._settle()
-            self._watch.forget_gradients()
+            self._rescale_by_outputs()
+            self._net.forget_gradients()
         return bool(nudged)
 
     def _outside(self) -> list[str]:
         outputs, left, within = self._state.outputs, self._state.left, self._settings.within
-        bands = self._settings.bands({name: self._watch.widths[name] for name in outputs})
+        bands = self._settings.bands({name: self._net.widths[name] for name in outputs})
         return [name for name, seen in outputs.items() if name not in left and not within(seen, bands[name])]
 
-    def _settle(self) -> bool:
-        goal = Goal(self._settings.target, _TOLERANCE, _ITERATIONS, about_mean=False)
+    def _rescale_by_outputs(self) -> bool:
+        """Bring each layer whose output is out of the band to the target, in order, on the batch that was seen last."""
+        net, left = self._net, self._state.left
+        target = ScaleTarget(self._settings.target, _TOLERANCE, _ITERATIONS, about_mean=False)
         within, band = self._settings.within, self._settings.narrow
-        outcomes = self._watch.settle(goal, lambda moments: not within(moments, band), self._state.left)
+        chosen = [name for name in net.weights if name not in left]
+        with net.preserved(chosen):
+            _, calls, _ = observe(net, chosen)
+            outcomes = scale_in_order(net, chosen, calls, target, lambda moments: not within(moments, band))
         changed = False
         for name, outcome in outcomes.items():
-            if name in self._state.left:
-                continue
             if outcome.factor != 1:
                 self._note(name, outcome.factor, self._rms(name), "activations")
                 changed = True
             if outcome.status != "ok":
                 self._leave(name, outcome.status if outcome.factor == 1 else f"skipped: {outcome.status}")
         if changed:
-            self._watch.forget_gradients()
+            self._net.forget_gradients()
         return changed
 
-    def _nudge(self, name: str) -> bool:
-        """Multiply a layer's weights towards the band of gradients, once, as far as its output stays in its own."""
+    def _rescale_by_gradient(self, name: str) -> bool:
+        """Multiply a layer's weights once towards the band of gradients, as far as its output stays in its own band."""
         gain = self._state.gradient_gain(name)
         low, high = self._settings.gradient_band
         if gain is None or not gain or low <= gain <= high or name in {*self._state.left, *self._state.nudged}:
@@ -295,7 +302,12 @@ class DynamicScaler:
         least, most = (edge * self._settings.target / self._rms(name) for edge in self._settings.narrow)
         factor = min(max(wanted, least * (1 + _TOLERANCE)), most / (1 + _TOLERANCE))
         self._state.nudged.append(name)
-        if abs(math.log(factor)) < math.log(1 + _TOLERANCE) or not self._watch.rescale(name, factor):
+        if abs(math.log(factor)) < math.log(1 + _TOLERANCE):
+            return False
+        weights = self._net.weights[name]
+        weights.set_reference()
+        if not weights.rescale(factor):
+            weights.rescale(1.0)
             return False
         self._note(name, factor, gain, "gradients")
         return True
@@ -312,7 +324,7 @@ class DynamicScaler:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, as a file of JSON has them."""
+    """Return a value with lists for tuples, as a file of JSON has them."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,4 +1,4 @@
-"""What a DynamicScaler has seen and done: what it needs to go on, and nothing of the layers themselves."""
+"""The settings and the state of a DynamicScaler, without the layers themselves."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from initcore.dynamic.moments import Moments
 __all__ = ["Change", "Settings", "State"]
 
 
-#: For inputs that are not standardised, and gains that are not quite an activation's
+#: Wide enough for inputs that are not standardised, and for gains that are not quite an activation's
 _NARROW = (0.5, 2.0)
-#: Of log q, a layer of width 1: B. Hanin, M. Nica, Comm. Math. Phys. 376, 2020, for ReLU
+#: The variance that a layer of width 1 adds to log q: B. Hanin, M. Nica, Comm. Math. Phys. 376, 2020, for ReLU
 _VARIANCE = 5.0
-_DEVIATIONS = 3.0
-_WIDEST = 8.0
+#: How many standard deviations a band is wide, and the largest factor that it allows
+_DEVIATIONS, _WIDEST = 3.0, 8.0
 
 
 @dataclass(frozen=True)
 class Change:
     """One line of a log: at which step which weights were multiplied with what, and why.
 
-    `before` is what was measured: the rms of the output, or by what the layer multiplied the norm of gradients.
-    `reason` is "activations" or "gradients", or "skipped: " and why the weights are left alone from now on.
+    `before` is the measurement: the rms of the output, or the factor by which the layer multiplied the norm of
+    gradients. `reason` is "activations" or "gradients", or "skipped: " and why the weights are left alone from now on.
     """
 
     step: int
@@ -37,7 +37,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Settings:
-    """As given to DynamicScaler."""
+    """The arguments of DynamicScaler."""
 
     target: float
     band: tuple[float, float] | None
@@ -59,7 +59,7 @@ class Settings:
 
     @property
     def narrow(self) -> tuple[float, float]:
-        """The band of a layer whose inputs are as they should be."""
+        """The band of a layer whose inputs are at their target."""
         return _NARROW if self.band is None else self.band
 
     def bands(self, widths: Mapping[str, int]) -> dict[str, tuple[float, float]]:
@@ -74,13 +74,13 @@ class Settings:
         return bands
 
     def within(self, moments: Moments, band: tuple[float, float]) -> bool:
-        """Whether an output is in a band, to which NaN does not belong."""
+        """Return whether an output is in a band; one that is not finite is in none."""
         return moments.finite and band[0] <= moments.rms / self.target <= band[1]
 
 
 @dataclass
 class State:
-    """All in plain numbers, strings, lists and dicts once :meth:`saved`."""
+    """What was recorded and done so far; :meth:`saved` returns it in plain numbers, strings, lists and dicts."""
 
     steps: int = 0
     quiet: int = 0
@@ -95,14 +95,14 @@ class State:
     input_gradients: dict[str, Moments] = field(default_factory=dict)
 
     def gradient_gain(self, name: str) -> float | None:
-        """By what a layer multiplied the norm of gradients, from its output to its input, where both were seen."""
+        """Return the factor from the norm of the output's gradient to that of the input's, if both were recorded."""
         out, into = self.output_gradients.get(name), self.input_gradients.get(name)
         if out is None or into is None or not (out.finite and into.finite and out.rms > 0):
             return None
         return into.rms / out.rms * math.sqrt(into.count / out.count)
 
     def forget(self) -> None:
-        """Begin the next window."""
+        """Drop what was recorded, and begin the next window."""
         for moments in (self.outputs, self.output_gradients, self.input_gradients):
             moments.clear()
 

@@ -1,15 +1,15 @@
 """See what an initialisation does: gains, recommendations, mean-field theory, and networks measured layer by layer.
 
-Not imported by ``import initcore``.
+``import initcore`` does not import this package.
 """
 
 from initcore.lab.activations import Activation, activation_names
-from initcore.lab.compare import Comparison, compare
+from initcore.lab.comparison.compare import Comparison, compare
 from initcore.lab.gains import gain
-from initcore.lab.propagate import propagate
-from initcore.lab.propagation import Propagation
+from initcore.lab.network.propagate import propagate
+from initcore.lab.network.propagation import Propagation
 from initcore.lab.recommend import Recommendation, critical, recommend
-from initcore.lab.theory import MeanField, Step, recursion
+from initcore.lab.theory.recursion import MeanField, Step, recursion
 
 __all__ = [
     "Activation",

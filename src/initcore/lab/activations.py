@@ -8,30 +8,26 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from initcore.lab.differences import Difference
-from initcore.lab.erf import normal_cdf, normal_density
-from initcore.lab.quadrature import Pieces, RoughError, find_pieces
+from initcore.lab.integrals.differences import Array, Difference, Function
+from initcore.lab.integrals.normal import normal_cdf, normal_density
+from initcore.lab.integrals.quadrature import Pieces, RoughError, find_pieces
 
-__all__ = ["Activation", "ActivationLike", "Array", "activation_names", "resolve"]
+__all__ = ["Activation", "ActivationLike", "Array", "Function", "activation_names", "name_of", "resolve"]
 
-Array: TypeAlias = "NDArray[Any]"
-Function: TypeAlias = "Callable[[Array], Array]"
-
-#: To about 30 digits in G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, "Self-normalizing neural networks",
-#: NeurIPS 2017, where closed forms define them; tests derive them anew.
+#: G. Klambauer, T. Unterthiner, A. Mayr, S. Hochreiter, "Self-normalizing neural networks", NeurIPS 2017, define them
+#: by closed forms, from which tests derive them anew.
 SELU_ALPHA = 1.6732632423543772848
 SELU_SCALE = 1.0507009873554804934
 
-MOST_BREAKS = 64  # that covariances have pieces for: their number is squared
+MOST_BREAKS = 64  # covariances integrate between these, over the square of as many pieces; with more, over none
 
 
 @dataclass(frozen=True)
 class Activation:
     """A function with its derivative, both elementwise; neither is smooth at `breaks`.
 
-    Integrals begin with pieces between `edges` too, if it moves fast somewhere.
+    Where the function moves fast, integrals begin with pieces between `edges` too.
     """
 
     name: str
@@ -42,7 +38,7 @@ class Activation:
 
     @property
     def pieces(self) -> Array:
-        """Where integrals' pieces begin."""
+        """Where the pieces of integrals begin."""
         return np.concatenate([self.breaks, self.edges])
 
 
@@ -53,8 +49,9 @@ def _sigmoid(x: Array) -> Array:
     return 0.5 + 0.5 * np.tanh(0.5 * x)
 
 
-def _linear() -> Activation:
-    return Activation("linear", lambda x: x.copy(), np.ones_like)
+def _softplus(x: Array) -> Array:
+    found: Array = np.logaddexp(x.dtype.type(0), x)
+    return found
 
 
 def _leaky_relu(slope: float) -> Activation:
@@ -66,12 +63,8 @@ def _leaky_relu(slope: float) -> Activation:
     )
 
 
-def _relu() -> Activation:
-    return Activation("relu", lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(x.dtype), (0.0,))
-
-
 def _clipped(name: str, low: float, high: float, slope: float = 1.0, offset: float = 0.0) -> Activation:
-    """Slope times x plus an offset, between bounds."""
+    """Return `slope` times x plus `offset`, clipped to bounds."""
     ends = tuple((bound - offset) / slope for bound in (low, high))
     return Activation(
         name,
@@ -82,7 +75,7 @@ def _clipped(name: str, low: float, high: float, slope: float = 1.0, offset: flo
 
 
 def _elu(name: str, alpha: float, scale: float = 1.0, width: float = 1.0) -> Activation:
-    """`scale` times x above 0, and `scale` alpha (exp(x / width) - 1) below."""
+    """Return `scale` times x above 0, and `scale` times alpha (exp(x / width) - 1) below."""
 
     def function(x: Array) -> Array:
         return scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / width))
@@ -92,10 +85,6 @@ def _elu(name: str, alpha: float, scale: float = 1.0, width: float = 1.0) -> Act
         return scale * np.where(x > 0, np.ones_like(x), below)
 
     return Activation(name, function, derivative, (0.0,))
-
-
-def _gelu() -> Activation:
-    return Activation("gelu", lambda x: x * normal_cdf(x), lambda x: normal_cdf(x) + x * normal_density(x))
 
 
 def _gelu_tanh() -> Activation:
@@ -109,91 +98,43 @@ def _gelu_tanh() -> Activation:
     return Activation("gelu_tanh", lambda x: 0.5 * x * (1 + np.tanh(a * (x + b * x**3))), derivative)
 
 
-def _silu() -> Activation:
-    def derivative(x: Array) -> Array:
-        s = _sigmoid(x)
-        found: Array = s * (1 + x * (1 - s))
-        return found
-
-    return Activation("silu", lambda x: x * _sigmoid(x), derivative)
-
-
-def _softplus(x: Array) -> Array:
-    found: Array = np.logaddexp(x.dtype.type(0), x)
-    return found
-
-
-def _mish() -> Activation:
-    def derivative(x: Array) -> Array:
-        t = np.tanh(_softplus(x))
-        found: Array = t + x * (1 - t * t) * _sigmoid(x)
-        return found
-
-    return Activation("mish", lambda x: x * np.tanh(_softplus(x)), derivative)
-
-
-def _hardswish() -> Activation:
-    return Activation(
-        "hardswish",
-        lambda x: x * np.clip(x + 3, 0, 6) / 6,
-        lambda x: np.where(x <= -3, np.zeros_like(x), np.where(x >= 3, np.ones_like(x), x / 3 + 0.5)),
-        (-3.0, 3.0),
-    )
-
-
-def _tanh() -> Activation:
-    def derivative(x: Array) -> Array:
-        t = np.tanh(x)
-        return 1 - t * t
-
-    return Activation("tanh", np.tanh, derivative)
-
-
-def _logistic() -> Activation:
-    def derivative(x: Array) -> Array:
-        s = _sigmoid(x)
-        found: Array = s * (1 - s)
-        return found
-
-    return Activation("sigmoid", _sigmoid, derivative)
-
-
-def _softsign() -> Activation:
-    return Activation("softsign", lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2, (0.0,))
-
-
-def _relu_squared() -> Activation:
-    return Activation("relu_squared", lambda x: np.maximum(x, 0) ** 2, lambda x: 2 * np.maximum(x, 0), (0.0,))
-
-
 def _sine(frequency: float) -> Activation:
     return Activation(
         f"sin({frequency:g})", lambda x: np.sin(frequency * x), lambda x: frequency * np.cos(frequency * x)
     )
 
 
-_PLAIN: dict[str, Callable[[], Activation]] = {
-    "linear": _linear,
-    "identity": _linear,
-    "relu": _relu,
-    "relu6": lambda: _clipped("relu6", 0, 6),
-    "relu_squared": _relu_squared,
-    "hardtanh": lambda: _clipped("hardtanh", -1, 1),
-    "hardsigmoid": lambda: _clipped("hardsigmoid", 0, 1, 1 / 6, 0.5),
-    "hardswish": _hardswish,
-    "selu": lambda: _elu("selu", SELU_ALPHA, SELU_SCALE),
-    "sigmoid": _logistic,
-    "tanh": _tanh,
-    "softsign": _softsign,
-    "softplus": lambda: Activation("softplus", _softplus, _sigmoid),
-    "gelu": _gelu,
-    "gelu_tanh": _gelu_tanh,
-    "silu": _silu,
-    "swish": _silu,
-    "mish": _mish,
-}
+_FIXED = (
+    Activation("linear", lambda x: x.copy(), np.ones_like),
+    Activation("relu", lambda x: np.maximum(x, 0), lambda x: (x > 0).astype(x.dtype), (0.0,)),
+    Activation("relu_squared", lambda x: np.maximum(x, 0) ** 2, lambda x: 2 * np.maximum(x, 0), (0.0,)),
+    _clipped("relu6", 0, 6),
+    _clipped("hardtanh", -1, 1),
+    _clipped("hardsigmoid", 0, 1, 1 / 6, 0.5),
+    Activation(
+        "hardswish",
+        lambda x: x * np.clip(x + 3, 0, 6) / 6,
+        lambda x: np.where(x <= -3, np.zeros_like(x), np.where(x >= 3, np.ones_like(x), x / 3 + 0.5)),
+        (-3.0, 3.0),
+    ),
+    _elu("selu", SELU_ALPHA, SELU_SCALE),
+    Activation("sigmoid", _sigmoid, lambda x: (s := _sigmoid(x)) * (1 - s)),
+    Activation("tanh", np.tanh, lambda x: 1 - (t := np.tanh(x)) * t),
+    Activation("softsign", lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2, (0.0,)),
+    Activation("softplus", _softplus, _sigmoid),
+    Activation("gelu", lambda x: x * normal_cdf(x), lambda x: normal_cdf(x) + x * normal_density(x)),
+    _gelu_tanh(),
+    Activation("silu", lambda x: x * _sigmoid(x), lambda x: (s := _sigmoid(x)) * (1 + x * (1 - s))),
+    Activation(
+        "mish",
+        lambda x: x * np.tanh(_softplus(x)),
+        lambda x: (t := np.tanh(_softplus(x))) + x * (1 - t * t) * _sigmoid(x),
+    ),
+)
+_BY_NAME = {activation.name: activation for activation in _FIXED}
+_BY_NAME |= {"identity": _BY_NAME["linear"], "swish": _BY_NAME["silu"]}
 
-#: Those with a parameter, and its default: torch's, but for sin, of SIREN
+#: Activations with a parameter, and its default: torch's, or for sin that of SIREN
 _WITH_PARAMETER: dict[str, tuple[Callable[[float], Activation], float]] = {
     "leaky_relu": (_leaky_relu, 0.01),
     "prelu": (_leaky_relu, 0.25),
@@ -203,9 +144,14 @@ _WITH_PARAMETER: dict[str, tuple[Callable[[float], Activation], float]] = {
 }
 
 
+def name_of(function: Callable[..., Any]) -> str:
+    """Return the name of a function, or of the class of a callable that has none."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
 def activation_names() -> list[str]:
     """Return the names of the activations that are known."""
-    return sorted((*_PLAIN, *_WITH_PARAMETER))
+    return sorted((*_BY_NAME, *_WITH_PARAMETER))
 
 
 def resolve(activation: ActivationLike, param: float | None = None, derivative: Function | None = None) -> Activation:
@@ -218,14 +164,14 @@ def resolve(activation: ActivationLike, param: float | None = None, derivative: 
     param : float, optional
         The slope of ``leaky_relu`` and ``prelu``, alpha of ``elu`` and ``celu``, the frequency of ``sin``.
     derivative : callable, optional
-        That of a callable. Without it, differences in float64 that do not reach over a kink: correct to about 1e-10,
-        but to 1e-4 within 6e-6 of one. Of a function that jumps, or is rough everywhere, there are none: whoever asks
-        for the derivative gets a ValueError.
+        The derivative of a callable. Without it, differences are taken in float64, which do not reach over a kink: they
+        are correct to about 1e-10, but only to 1e-4 within 6e-6 of a kink. A function that jumps, or is rough
+        everywhere, has none: to call its derivative raises a ValueError.
 
     Raises
     ------
     ValueError
-        If the name is unknown, the parameter is none, or the callable returns another shape.
+        If the name is unknown, the parameter is not a number, or the callable returns another shape.
     TypeError
         If it is neither a name nor callable.
     """
@@ -239,7 +185,7 @@ def resolve(activation: ActivationLike, param: float | None = None, derivative: 
         raise TypeError(f"an activation must be a name or a callable, not {activation!r}")
     if param is not None:
         raise ValueError("only an activation with a name takes param")
-    name = getattr(activation, "__name__", type(activation).__name__)
+    name = name_of(activation)
     function = _checked(name, activation)
     try:
         pieces, fault = find_pieces(function), ""
@@ -252,10 +198,10 @@ def resolve(activation: ActivationLike, param: float | None = None, derivative: 
 
 
 def _named(name: str, param: float | None) -> Activation:
-    if name in _PLAIN:
+    if name in _BY_NAME:
         if param is not None:
             raise ValueError(f"{name} takes no parameter, got {param!r}")
-        return _PLAIN[name]()
+        return _BY_NAME[name]
     if name in _WITH_PARAMETER:
         make, default = _WITH_PARAMETER[name]
         value = default if param is None else param
@@ -268,7 +214,7 @@ def _named(name: str, param: float | None) -> Activation:
 
 
 def _checked(name: str, function: Function) -> Function:
-    """Have a callable's results in the shape and dtype of what it is given, or an error."""
+    """Return a function whose results have the shape and dtype of its argument; it raises an error for other shapes."""
 
     def checked(x: Array) -> Array:
         y = np.asarray(function(x))
@@ -282,7 +228,7 @@ def _checked(name: str, function: Function) -> Function:
 
 
 def largest_slope(activation: Activation, reach: float = 10.0, points: int = 4001) -> float:
-    """Return the largest absolute derivative on a grid about 0."""
+    """Return the largest absolute value of the derivative on a grid about 0."""
     with np.errstate(all="ignore"):
         slopes = np.abs(activation.derivative(np.linspace(-reach, reach, points)))
     finite: Array = slopes[np.isfinite(slopes)]

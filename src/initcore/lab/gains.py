@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 
 from initcore.lab.activations import ActivationLike, Array, resolve
-from initcore.lab.differences import slope_square
-from initcore.lab.quadrature import expectation
+from initcore.lab.integrals.differences import slope_square
+from initcore.lab.integrals.quadrature import expectation
 
 __all__ = ["gain"]
 
@@ -28,10 +28,10 @@ def gain(
     activation : str or callable
         A name, as :func:`activation_names` lists them, or a function of an array, elementwise.
     param : float, optional
-        Of a name that has one: see :func:`resolve`.
+        The parameter of an activation that has one, such as the slope of ``leaky_relu``.
     derivative : callable, optional
-        That of a callable; else it is found by differences. Give it where the function jumps: as what the way back is
-        to multiply by, of a quantisation for instance.
+        The derivative of a callable; without it, differences are taken. A function that jumps, such as a quantisation,
+        needs it: as what a backward pass is to multiply by.
     direction : {"forward", "backward"}
         Whether activations or gradients keep their scale.
 
@@ -44,10 +44,10 @@ def gain(
     Notes
     -----
     forward: :math:`1 / \sqrt{E[f(z)^2]}`, backward: :math:`1 / \sqrt{E[f'(z)^2]}`, for a standard normal z, as K. He,
-    X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers", ICCV 2015, derive the square root of 2 for relu. By
-    quadrature: right to a relative 1e-9, and to 1e-6 where a derivative is found by differences; what is exact in
-    closed form is so to 1e-12. torch's 5/3 for tanh, 1 for sigmoid and 3/4 for selu, which
-    :func:`initcore.calculate_gain` returns, are rules of thumb and none of these.
+    X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers", ICCV 2015, derive the square root of 2 for relu. The
+    relative error of the quadrature is at most 1e-9, or 1e-6 if a derivative is found by differences; it is 1e-12 for
+    activations whose gain has a closed form. torch's 5/3 for tanh, 1 for sigmoid and 3/4 for selu, which
+    :func:`initcore.calculate_gain` returns, are rules of thumb, and not these gains.
 
     Examples
     --------

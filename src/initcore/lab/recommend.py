@@ -14,8 +14,8 @@ import initcore
 from initcore.fans import _MOMENT_GAINS
 from initcore.lab.activations import Activation, ActivationLike, resolve
 from initcore.lab.gains import gain
-from initcore.lab.quadrature import expectation
-from initcore.lab.theory import Step, recursion
+from initcore.lab.integrals.quadrature import expectation
+from initcore.lab.theory.recursion import Step, recursion
 from initcore.shards import Shard
 from initcore.streams import RngLike
 
@@ -32,10 +32,10 @@ SCHOENHOLZ = "S. Schoenholz, J. Gilmer, S. Ganguli, J. Sohl-Dickstein, ICLR 2017
 DEPTH_SCALED = "H. Zhang, Y. Dauphin, T. Ma, ICLR 2019; S. Hayou et al., AISTATS 2021"
 NORMALISED = "S. Ioffe, C. Szegedy, ICML 2015; T. van Laarhoven, 2017"
 
-DEEP = 10  # layers, from which on singular values and fixed points matter more than the first layers' scale
-DRIFT = 10.0  # by which factor activations or gradients may change over a plain stack before it is said
+DEEP = 10  # from this number of layers on, singular values and fixed points matter more than the first layers' scale
+DRIFT = 10.0  # a warning says if activations or gradients change by a larger factor over a plain stack
 SIGMOIDS = ("sigmoid", "hardsigmoid")
-ODD = ("tanh", "softsign", "hardtanh", "sin")  # and bounded
+ODD = ("tanh", "softsign", "hardtanh", "sin")  # odd functions that are bounded
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Recommendation:
 
 
 def critical(activation: ActivationLike, param: float | None = None) -> tuple[float, float] | None:
-    r"""Return the gain and the biases' standard deviation that keep both unit variance and gradients, if any do.
+    r"""Return the gain and the biases' standard deviation that keep unit variance and gradients, or None.
 
     Raises
     ------
@@ -73,9 +73,9 @@ def critical(activation: ActivationLike, param: float | None = None) -> tuple[fl
 
     Notes
     -----
-    Where preactivations have variance 1, gradients keep theirs if :math:`\sigma_w^2 E[f'(z)^2] = 1`, and then
-    preactivations do if :math:`\sigma_b^2 = 1 - \sigma_w^2 E[f(z)^2]`: a point on the edge of chaos of Schoenholz et
-    al., 2017. There is none where that is negative.
+    Where preactivations have variance 1, gradients keep theirs if :math:`\sigma_w^2 E[f'(z)^2] = 1`; preactivations
+    then keep theirs if :math:`\sigma_b^2 = 1 - \sigma_w^2 E[f(z)^2]`: a point on the edge of chaos of Schoenholz et
+    al., 2017. If this is negative, there is no such point.
     """
     found = resolve(activation, param)
     weight = gain(found, direction="backward")
@@ -107,7 +107,8 @@ def recommend(
     Raises
     ------
     ValueError
-        If the activation has no gain; if theory is asked and has no number: :class:`Activation` takes a derivative.
+        If the activation has no gain, or theory is needed and has no number. An :class:`Activation` may help, which
+        has a derivative.
 
     Examples
     --------
@@ -119,25 +120,23 @@ every layer (K. He, X. Zhang, S. Ren, J. Sun, ICCV 2015).
     if isinstance(depth, bool) or not hasattr(depth, "__index__") or depth < 1:
         raise ValueError(f"depth must be an int of at least 1, got {depth!r}")
     act = resolve(activation, param)
-    gain(act)  # an error here if it has none
+    gain(act)  # raises an error if there is none
     if residual:
         return _residual(act, depth, normalised)
     if normalised:
-        init, settings = _by_moment(act, param)
+        init, settings = _by_moment(act)
         reason = (
             "normalisation takes the scale of the weights off the activations, so that it only sets how fast they turn "
             "in training; this one leaves the normalisation little to do"
         )
         return Recommendation(init, settings, reason, NORMALISED, act.name, depth)
-    return _plain(act, param, depth)
+    return _plain(act, depth)
 
 
-def _by_moment(act: Activation, param: float | None) -> tuple[str, dict[str, Any]]:
-    """The forward gain under the most usual name."""
+def _by_moment(act: Activation) -> tuple[str, dict[str, Any]]:
+    """Return the initializer of the forward gain, by its most usual name."""
     base = act.name.partition("(")[0]
-    if base == "linear":
-        return "lecun_normal", {}
-    if base == "selu":
+    if base in ("linear", "selu"):
         return "lecun_normal", {}
     if base == "leaky_relu":
         slope = float(act.derivative(np.array([-1.0]))[0])
@@ -153,14 +152,14 @@ def _scaling(scale: float) -> dict[str, Any]:
 
 def _residual(act: Activation, depth: int, normalised: bool) -> Recommendation:
     reason = (
-        f"{depth} branches add up; each of 1 / {depth} of the variance that keeps it, they multiply the stream's by "
-        + ("2, the branches being normalised" if normalised else "about e")
-        + ", and the gradient's by as much"
+        f"{depth} branches add up; with 1 / {depth} of the gain's variance each, they multiply the stream's variance "
+        f"by {'2, the branches being normalised' if normalised else 'about e'}, and the gradient's by as much"
     )
     return Recommendation("variance_scaling", _scaling(gain(act) ** 2 / depth), reason, DEPTH_SCALED, act.name, depth)
 
 
-def _plain(act: Activation, param: float | None, depth: int) -> Recommendation:
+def _plain(act: Activation, depth: int) -> Recommendation:
+    """Return the recommendation for layers without normalisation or residual connections."""
     base = act.name.partition("(")[0]
     deep = depth >= DEEP
 
@@ -172,7 +171,7 @@ def _plain(act: Activation, param: float | None, depth: int) -> Recommendation:
             return say("orthogonal", {}, "all singular values stay 1 at any depth", SAXE)
         return say("lecun_normal", {}, "a variance of 1 / fan_in keeps that of the inputs", "Y. LeCun et al., 1998")
     if base in ("relu", "leaky_relu", "relu6"):
-        init, settings = _by_moment(act, param)
+        init, settings = _by_moment(act)
         lost = "half" if base != "leaky_relu" else "part"
         what = "sqrt(2)" if base != "leaky_relu" else f"{gain(act):.4g}"
         reason = f"{lost} of {base}'s second moment is lost, which a gain of {what} restores in every layer"
@@ -191,13 +190,13 @@ def _plain(act: Activation, param: float | None, depth: int) -> Recommendation:
         warning = _warning(_drift(act, 1 / slope, 0.0, depth))
         reason = f"a gain of one over the slope of {base} at 0, and the mean of both fans, for both directions"
         return say("xavier_normal", {"gain": 1 / slope}, reason, GLOROT, warning)
-    return _smooth(act, param, depth)
+    return _smooth(act, depth)
 
 
-def _smooth(act: Activation, param: float | None, depth: int) -> Recommendation:
-    """Gelu, silu and the like: by their second moment; in deep stacks with biases, if that drifts less."""
-    init, settings = _by_moment(act, param)
-    act.derivative(np.zeros(1))  # an error here if differences do not find it
+def _smooth(act: Activation, depth: int) -> Recommendation:
+    """Return the gain that keeps the second moment; or, in deep stacks, the critical point if it drifts less."""
+    init, settings = _by_moment(act)
+    act.derivative(np.zeros(1))  # raises an error if differences do not find it
     forward = gain(act)
     drift = _drift(act, forward, 0.0, depth)
     reason = f"a gain of {forward:.4g}, by quadrature, keeps the second moment that {act.name} takes"

@@ -21,13 +21,13 @@ def _rows() -> Iterator[tuple[str, ...]]:
         except ValueError:
             known = "-"
         point = critical(name)
-        # What is 0 but for rounding is 0
+        # Adding 0.0 turns a -0.0 that rounding left into 0.0
         biases = f"{round(point[1], 6) + 0.0:.6f}" if point else "none"
         yield f"`{name}`", f"{gain(name):.6f}", f"{gain(name, direction='backward'):.6f}", biases, known
 
 
 def markdown() -> str:
-    """Return a row for each activation: gains, and the biases' std that with the backward gain keeps unit variance."""
+    """Return a row for each activation: its gains, and the std of biases at its critical point."""
     lines = [" | ".join(cells) for cells in (HEADS, ("---", *["--:"] * (len(HEADS) - 1)), *_rows())]
     return "\n".join(f"| {line} |" for line in lines)
 

@@ -1,1 +1,1 @@
-"""Over modules of torch, which only these files import."""
+"""The net that is a module of torch; only the files of this folder import torch."""

@@ -1,0 +1,1 @@
+"""The net that is a stack of callables over NumPy."""

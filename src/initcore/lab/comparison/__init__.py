@@ -1,0 +1,1 @@
+"""Several initializers and activations side by side, as a table, a picture or a page."""

@@ -1,0 +1,99 @@
+"""A comparison as words and numbers: as a table of `rich`, and as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from initcore.lab.comparison.case import ComparedCase
+    from initcore.lab.comparison.data import ComparisonData
+
+__all__ = ["COLUMNS", "NOTE", "cells", "json_of", "table_of"]
+
+#: Key of a row: heading, and what the numbers are
+COLUMNS = {
+    "signal": ("signal", "std of the last layer's activations, in those of the inputs"),
+    "gradient": ("gradient", "std of the first layer's gradient, in those of the last's"),
+    "flat": ("flat", "share of units where the activation's slope is under 1% of its largest: saturated, or off"),
+    "dead": ("dead", "share of units flat on the whole batch"),
+    "cosine": ("cosine", "between two inputs, after the last layer; 0.5 before the first"),
+    "jacobian_max": ("largest s.v.", "largest singular value of the derivative of output by input"),
+    "jacobian_min": ("smallest s.v.", "and its smallest"),
+}
+SHARES = ("flat", "dead")
+NOTE = "flat and dead are those of the worst layer."
+
+
+def number(value: float) -> str:
+    """Return three digits, with an exponent where there would be many zeros."""
+    if not math.isfinite(value):
+        return "-" if math.isnan(value) else "overflow"
+    if value == 0:
+        return "0"
+    return f"{value:.3g}" if 1e-3 <= abs(value) < 1e4 else f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
+
+
+def cells(case: ComparedCase) -> dict[str, str]:
+    """Return the texts of a case's numbers, by column."""
+    row = case.row
+    return {key: _cell(key, row[key]) for key in COLUMNS}
+
+
+def _cell(key: str, value: float) -> str:
+    return f"{value:.0%}" if key in SHARES and math.isfinite(value) else number(value)
+
+
+def shown(cases: Sequence[ComparedCase]) -> list[str]:
+    """Return the keys of columns in which at least one case has a number."""
+    return [key for key in COLUMNS if any(not math.isnan(case.row[key]) for case in cases)]
+
+
+def table_of(comparison: ComparisonData) -> Table:
+    """Return the table, with one activation below the other."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    keys = shown(comparison.cases)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=comparison.title, caption_justify="left")
+    for name in ("activation", "init", "verdict"):
+        table.add_column(name, overflow="fold")
+    for key in keys:
+        table.add_column(COLUMNS[key][0], justify="right", no_wrap=True)
+    for activation in comparison.activations:
+        for place, case in enumerate(comparison.of(activation)):
+            texts, verdict = cells(case), case.verdict
+            style = "green" if not case.problems else "red"
+            name = activation if place == 0 else ""
+            words = Text(name), Text(case.row["init"]), Text(verdict, style)
+            table.add_row(*words, *(texts[key] for key in keys))
+        table.add_section()
+    table.caption = "\n".join([*(f"{COLUMNS[key][0]}: {COLUMNS[key][1]}" for key in keys), NOTE])
+    return table
+
+
+def json_of(comparison: ComparisonData) -> str:
+    """Return the rows and every layer's numbers as JSON."""
+    rows = [{**case.row, "layers": _layers(case)} for case in comparison.cases]
+    return json.dumps({"title": comparison.title, "rows": _finite(rows)}, indent=1, allow_nan=False) + "\n"
+
+
+def _layers(case: ComparedCase) -> dict[str, list[Any]]:
+    found = {field.name: getattr(case.propagation, field.name) for field in fields(case.propagation)}
+    return {name: value.tolist() for name, value in found.items() if isinstance(value, np.ndarray) and value.ndim == 1}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(of) for key, of in value.items()}
+    if isinstance(value, list):
+        return [_finite(of) for of in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
