@@ -2,7 +2,7 @@
  *
  *   IC_DIST_ROW(id, name, what it fills: WORDS or FLOATS, number of parameters, their names)
  *
- * A row needs dist/NAME.h, listed below, and golden rows in tests/golden.json; nothing else. */
+ * A row needs dist/NAME.h, listed below, and golden rows in tests/helpers/golden.json; nothing else. */
 #ifdef IC_DIST_ROW
 IC_DIST_ROW(0, bits, WORDS, 0, "")
 IC_DIST_ROW(1, uniform, FLOATS, 2, "a b")

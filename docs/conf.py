@@ -1,6 +1,6 @@
 """Sphinx: the pages of this folder, and a reference of all public modules from their docstrings.
 
-``sphinx-build -W --keep-going docs build/docs``; the examples in the docstrings are run by tests/test_docs.py.
+``sphinx-build -W --keep-going docs build/docs``; tests/packaging/test_docs.py runs the examples in the docstrings.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
-"""Fixtures, and the one place that decides what happens where a package is missing."""
+"""Fixtures."""
 
 from __future__ import annotations
 
-import importlib
 import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from support import FLOATS, ISAS, THREADS, Run, dtype_of
 
 import initcore
 from initcore import streams
@@ -19,30 +19,6 @@ from initcore import streams
 os.environ.setdefault("KERAS_BACKEND", "numpy")  # Keras' own default is TensorFlow, which need not be there
 
 pytest_plugins = ["checkpoints"]  # whose fixtures several files of tests share
-
-FLOATS = ("float64", "float32", "float16", "bfloat16")
-THREADS = (1, 2, 3, 7)
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def need(package: str, asked_by: str = "INITCORE_TEST_REQUIRE_ALL") -> Any:
-    """Import a package that a user may not have: without it the test is skipped, or fails where CI asks for all."""
-    try:
-        return importlib.import_module(package)
-    except ImportError:
-        if os.environ.get(asked_by):
-            pytest.fail(f"{asked_by} is set, but there is no {package}")
-        pytest.skip(f"needs {package}")
-
-
-def wanted(package: str) -> Any:
-    """Import a package whose models are tested: CI asks for these in a step of their own."""
-    return need(package, "INITCORE_TEST_MODELS")
-
-
-def dtype_of(name: str) -> np.dtype[Any]:
-    return np.dtype(need("ml_dtypes").bfloat16 if name == "bfloat16" else name)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,10 +38,6 @@ def settings_restored() -> Iterator[None]:
     initcore.set_num_threads(before[0])
     initcore.use_isa(before[1])
     streams._default, streams._default_is_ours = before[2:]
-
-
-#: All of this machine, or the one that was asked for
-ISAS = [os.environ["INITCORE_ISA"]] if os.environ.get("INITCORE_ISA") else initcore.isas()
 
 
 @pytest.fixture(params=ISAS)

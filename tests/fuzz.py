@@ -7,7 +7,7 @@ python tests/fuzz.py --what objects --seed 1 --case 1234    # one of them again,
 calls     into memory between pages that end who touches them. A call that is right writes the reference's bytes to its
           elements and no other byte, and neither reads nor writes outside its array; a call that is wrong raises the
           documented error, writes nothing and takes no draw. What a call is compared with: rows in C order filled by
-          the scalar instruction set on one thread; the whole's slice; tests/ref.py
+          the scalar instruction set on one thread; the whole's slice; tests/helpers/ref.py
 objects   arguments whose methods do what they can to the target while they are read
 signals   Ctrl-C while arrays are filled that take long
 commands  command lines and the files that they name
@@ -26,9 +26,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from types import ModuleType
 
-from fuzz_cases import FLOATS
+sys.path[:0] = [str(Path(__file__).parent / folder) for folder in ("fuzzing", "helpers")]
+
+from fuzz_cases import FLOATS  # noqa: E402, whose folder is found now
 
 KINDS = ("calls", "objects", "signals", "commands")
 LONGEST = 120  # seconds that a case may take

@@ -3,12 +3,12 @@
 python tests/sanitize.py core                        # minutes: without Python, ASan with UBSan, then TSan
 python tests/sanitize.py core --with thread          # one of them
 python tests/sanitize.py suite                       # an hour: a scratch copy built with ASan and UBSan, all its tests
-python tests/sanitize.py suite -- tests/test_fuzz.py # arguments of pytest
-python tests/sanitize.py suite --isa scalar -- tests/test_hostile.py   # sooner: one instruction set is built
+python tests/sanitize.py suite -- tests/core/test_fuzz.py # arguments of pytest
+python tests/sanitize.py suite --isa scalar -- tests/core/test_hostile.py   # sooner: one instruction set is built
 
 Whatever a sanitizer finds ends the program. `core` gives the core what tests/machines does, and has many threads fill
 at once (storm.c): CPython is not instrumented, so that of its threads TSan would know too little. `suite` looks for no
-leaks, of which CPython has its own: tests/test_faults.py counts what the core has not freed.
+leaks, of which CPython has its own: tests/core/test_faults.py counts what the core has not freed.
 """
 
 from __future__ import annotations
@@ -33,14 +33,15 @@ OPTIONS = {
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
 }
 
+TERABYTES = "ASan reserves terabytes of addresses"
 #: What cannot be tested so, and why
 LEFT_OUT = {
-    "tests/test_memory.py": "ASan's own memory and time",
-    "tests/test_faults.py": "an allocator of its own, where ASan has one",
-    "tests/test_process.py::test_no_memory_for_workspaces_is_a_memory_error": "ASan reserves terabytes of addresses",
-    "tests/test_process.py::test_threads_that_cannot_be_had_are_done_without": "ASan reserves terabytes of addresses",
-    "tests/test_orthogonal_process.py::test_it_needs_a_part_of_the_array_beyond_it": "ASan's own memory",
-    "tests/test_orthogonal_process.py::test_without_memory_nothing_is_written": "ASan reserves terabytes of addresses",
+    "tests/core/test_memory.py": "ASan's own memory and time",
+    "tests/core/test_faults.py": "an allocator of its own, where ASan has one",
+    "tests/core/test_process.py::test_no_memory_for_workspaces_is_a_memory_error": TERABYTES,
+    "tests/core/test_process.py::test_threads_that_cannot_be_had_are_done_without": TERABYTES,
+    "tests/numpy/test_orthogonal_process.py::test_it_needs_a_part_of_the_array_beyond_it": "ASan's own memory",
+    "tests/numpy/test_orthogonal_process.py::test_without_memory_nothing_is_written": TERABYTES,
 }
 
 

@@ -16,7 +16,7 @@ _LINEAR = ("linear", "identity", *_CONVOLUTIONS)
 _TORCH_GAINS = {"sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}
 
 # 1 / sqrt(E[f(z)^2]) for z ~ N(0, 1): the gain that keeps the second moment, as He et al. (2015) derive sqrt(2) for
-# relu. By quadrature to 20 digits; tests/test_fans.py does it again.
+# relu. By quadrature to 20 digits; tests/numpy/test_fans.py does it again.
 _MOMENT_GAINS = {
     "gelu": 1.5335304411955352338,
     "gelu_tanh": 1.5335805216661469181,

@@ -14,7 +14,7 @@ import initcore
 from initcore import _core
 from initcore.dtypes import as_dtype
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 import golden
 
 UNTOUCHED = 0xA5

@@ -1,0 +1,95 @@
+"""Examples in docstrings give what they show."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib.util
+import pkgutil
+import re
+import sys
+from types import ModuleType
+
+import pytest
+from support import ROOT, need
+
+import initcore
+
+pytestmark = pytest.mark.any_isa
+
+NAMES = ["initcore", *(module.name for module in pkgutil.walk_packages(initcore.__path__, "initcore."))]
+MODULES = [name for name in NAMES if not name.endswith("__main__")]  # which runs
+
+
+def module_of(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] == "initcore":
+            raise
+        need(error.name)
+        raise
+
+
+def imported_by(example: doctest.Example) -> list[str]:
+    statements = ast.walk(ast.parse(example.source))
+    return [alias.name.partition(".")[0] for node in statements if isinstance(node, ast.Import) for alias in node.names]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name: str) -> None:
+    """Those of a docstring that imports what is not installed are left out, and only those."""
+    module, missing, runner = module_of(name), set(), doctest.DocTestRunner()
+    for test in doctest.DocTestFinder().find(module):
+        lacks = {p for e in test.examples for p in imported_by(e) if importlib.util.find_spec(p) is None}
+        if not lacks:
+            runner.run(test)
+        missing |= lacks
+    assert not runner.summarize(verbose=False).failed
+    for package in sorted(missing):
+        need(package)
+
+
+def test_examples_are_found() -> None:
+    """In the compiled module too; a module whose examples are no longer found would pass all of them."""
+    found = {
+        name: sum(len(t.examples) for t in doctest.DocTestFinder().find(module_of(f"initcore.{name}")))
+        for name in (
+            *("_core", "philox", "streams", "shards", "fans", "distributions", "initializers", "patterns"),
+            "models.plan.plan",
+        )
+    }
+    assert all(found.values()), found
+    functions = {test.name.rpartition(".")[2] for test in doctest.DocTestFinder().find(initcore._core) if test.examples}
+    assert {"set_num_threads", "use_isa"} <= functions
+
+
+PAGES = {
+    "README.md": ([], ""),
+    "docs/models.md": (["ml_dtypes", "torch"], "0.00408248"),
+    "docs/dynamic.md": (["torch"], "0.weight"),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    packages, shown = PAGES[name]
+    for package in packages:
+        need(package)
+    if sys.version_info < (3, 11) and name == "docs/models.md":
+        need("tomli")
+    page = ROOT.joinpath(name).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, name, "exec"), {})
+    assert shown in capsys.readouterr().out
+
+
+def test_the_page_on_models_has_all_presets_and_conditions() -> None:
+    from initcore.models import presets
+    from initcore.models.plan import conditions
+
+    page = ROOT.joinpath("docs", "models.md").read_text(encoding="utf-8")
+    assert {name for name in presets.__all__ if f"| `{name}(" not in page} == set()
+    assert {name for name in conditions.CONDITIONS if not re.search(rf"`{name}[` ]", page)} == set()
