@@ -18,7 +18,7 @@ from initcore import _core
 from initcore.distributions import Distribution, Fixed, constant
 from initcore.errors import partly_written
 from initcore.shards import Shard, offset_of
-from initcore.streams import RngLike, nothing_taken_by_errors
+from initcore.streams import RngLike, is_numpys, nothing_taken_by_errors
 
 __all__ = ["FORMULAS", "Progress", "delta_orthogonal_", "orthogonal_"]
 
@@ -75,8 +75,10 @@ def orthogonal_(
     >>> bool(np.allclose(heads @ heads.transpose(0, 2, 1), np.eye(64)))
     True
     """
-    with nothing_taken_by_errors(rng):
-        return _fill_stack(out, gain, batch_axis, progress, rng, shard)
+    if is_numpys(rng):
+        with nothing_taken_by_errors(rng):
+            return _fill_stack(out, gain, batch_axis, progress, rng, shard)
+    return _fill_stack(out, gain, batch_axis, progress, rng, shard)
 
 
 def _fill_stack(
@@ -149,8 +151,10 @@ def delta_orthogonal_(
     >>> bool(np.allclose(tap.T @ tap, np.eye(4))), bool(np.count_nonzero(w) == tap.size)
     (True, True)
     """
-    with nothing_taken_by_errors(rng):
-        return _fill_tap(out, gain, progress, rng, shard)
+    if is_numpys(rng):
+        with nothing_taken_by_errors(rng):
+            return _fill_tap(out, gain, progress, rng, shard)
+    return _fill_tap(out, gain, progress, rng, shard)
 
 
 def _fill_tap(out: A, gain: float, progress: Progress | None, rng: RngLike, shard: Shard | None) -> A:

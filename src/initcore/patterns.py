@@ -20,7 +20,7 @@ from initcore.distributions import Distribution, Fixed, bits_, constant, normal_
 from initcore.dtypes import BFLOAT16_BITS, bfloat16_bits
 from initcore.errors import partly_written
 from initcore.shards import Shard, offset_of
-from initcore.streams import RngLike, nothing_taken_by_errors
+from initcore.streams import RngLike, is_numpys, nothing_taken_by_errors
 
 __all__ = ["FORMULAS", "constant_", "dirac_", "eye_", "hadamard_", "ones_", "sparse_", "zeros_"]
 
@@ -303,8 +303,10 @@ def sparse_(out: A, sparsity: float, std: float = 0.01, *, rng: RngLike = None, 
     >>> (w == 0).sum(axis=0)
     array([3, 3, 3, 3])
     """
-    with nothing_taken_by_errors(rng):
-        return _fill_sparse(out, sparsity, std, rng, shard)
+    if is_numpys(rng):
+        with nothing_taken_by_errors(rng):
+            return _fill_sparse(out, sparsity, std, rng, shard)
+    return _fill_sparse(out, sparsity, std, rng, shard)
 
 
 def _fill_sparse(out: A, sparsity: float, std: float, rng: RngLike, shard: Shard | None) -> A:

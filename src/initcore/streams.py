@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from operator import index
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -250,13 +250,15 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-@contextmanager
-def nothing_taken_by_errors(rng: Any) -> Iterator[None]:
-    """Set a ``numpy.random.Generator`` back if what takes its next word early raises an error afterwards."""
+def is_numpys(rng: Any) -> TypeGuard[np.random.Generator]:
+    """Whether it is a ``numpy.random.Generator``; nobody has one where ``numpy.random`` is not imported."""
     random = sys.modules.get("numpy.random")
-    if random is None or not isinstance(rng, random.Generator):
-        yield
-        return
+    return random is not None and isinstance(rng, random.Generator)
+
+
+@contextmanager
+def nothing_taken_by_errors(rng: np.random.Generator) -> Iterator[None]:
+    """Set a generator back if what takes its next word early raises an error afterwards."""
     before = rng.bit_generator.state
     try:
         yield
@@ -277,7 +279,7 @@ def resolve(rng: Any) -> Stream | Generator:
         return default_generator()
     if isinstance(rng, (Stream, Generator)):
         return rng
-    if (random := sys.modules.get("numpy.random")) is not None and isinstance(rng, random.Generator):
+    if is_numpys(rng):
         return _stream_of(int(rng.integers(2**63)))
     if isinstance(rng, (bool, np.bool_)) or not hasattr(rng, "__index__"):
         kind = type(rng)

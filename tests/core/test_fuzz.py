@@ -23,7 +23,7 @@ pytestmark = [
 
 
 def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(TESTS / "fuzz.py"), *arguments]
+    command = [sys.executable, str(TESTS / "fuzzing" / "fuzz.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 

@@ -1,8 +1,8 @@
 """Random cases of four kinds, in processes of their own: whatever ends such a process is a failure too.
 
-python tests/fuzz.py --minutes 10                           # calls, as long as you like; the seed is printed
-python tests/fuzz.py --what objects --seed 1 --cases 2000   # the same cases each time
-python tests/fuzz.py --what objects --seed 1 --case 1234    # one of them again, in this process
+python tests/fuzzing/fuzz.py --minutes 10                           # calls, as long as you like; the seed is printed
+python tests/fuzzing/fuzz.py --what objects --seed 1 --cases 2000   # the same cases each time
+python tests/fuzzing/fuzz.py --what objects --seed 1 --case 1234    # one of them again, in this process
 
 calls     into memory between pages that end who touches them. A call that is right writes the reference's bytes to its
           elements and no other byte, and neither reads nor writes outside its array; a call that is wrong raises the
@@ -29,9 +29,9 @@ from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
-sys.path[:0] = [str(Path(__file__).parent / folder) for folder in ("fuzzing", "helpers")]
+sys.path.insert(1, str(Path(__file__).parents[1] / "helpers"))
 
-from fuzz_cases import FLOATS  # noqa: E402, whose folder is found now
+from fuzz_cases import FLOATS
 
 KINDS = ("calls", "objects", "signals", "commands")
 LONGEST = 120  # seconds that a case may take
@@ -41,7 +41,7 @@ class Failure(Exception):  # noqa: N818, what is said of a case, not of this pro
     """A case, and what is wrong with what it did."""
 
     def __init__(self, what: str, seed: int, number: int, wrong: str) -> None:
-        again = f"python tests/fuzz.py --what {what} --seed {seed} --case {number}"
+        again = f"python tests/fuzzing/fuzz.py --what {what} --seed {seed} --case {number}"
         case = fuzzer(what).draw_case(seed, number)
         super().__init__(f"case {number} of seed {seed}: {wrong}\n{case}\nagain: {again}")
 
