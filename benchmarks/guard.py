@@ -21,9 +21,9 @@ from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 
+from baselines import kernels, measure
 from rich import box
 from rich.table import Table
-from yardsticks import kernels, measure
 
 import initcore
 from initcore import _core
@@ -38,7 +38,7 @@ SPREADS = 3
 
 @dataclass(frozen=True)
 class Record:
-    """One line of the history: ratios by "kernel / yardstick", and their relative standard errors."""
+    """One line of the history: ratios by "kernel / baseline", and their relative standard errors."""
 
     commit: str
     date: str
@@ -118,8 +118,8 @@ def comparison(now: Record, then: Record | None) -> tuple[Table, bool]:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
     table.title = f"{now.processor}, {now.isa}, {_threads(now)}, {now.compiler}, {now.commit[:10]}"
     recorded = "recorded" if then is None else f"{then.commit[:10]}, {then.date[:10]}"
-    for column in ("kernel / yardstick", "ratio", "spread", recorded, "change", ""):
-        table.add_column(column, justify="left" if column in ("kernel / yardstick", "") else "right", no_wrap=True)
+    for column in ("kernel / baseline", "ratio", "spread", recorded, "change", ""):
+        table.add_column(column, justify="left" if column in ("kernel / baseline", "") else "right", no_wrap=True)
     marks = []
     for name, ratio in now.ratios.items():
         change, mark = verdict(now, then, name)
@@ -160,7 +160,7 @@ def history_tables(records: Sequence[Record], most: int = 8) -> Iterator[Table]:
         of_it = [record for record in records if record.machine == machine][-most:]
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
         table.title = f"{machine[0]}, {machine[1]}, {_threads(of_it[0])}"
-        table.add_column("kernel / yardstick", no_wrap=True)
+        table.add_column("kernel / baseline", no_wrap=True)
         for record in of_it:
             short = record.commit[:7] + "-dirty" * record.commit.endswith("-dirty")
             table.add_column(f"{short}\n{record.date[:10]}", justify="right")

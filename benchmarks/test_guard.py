@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import baselines
 import guard
 import pytest
-import yardsticks
 
 import initcore
 
@@ -47,22 +47,22 @@ class Machine:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     before = initcore.get_num_threads()
     made = Machine(random.Random(0))
-    monkeypatch.setattr(yardsticks, "perf_counter", made.read)
-    monkeypatch.setattr(yardsticks, "process_time", made.read)
+    monkeypatch.setattr(baselines, "perf_counter", made.read)
+    monkeypatch.setattr(baselines, "process_time", made.read)
     yield made
     initcore.set_num_threads(before)
 
 
-def kernels_on(machine: Machine, **slower: float) -> list[yardsticks.Kernel]:
-    """Return two kernels that take 2 and 5 times as long as three units of a yardstick, each some factor slower."""
-    unit = yardsticks.Yardstick("unit", machine.work(4e-3), 6.0)
+def kernels_on(machine: Machine, **slower: float) -> list[baselines.Kernel]:
+    """Return two kernels that take 2 and 5 times as long as three units of a baseline, each some factor slower."""
+    unit = baselines.Baseline("unit", machine.work(4e-3), 6.0)
     times = {"fill": 4e-3, "product": 10e-3}
     runs = {name: machine.work(seconds * slower.get(name, 1)) for name, seconds in times.items()}
-    return [yardsticks.Kernel(name, run, ((unit, 3.0),)) for name, run in runs.items()]
+    return [baselines.Kernel(name, run, ((unit, 3.0),)) for name, run in runs.items()]
 
 
 def measured(machine: Machine, **slower: float) -> guard.Record:
-    return guard.record_of(*yardsticks.measure(kernels_on(machine, **slower), budget=3.0))
+    return guard.record_of(*baselines.measure(kernels_on(machine, **slower), budget=3.0))
 
 
 def test_ratios_are_those_of_the_kernels_whatever_the_neighbours_do(machine: Machine) -> None:
@@ -180,12 +180,12 @@ def test_every_kernel_is_watched_beside_what_binds_it(monkeypatch: pytest.Monkey
     pytest.importorskip("ml_dtypes")
     smaller = {"NBYTES": 1 << 20, "SIDES": (32, 64), "CALLS": 2, "SPIN_SECONDS": 1e-5, "FEWEST_ROUNDS": 3}
     for name, value in smaller.items():
-        monkeypatch.setattr(yardsticks, name, value)
-    watched, missing = yardsticks.kernels()
-    ratios, spreads = yardsticks.measure(watched, budget=0)
+        monkeypatch.setattr(baselines, name, value)
+    watched, missing = baselines.kernels()
+    ratios, spreads = baselines.measure(watched, budget=0)
     fills = ["uniform_ float32", "normal_ float32", "trunc_normal_ float32", "bits_ uint32", "normal_ float64"]
     fills += ["normal_ bfloat16", "normal_ float32 transposed"]
-    expected = {f"{fill} / {yardstick}" for fill in fills for yardstick in ("memset", "integer")}
+    expected = {f"{fill} / {baseline}" for fill in fills for baseline in ("memset", "integer")}
     expected |= {f"orthogonal_ float32 {side} / fma_f32" for side in (32, 64)} | {"normal_ float32 of 64 / integer"}
     assert ratios.keys() == spreads.keys() == expected
     assert all(ratio > 0 for ratio in ratios.values())

@@ -1,7 +1,7 @@
-/* Which instruction set is in use, and what needs no more of the core than that. */
-#include "platform/cpu.h"
+/* Chooses the instruction set that is in use, and passes on to it what needs nothing else of the core. */
 #include "kernels.h"
 #include "platform/atomics.h"
+#include "platform/cpu.h"
 
 static const ic_kernels *const built[] = {
 #define IC_ISA_ROW(name) &ic_kernels_##name,

@@ -1,4 +1,4 @@
-/* Every distribution, one row: id, name, parameters. Ids are append-only.
+/* Every distribution has a row. Ids are never used again.
  *
  *   IC_DIST_ROW(id, name, what it fills: WORDS or FLOATS, number of parameters, their names)
  *

@@ -1,9 +1,9 @@
-/* Elements: their bytes, and what the floating-point dtypes can hold. */
+/* Tells how many bytes elements have, and what the floating-point dtypes can hold. */
 #ifndef IC_DTYPES_H
 #define IC_DTYPES_H
 
-#include "platform/compiler.h"
 #include "initcore.h"
+#include "platform/compiler.h"
 
 IC_INLINE size_t ic_itemsize(ic_dtype dtype) {
   return dtype == IC_F64 ? 8 : dtype == IC_F16 || dtype == IC_BF16 ? 2 : 4;

@@ -1,4 +1,4 @@
-/* Bounds of whole numbers. */
+/* Arithmetic of counts. */
 #ifndef IC_INTEGERS_H
 #define IC_INTEGERS_H
 

@@ -1,4 +1,4 @@
-/* One instruction set: compiled once per row of isa_table.h, with IC_ISA its name and IC_VEC its vocabulary.
+/* This is compiled once for each row of isa_table.h: IC_ISA is the name of the instruction set, IC_VEC its vocabulary.
  *
  * All that this file defines is static but one const struct, so that nothing compiled for a newer processor can be
  * linked in where an older one runs. */

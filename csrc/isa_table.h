@@ -1,4 +1,4 @@
-/* Every instruction set, fastest first, with the processor features it needs. setup.py has the compiler's flags. */
+/* Every instruction set has a row, the fastest first. setup.py has the compiler's flags. */
 #if defined(IC_BUILT_avx512)
 IC_ISA_ROW(avx512)
 #endif

@@ -1,4 +1,4 @@
-/* What one instruction set offers: a const struct of functions, one per row of dist_table.h and dtype. */
+/* One instruction set offers a const struct of functions, with a fill for each row of dist_table.h and dtype. */
 #ifndef IC_KERNELS_H
 #define IC_KERNELS_H
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from algebra import complexities, complexity, rank, ranks
 from battery import NORMAL_TESTS, SIGNIFICANCE, apply, verdict_of, word_tests
+from known_bad import KNOWN_BAD_NORMALS, KNOWN_BAD_WORDS
 from numpy.typing import NDArray
-from poor import POOR_NORMALS, POOR_WORDS
 from pvalues import LEAST_EXPECTED, of_cells
 from scipy import stats
 from series import SERIES, WAYS, numbers_of, trials_of
@@ -55,19 +55,19 @@ def test_random_numbers_have_uniform_pvalues(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("poor", "name"),
-    [(poor, name) for table in (POOR_WORDS, POOR_NORMALS) for poor, names in table.items() for name in names],
+    ("bad", "name"),
+    [(bad, name) for table in (KNOWN_BAD_WORDS, KNOWN_BAD_NORMALS) for bad, names in table.items() for name in names],
 )
-def test_known_faults_are_found(poor: Callable[[int], Numbers], name: str) -> None:
+def test_known_faults_are_found(bad: Callable[[int], Numbers], name: str) -> None:
     trial = TESTS[name]
     size = 1 << min(20, trial.most)
-    assert min(trial.run(poor(size)).values()) < TINY
+    assert min(trial.run(bad(size)).values()) < TINY
 
 
 def test_rank_of_many_rows_finds_a_longer_register() -> None:
     """Words of a register of 521 make no matrix of a higher rank."""
-    poor = next(poor for poor in POOR_WORDS if poor.__name__ == "shift_register")
-    matrices = poor(1 << 18).view(np.uint64).reshape(-1, 1024, 16)
+    bad = next(bad for bad in KNOWN_BAD_WORDS if bad.__name__ == "shift_register")
+    matrices = bad(1 << 18).view(np.uint64).reshape(-1, 1024, 16)
     assert ranks(matrices, 1024).max() <= 521
 
 

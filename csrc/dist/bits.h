@@ -1,4 +1,4 @@
-/* The stream's own words: one word an element. */
+/* Bits are the stream's own words: an element takes one. */
 typedef struct {
   float unused;
 } bits_params;

@@ -1,4 +1,4 @@
-/* Normal: Box-Muller on the two words of a pair of elements (float64: four), then fma(z, std, mean).
+/* Normals are made by Box-Muller of the two words of a pair of elements (float64: four), then fma(z, std, mean).
  * To change this is to change the stream. */
 typedef struct {
   double mean, std; /* in float32 and below, values of float32 */

@@ -1,5 +1,6 @@
-/* Normal between bounds, by rejection: attempt t of an element is its normal in plane t (wide windows) or Robert's
- * proposal in two planes of its own (tails and narrow windows), until the value, as the array holds it, is inside.
+/* Normals between bounds are made by rejection. Attempt t of an element is its normal in plane t (wide windows) or
+ * Robert's proposal in two planes of its own (tails and narrow windows), until the value, as the array holds it, is
+ * inside.
  * C. P. Robert, "Simulation of truncated normal variables", Statistics and Computing 5, 1995.
  * To change this is to change the stream. */
 #define IC_TAIL_PLANE 0x40000000u  /* attempt t: 2t for the proposal and 2t + 1 for its acceptance after it */

@@ -1,5 +1,6 @@
-/* The normal distribution between two bounds: mass, moments and quantiles, from IEEE operations alone, so that they
- * are the same everywhere. Not fast: for parameters, and for what is drawn once in 2^100 values. */
+/* Mass, moments and quantiles of the normal distribution between two bounds are made of IEEE operations alone, so that
+ * they are the same everywhere. They are slow: they serve for parameters, and for what is drawn once in 2^100 values.
+ */
 #ifndef IC_TRUNCATION_H
 #define IC_TRUNCATION_H
 

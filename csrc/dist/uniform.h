@@ -1,5 +1,5 @@
-/* Uniform on [low, high): one word an element (float64: two), u = its top 24 (53) bits as a fraction,
- * fma(high - low, u, low), held in [low, high) in the output dtype. To change this is to change the stream. */
+/* Uniform numbers on [low, high) take one word an element (float64: two), whose top 24 (53) bits are a fraction u. They
+ * are fma(high - low, u, low), held in [low, high) in the output dtype. To change this is to change the stream. */
 typedef struct {
   float low, span, cap, least; /* span: times 2^-24 already, where that is exact; less than least is lifted to it */
   double low64, span64, cap64;

@@ -1,4 +1,4 @@
-/* An array, whole or a shard, to runs of blocks on threads. */
+/* A fill cuts an array, whole or a shard, into runs of blocks, which threads share. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* What is drawn: a kernel, its parameters and the stream. */
+/* A job says what is drawn: by which kernel, with which parameters, from which stream. */
 #ifndef IC_JOB_H
 #define IC_JOB_H
 

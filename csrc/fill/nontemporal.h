@@ -1,4 +1,4 @@
-/* Copying past the caches, as far as every processor of an architecture can. */
+/* Copies past the caches, if every processor of the architecture can. */
 #ifndef IC_NONTEMPORAL_H
 #define IC_NONTEMPORAL_H
 

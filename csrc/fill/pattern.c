@@ -1,9 +1,9 @@
-/* One element over and over, in any strided array: constants, and what memory can take. */
+/* Writes one element over and over to any strided array: for constants, and to find what memory can take. */
 #include <string.h>
 
-#include "platform/compiler.h"
 #include "integers.h"
 #include "kernels.h"
+#include "platform/compiler.h"
 #include "platform/work.h"
 
 enum {

@@ -6,67 +6,8 @@
 #include "dtypes.h"
 #include "kern/half.h"
 #include "kernels.h"
-#include "fill/view.h"
 
 enum { MOST_COLUMNS = IC_STRIP_BYTES / 4 };
-
-static int64_t offset_of(const ic_axis_map *map, int64_t place) {
-  return map->listed ? map->listed[map->count + place] : place * map->stride;
-}
-
-int64_t ic_axis_map_index(const ic_axis_map *map, int64_t place) {
-  return map->listed ? map->listed[place] : map->first + place * map->step;
-}
-
-static void list(const ic_view *view, int64_t first, ic_axis_map *map) {
-  int64_t place[IC_MAX_DIMS + 1] = {0}, index = first, offset = 0;
-  for (int64_t a = 0; a < map->count; a++) {
-    map->listed[a] = index;
-    map->listed[map->count + a] = offset;
-    for (int i = view->ndim - 1; i >= 0; i--) {
-      const ic_axis *axis = &view->axis[i];
-      index += axis->index_stride;
-      offset += axis->stride;
-      if (++place[i] < axis->length) break;
-      place[i] = 0;
-      index -= axis->index_stride * axis->length;
-      offset -= axis->stride * axis->length;
-    }
-  }
-}
-
-int ic_axis_map_of(const ic_array *array, int axis, int axes, int64_t first, ic_axis_map *map) {
-  ic_array part = {.dtype = array->dtype, .ndim = axes};
-  for (int i = 0; i < axes; i++) {
-    part.shape[i] = array->shape[axis + i];
-    part.stride[i] = array->stride[axis + i];
-    part.index_stride[i] = array->index_stride[axis + i];
-  }
-  const ic_view view = ic_view_of(&part);
-  *map = (ic_axis_map){view.size, first, view.axis[0].index_stride, view.axis[0].stride, NULL};
-  if (view.ndim == 1) return 1;
-  map->listed = malloc(2 * sizeof(int64_t) * (size_t)view.size);
-  if (map->listed) list(&view, first, map);
-  return map->listed != NULL;
-}
-
-void ic_axis_map_free(ic_axis_map *map) { free(map->listed); }
-
-int64_t ic_axis_map_before(const ic_axis_map *map, int64_t index) {
-  int64_t low = 0, high = map->count;
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    if (ic_axis_map_index(map, middle) < index)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
-int ic_axis_map_is_whole(const ic_axis_map *map, int64_t length, int64_t stride) {
-  return !map->listed && map->count == length && (length == 1 || (map->step == 1 && map->stride == stride));
-}
 
 void ic_scales(const ic_target *target, int64_t first, size_t count, void *scales) {
   for (size_t j = 0; j < count; j++) {
@@ -120,7 +61,8 @@ static void put(const ic_axis_map *map, int64_t first, size_t count, const uint8
     memcpy(data + first * map->stride, values, count * itemsize);
     return;
   }
-  for (size_t a = 0; a < count; a++) memcpy(data + offset_of(map, first + (int64_t)a), values + a * itemsize, itemsize);
+  for (size_t a = 0; a < count; a++)
+    memcpy(data + ic_axis_map_offset(map, first + (int64_t)a), values + a * itemsize, itemsize);
 }
 
 void ic_scatter_tile(const ic_target *target, void *tile, int64_t row, size_t rows, int64_t first, size_t count) {
@@ -135,14 +77,14 @@ void ic_scatter_tile(const ic_target *target, void *tile, int64_t row, size_t ro
     for (int64_t a = low; a < high; a++) {
       const uint8_t *from = (const uint8_t *)tile + (size_t)(ic_axis_map_index(i, a) - row) * IC_STRIP_BYTES;
       convert(target, from, 1, scales, count, values);
-      put(k, first, count, values, itemsize, target->data + offset_of(i, a));
+      put(k, first, count, values, itemsize, target->data + ic_axis_map_offset(i, a));
     }
     return;
   }
   const int together = high - low == (int64_t)rows;
   for (size_t j = 0; j < count; j++) {
     const uint8_t *from = (const uint8_t *)tile + j * size;
-    uint8_t *data = target->data + offset_of(k, first + (int64_t)j);
+    uint8_t *data = target->data + ic_axis_map_offset(k, first + (int64_t)j);
     if (together)
       convert(target, from, pitch, scales + j * size, rows, values);
     else

@@ -1,9 +1,9 @@
-/* Which rows of a matrix's columns are zero: a pseudorandom permutation of the rows, different in each column, found
- * for each element alone.
+/* Finds which elements of a sparse matrix are zero: those that a pseudorandom permutation of the rows, another one for
+ * each column, puts first. Each element is found alone.
  *
- * A Feistel network on pairs (left, right) of digits of a mixed base just large enough for the rows, with words of
- * the stream as round functions; what leaves the range of the rows goes through again. J. Black, P. Rogaway, "Ciphers
- * with arbitrary finite domains", CT-RSA 2002. */
+ * The permutation is a Feistel network on pairs (left, right) of digits of a mixed base just large enough for the rows.
+ * Its round functions are words of the stream; what leaves the range of the rows goes through again. J. Black, P.
+ * Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002. */
 #include "initcore.h"
 
 typedef struct {

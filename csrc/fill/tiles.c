@@ -1,4 +1,4 @@
-/* Arrays whose memory does not follow the global index: transposed, sliced, reversed, shards with short rows.
+/* Fills arrays whose memory does not follow the global index: transposed, sliced, reversed, shards with short rows.
  *
  * A tile is made of the blocks that its elements lie in, listed one after the other in a buffer, and then put in
  * place, so that Philox runs at full width however short the runs are. Tiles extend along the axis that memory

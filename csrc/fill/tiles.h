@@ -1,4 +1,4 @@
-/* Filling any view, cut into tiles of which each is made in a buffer and then put in place. */
+/* Any view is cut into tiles, each of which is made in a buffer and then put in place. */
 #ifndef IC_TILES_H
 #define IC_TILES_H
 

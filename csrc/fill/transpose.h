@@ -1,12 +1,12 @@
-/* Square blocks of elements, 16 bytes a side: rows are read from anywhere, columns are written `pitch` bytes apart.
- * Moves bytes only, so it needs no more than what every processor of an architecture has. */
+/* Transposes square blocks of elements, 16 bytes a side: rows are read from anywhere, columns are written `pitch` bytes
+ * apart. This moves bytes only, so it needs no more than what every processor of an architecture has. */
 #ifndef IC_TRANSPOSE_H
 #define IC_TRANSPOSE_H
 
 #include <string.h>
 
-#include "platform/compiler.h"
 #include "initcore.h"
+#include "platform/compiler.h"
 
 #if defined(__SSE2__) || defined(_M_X64)
 

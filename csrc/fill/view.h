@@ -1,4 +1,4 @@
-/* A strided array seen with as few axes as can be. */
+/* A view describes a strided array with as few axes as can be. */
 #ifndef IC_VIEW_H
 #define IC_VIEW_H
 

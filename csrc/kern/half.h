@@ -1,4 +1,4 @@
-/* One value at a time: bits of floats, and the rounding to half precision. */
+/* Gets at the bits of single floats, and rounds them to half precision. */
 
 IC_INLINE uint32_t float_bits(float x) {
   uint32_t bits;

@@ -1,6 +1,6 @@
-/* What a processor can start at most, to set speeds beside: loops that do nothing but one kind of operation, with
- * enough chains in flight that no result is waited for, and few enough that all stay in 16 registers. Not tuned
- * further. */
+/* Finds how many operations a processor can start at most, so that speeds can be set beside it. The loops do nothing
+ * but one kind of operation, with enough chains in flight that no result is waited for, and few enough that all stay in
+ * 16 registers. They are not tuned further. */
 
 enum { SPIN_CHAINS = 12 };
 

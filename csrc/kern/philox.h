@@ -1,4 +1,4 @@
-/* Philox4x32-10 (Salmon et al., SC'11), several groups of counters in flight.
+/* Makes words by Philox4x32-10 (Salmon et al., SC'11), with several groups of counters in flight.
  *
  * A counter is (block low, block high, plane, draw). In a run of consecutive blocks only the low word
  * changes, so most of the first two rounds is the same for all and is done once, in scalar. */

@@ -1,7 +1,9 @@
-/* Values for elements wherever they are, each from its own pair of words alone, in batches of four groups: stamped out
- * by kern/fill.h for a distribution whose values have bounds. Element c of group k of a batch, 4 IC_COUNTERS of them,
- * has its block in blocks[k IC_COUNTERS + c], with bits of OF_PAIR, and gets its value at 4 c + k, where its bit of
- * `inside` is too. `near`: the high words of all blocks are the same. */
+/* Draws values again for elements wherever they are, each from its own pair of words alone. kern/fill.h stamps this out
+ * for a distribution whose values have bounds.
+ *
+ * A batch has four groups of IC_COUNTERS elements. Element c of group k has its block, with bits of OF_PAIR, in
+ * blocks[k IC_COUNTERS + c]; its value and its bit of `inside` are put at 4 c + k. `near` says that the high words of
+ * all blocks are the same. */
 
 #define EACH_UNIT for (int u = 0; u < 2; u++)
 #define EACH_GROUP \

@@ -1,4 +1,4 @@
-/* Lists of the elements whose values are outside of bounds. */
+/* Lists the elements whose values are outside of bounds. */
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #include <intrin.h>

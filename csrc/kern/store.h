@@ -1,4 +1,4 @@
-/* Values to output: the one rounding from float32 to what the array holds. */
+/* Stores values, which are rounded once from float32 to what the array holds. */
 
 IC_INLINE vu32 bf16_round(vf32 value) {
   const vu32 bits = f32_bits(value);

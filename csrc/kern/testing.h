@@ -1,4 +1,4 @@
-/* What a fill never lets choose, for tests: counters, keys, rounds, words. Not tuned. */
+/* Lets tests choose what a fill does not: counters, keys, rounds and words. This is not tuned. */
 
 static void philox4x32_blocks(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out) {
   for (size_t i = 0; i < n; i += IC_COUNTERS) {

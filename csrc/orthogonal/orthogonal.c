@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "dtypes.h"
+#include "integers.h"
 #include "orthogonal/reflectors.h"
 #include "orthogonal/strips.h"
-#include "integers.h"
 #include "platform/atomics.h"
 #include "platform/work.h"
 

@@ -1,4 +1,4 @@
-/* Panels of Householder reflectors, drawn from the stream when they are needed. */
+/* Panels of Householder reflectors are drawn from the stream when they are needed. */
 #ifndef IC_REFLECTORS_H
 #define IC_REFLECTORS_H
 

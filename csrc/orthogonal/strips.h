@@ -1,5 +1,5 @@
-/* Where strips of a matrix are kept while panels are applied to them: columns side by side, IC_STRIP_BYTES wide, in
- * tiles of IC_CHUNK_ROWS rows that are each one piece of memory. */
+/* Tells where strips of a matrix are kept while panels are applied to them. A strip has columns side by side,
+ * IC_STRIP_BYTES wide, in tiles of IC_CHUNK_ROWS rows that are each one piece of memory. */
 #ifndef IC_STRIPS_H
 #define IC_STRIPS_H
 

@@ -1,5 +1,5 @@
-/* Pieces of one allocation, each of which begins a cache line. What hands out pieces does so twice: first in an arena
- * without memory, which only counts the bytes. */
+/* An arena hands out pieces of one allocation, each of which begins a cache line. Pieces are taken twice: first from an
+ * arena without memory, which only counts their bytes. */
 #ifndef IC_ARENA_H
 #define IC_ARENA_H
 

@@ -1,4 +1,4 @@
-/* Numbers that threads share. */
+/* Threads share these numbers. */
 #ifndef IC_ATOMICS_H
 #define IC_ATOMICS_H
 

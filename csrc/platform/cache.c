@@ -1,4 +1,4 @@
-/* How large the last cache is. */
+/* Tells how large the last cache is. */
 #if defined(__APPLE__)
 #include <sys/sysctl.h>
 #endif

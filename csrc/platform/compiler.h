@@ -1,4 +1,4 @@
-/* What differs between C compilers. */
+/* C compilers differ in how they spell these. */
 #ifndef IC_COMPILER_H
 #define IC_COMPILER_H
 

@@ -1,4 +1,4 @@
-/* Features of the processor that the operating system lets programs use. */
+/* Tells which features of the processor the operating system lets programs use. */
 #ifndef IC_CPU_H
 #define IC_CPU_H
 

@@ -1,4 +1,4 @@
-/* One call of the core, from its beginning to its end: its floating-point mode, and whether its caller stops it. */
+/* A call of the core has a floating-point mode of its own from its beginning to its end, and its caller may stop it. */
 #ifndef IC_PROGRESS_H
 #define IC_PROGRESS_H
 

@@ -1,4 +1,4 @@
-/* Threads that live for one call, so that nothing survives a fork and no other runtime is met. */
+/* Threads live for one call, so that nothing survives a fork and no other runtime is met. */
 #ifndef IC_THREADS_H
 #define IC_THREADS_H
 

@@ -1,4 +1,4 @@
-/* Work in units, which threads take one after the other from a shared counter until none is left. */
+/* Work comes in units, which threads take one after the other from a shared counter until none is left. */
 #ifndef IC_WORK_H
 #define IC_WORK_H
 

@@ -4,7 +4,7 @@
  * the odd ones the second, so that pairs are free and the stores interleave. Of 64-bit lanes the first register has
  * counters 0 and 1, the second 2 and 3. A mask is all ones or all zeros in each lane.
  *
- * Nothing streams: these processors find whole lines being written by themselves. */
+ * No store is non-temporal: these processors find by themselves that whole lines are being written. */
 #if (!defined(__aarch64__) && !defined(_M_ARM64)) || defined(__AARCH64EB__)
 #error "this instruction set is for little-endian AArch64"
 #endif

@@ -34,7 +34,7 @@ Run = Callable[[], object]
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class Baseline:
     """What a kernel is compared with, and how many units of work (bytes, operations) one run of it does."""
 
     name: str
@@ -44,26 +44,26 @@ class Yardstick:
 
 @dataclass(frozen=True)
 class Kernel:
-    """What is watched: one run, beside yardsticks and how many of their units stand for it."""
+    """What is watched: one run, beside baselines and how many of their units stand for it."""
 
     name: str
     run: Run
-    beside: tuple[tuple[Yardstick, float], ...]
+    beside: tuple[tuple[Baseline, float], ...]
 
 
-def spinning(kind: str) -> Yardstick:
+def spinning(kind: str) -> Baseline:
     """Return a loop of arithmetic that lasts some milliseconds."""
     rounds = 1024
     while _seconds(partial(_core.spin, kind, rounds)) < SPIN_SECONDS:
         rounds *= 2
-    return Yardstick(kind, partial(_core.spin, kind, rounds), _core.spin(kind, rounds))
+    return Baseline(kind, partial(_core.spin, kind, rounds), _core.spin(kind, rounds))
 
 
-def setting(memory: np.ndarray[Any, Any]) -> Yardstick:
+def setting(memory: np.ndarray[Any, Any]) -> Baseline:
     """Return the better of plain and streaming stores: which that is depends on the size of the caches."""
     runs = [partial(_core.set_bytes, memory, 1, streaming) for streaming in (False, True)]
     best = min(runs, key=lambda run: median(_seconds(run) for _ in range(5)))
-    return Yardstick("memset", best, memory.nbytes)
+    return Baseline("memset", best, memory.nbytes)
 
 
 def kernels() -> tuple[list[Kernel], dict[str, str]]:
@@ -127,12 +127,12 @@ def measure(watched: Sequence[Kernel], budget: float) -> tuple[dict[str, float],
 
 
 def one_round(kernel: Kernel) -> Iterator[tuple[str, float]]:
-    """Yield a kernel's ratios, of a time between two of each yardstick, whose mean undoes a steady drift."""
-    before = [_seconds(yardstick.run) for yardstick, _ in kernel.beside]
+    """Yield a kernel's ratios, of a time between two of each baseline, whose mean undoes a steady drift."""
+    before = [_seconds(baseline.run) for baseline, _ in kernel.beside]
     seconds = _seconds(kernel.run)
-    after = [_seconds(yardstick.run) for yardstick, _ in reversed(kernel.beside)]
-    for (yardstick, units), first, last in zip(kernel.beside, before, reversed(after), strict=True):
-        yield f"{kernel.name} / {yardstick.name}", seconds / (units / yardstick.units * (first + last) / 2)
+    after = [_seconds(baseline.run) for baseline, _ in reversed(kernel.beside)]
+    for (baseline, units), first, last in zip(kernel.beside, before, reversed(after), strict=True):
+        yield f"{kernel.name} / {baseline.name}", seconds / (units / baseline.units * (first + last) / 2)
 
 
 def spread(samples: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ from supply import Words
 
 import initcore
 
-__all__ = ["POOR_NORMALS", "POOR_WORDS"]
+__all__ = ["KNOWN_BAD_NORMALS", "KNOWN_BAD_WORDS"]
 
 Normals = NDArray[np.float32]
 
@@ -150,7 +150,7 @@ def wave(count: int) -> Normals:
 
 
 #: What must find each of them in 2^20 numbers
-POOR_WORDS: dict[Callable[[int], Words], tuple[str, ...]] = {
+KNOWN_BAD_WORDS: dict[Callable[[int], Words], tuple[str, ...]] = {
     randu: ("birthdays, 3 high", "bit frequency", "linear complexity of bit 0", "rank 32"),
     congruential: ("birthdays in words", "pairs of low bytes", "spectrum of bit 0", "rank 64 of bit 0", "gaps, low"),
     weyl: ("spectrum of words", "runs", "gaps, high", "permutations of 4", "maximum of 8", "coupons, high"),
@@ -163,7 +163,7 @@ POOR_WORDS: dict[Callable[[int], Words], tuple[str, ...]] = {
     way_again: ("bits between ways", "values between ways", "bits at lags"),
     near_counts: ("Hamming weights",),
 }
-POOR_NORMALS: dict[Callable[[int], Normals], tuple[str, ...]] = {
+KNOWN_BAD_NORMALS: dict[Callable[[int], Normals], tuple[str, ...]] = {
     cut_tails: ("extremes",),
     twelve_bits: ("law",),
     sum_of_uniforms: ("law", "polar"),
