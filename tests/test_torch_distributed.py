@@ -221,9 +221,9 @@ def test_what_would_depend_on_the_layout_is_refused(mesh_of_two: Any) -> None:
     for reset, words in (
         (lambda w: w.bernoulli_(0.5), "bernoulli_.* depend on how it is distributed"),
         (lambda w: w.exponential_(), "exponential_.* depend on how it is distributed"),
-        (lambda w: torch.nn.init.normal_(w.T[1:3]), "a part of another arrangement of it would depend on how"),
-        (lambda w: torch.nn.init.normal_(local(w)), "weight is distributed, and its local tensor would depend on how"),
-        (lambda w: local(w).copy_(torch.randn(local(w).shape)), "copy_.* gives its local tensor would depend on how"),
+        (lambda w: torch.nn.init.normal_(w.T[1:3]), "a part of a transposed or reshaped view of it would depend"),
+        (lambda w: torch.nn.init.normal_(local(w)), "weight is distributed, and .* its local tensor would depend"),
+        (lambda w: local(w).copy_(torch.randn(local(w).shape)), "copy_.* writes to its local tensor would depend"),
     ):
         model = Parts(reset)
         init.initialize(model, SEED)
@@ -344,7 +344,7 @@ def test_a_plan_fills_frozen_and_tied_parameters_and_buffers_or_says_so() -> Non
     with pytest.raises(ValueError, match=r"norm\.running_mean: no rule matches"):
         init.initialize(model, some)
     init.initialize(model, some, keep=["norm.running_*", "norm.num_*"])
-    with pytest.raises(ValueError, match="keep='other' fits no parameter"):
+    with pytest.raises(ValueError, match="keep='other' matches no parameter"):
         init.initialize(model, some, keep=["other"])
     with torch.device("meta"):
         absent = Net()

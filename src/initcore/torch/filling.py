@@ -87,7 +87,7 @@ def fill(
         increment_version([tensor])
         raise
     increment_version([tensor])
-    tally.filled(theirs.__name__, tensor.numel() if target is not None else local.tensor.numel())
+    tally.drawn_by_initcore(theirs.__name__, tensor.numel() if target is not None else local.tensor.numel())
     if naming is not None:
         naming.note_filled(tensor, local if part is not None else None)
     return tensor

@@ -1,6 +1,7 @@
-"""What a process holds of the parameters that Megatron-core, DeepSpeed's ZeRO-3 or FSDP1 have cut, for ``parts=``.
+"""Find which parts this process holds of parameters that Megatron-core, DeepSpeed's ZeRO-3 or FSDP1 have cut.
 
-None of these packages is imported here: a model of theirs has what is read, and their names are in one table.
+The results are for ``parts=``. None of these packages is imported: everything is read from attributes of the model, and
+these attributes are listed in one table.
 """
 
 from __future__ import annotations
@@ -9,23 +10,20 @@ import math
 import re
 import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from initcore.shards import Shard
 from initcore.torch.modules.names import Held, classes_of, held_in, tied_patterns, walk
-from initcore.torch.modules.parts import Part, flat_range
+from initcore.torch.modules.parts import Given, flat_range
 
 __all__ = ["deepspeed_parts", "fsdp_parts", "is_cut", "is_lost", "megatron_parts", "write_back"]
 
-#: A part of the tensor of that name, or of another tensor, which is to be filled instead
-Given: TypeAlias = "Part | tuple[Tensor, Part]"
-
 
 class Names(NamedTuple):
-    """A row of the table: an object of another package, and the attributes of it that are read here."""
+    """A row of the table: an object of another package, and those of its attributes that are read here."""
 
     what: str
     attributes: tuple[str, ...]
@@ -55,7 +53,7 @@ STATE = Names(
 
 
 class Layer(NamedTuple):
-    """A class of Megatron-core: which axis of which parameter is cut, and the attribute with its whole size."""
+    """A class of Megatron-core: the axis along which each parameter is cut, and the attribute with its whole size."""
 
     axes: dict[str, int]
     whole: str
@@ -66,7 +64,7 @@ LAYERS: dict[str, Layer] = {
     "megatron.core.tensor_parallel.layers.RowParallelLinear": Layer({"weight": 1}, "input_size"),
     "megatron.core.tensor_parallel.layers.VocabParallelEmbedding": Layer({"weight": 0}, "num_embeddings"),
 }
-#: Classes of which a process holds other elements than partition_dim and partition_stride say, in whatever they hold
+#: Classes of modules of whose parameters a process holds other elements than partition_dim and partition_stride say
 MIXED: dict[str, str] = {
     "megatron.core.transformer.moe.experts.GroupedMLP": "experts lie side by side in each part of a GroupedMLP",
     "megatron.core.ssm.mamba_mixer.MambaMixer": "z, x, B, C and dt are each cut, and are of different sizes",
@@ -80,35 +78,35 @@ def megatron_parts(model: nn.Module) -> dict[str, Given]:
     Parameters
     ----------
     model : torch.nn.Module
-        Of layers of Megatron-core 0.16, or of others whose parameters have ``tensor_model_parallel``,
-        ``partition_dim`` and ``partition_stride``, as those of Transformer Engine.
+        A model with layers of Megatron-core 0.16, or with others whose parameters have ``tensor_model_parallel``,
+        ``partition_dim`` and ``partition_stride``, as those of Transformer Engine do.
 
     Returns
     -------
     dict
-        From the names of the parameters that are cut to their parts, for ``initialize(model, plan, parts=...)``. It is
-        empty where the group for tensor parallelism has one process.
+        By the names of the parameters that are cut, their parts, for ``initialize(model, plan, parts=...)``. There are
+        none if the group for tensor parallelism has one process.
 
     Raises
     ------
     ValueError
-        Naming the parameter, if it does not say where its elements are in the whole (legacy GroupedMLP, Mamba and
-        gated delta net mixers), if its group is not known, or if names of this process's modules are not those of the
-        whole model (stages of a pipeline, experts on several processes).
+        Naming the parameter, if it is not known where its elements are in the whole (legacy GroupedMLP, Mamba and
+        gated delta net mixers), if its process group is not known, or if the names of this process's modules are not
+        those of the whole model (stages of a pipeline, experts on several processes).
 
     Notes
     -----
-    The whole of a parameter is what a model without tensor parallelism holds. Of ``partition_stride`` s it is s blocks,
-    of each of which every process has its part. A gated MLP has two, gate and up, whatever its stride; the rows of a
-    fused ``linear_qkv`` are those of one group of queries with its key and value after the other's. Layers are known by
-    their class too, since the weights have no attributes with ``perform_initialization=False``: the stride is then that
-    of the bias, and 1 of a layer without one that is not of a gated MLP.
+    The whole of a parameter is what a model without tensor parallelism holds. With ``partition_stride`` s it consists
+    of s blocks, and every process holds a part of each block. A gated MLP has two blocks, gate and up, whatever its
+    stride. The rows of a fused ``linear_qkv`` come group by group: a group of queries, then its key and its value.
+    Layers are also recognised by their class, since with ``perform_initialization=False`` their weights lack the
+    attributes. The stride is then that of the bias, or 1 for a layer that has no bias and is not in a gated MLP.
 
-    The whole of an embedding has the padded vocabulary. Its first rows are those of an embedding without padding if an
-    initializer is drawn element by element and does not depend on the number of rows, as ``normal`` with a given std.
+    The whole of an embedding has the padded vocabulary. Its first rows are those of an embedding without padding if
+    the initializer draws element by element and does not depend on the number of rows, as ``normal`` with a given std.
 
-    What has copied the parameters before, as Megatron's optimizers do, has copies of what was there: fill the model
-    first, or call the optimizer's ``reload_model_params()`` afterwards.
+    Optimizers that have copied the parameters before, as Megatron's do, keep the old values: fill the model first, or
+    call the optimizer's ``reload_model_params()`` afterwards.
 
     Examples
     --------
@@ -117,7 +115,7 @@ def megatron_parts(model: nn.Module) -> dict[str, Given]:
         model = GPTModel(config, get_gpt_layer_local_spec(), vocab_size, max_sequence_length)
         initcore.torch.initialize(model, plan, parts=initcore.torch.megatron_parts(model))
 
-    Of a model that is whole there are no parts:
+    A model that is whole has no parts:
 
     >>> import torch
     >>> from initcore.torch import megatron_parts
@@ -137,13 +135,13 @@ def megatron_parts(model: nn.Module) -> dict[str, Given]:
         if count == 1:
             continue
         if id(held.module) in mixed:
-            raise ValueError(f"{held.name}: the part cannot be said by blocks of the whole: {mixed[id(held.module)]}")
+            raise ValueError(f"{held.name}: its part is not made of blocks of the whole: {mixed[id(held.module)]}")
         found[held.name] = _stripes(held, axis, 2 if id(held.module) in gated else stride, rank, count)
     return found
 
 
 def is_cut(held: Held) -> bool:
-    """Whether tensor parallelism has cut a parameter among several processes, or among none that are known."""
+    """Whether tensor parallelism has cut a parameter, among several processes or among processes that are not known."""
     if not held.is_parameter or _cut(held)[0] is None:
         return False
     try:
@@ -153,25 +151,25 @@ def is_cut(held: Held) -> bool:
 
 
 def deepspeed_parts(model: nn.Module) -> dict[str, Given]:
-    """Return what this process holds of the parameters that DeepSpeed's ZeRO-3 has taken apart.
+    """Return what this process holds of the parameters that DeepSpeed's ZeRO-3 has partitioned.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Built within ``deepspeed.zero.Init()``, and not gathered at the moment.
+        A model that was built within ``deepspeed.zero.Init()`` and is not gathered at the moment.
 
     Returns
     -------
     dict
-        From the names of the parameters to their partitions, ``ds_tensor``, and where the elements of these are in the
+        By the names of the parameters, their partitions, ``ds_tensor``, and where the elements of these are in the
         whole, for ``initialize(model, plan, parts=...)``. Padding is not written to.
 
     Raises
     ------
     ValueError
-        Naming the parameter, if it is gathered, if its partition is quantized, on NVMe or the second of two
-        (``zero_hpz_partition_size``), if it is a part of a layer that is cut otherwise too (expert or tensor
-        parallelism), or if an optimizer of DeepSpeed has a copy that it would write back.
+        Naming the parameter, if it is gathered; if its partition is quantized or on NVMe; if it has a second partition
+        (``zero_hpz_partition_size``); if expert or tensor parallelism has cut its layer too; or if an optimizer of
+        DeepSpeed has a copy of it that it would write back.
 
     Examples
     --------
@@ -181,7 +179,7 @@ def deepspeed_parts(model: nn.Module) -> dict[str, Given]:
             model = Model()
         initcore.torch.initialize(model, plan, parts=initcore.torch.deepspeed_parts(model))
 
-    Of a model that is whole there are no parts:
+    A model that is whole has no parts:
 
     >>> import torch
     >>> from initcore.torch import deepspeed_parts
@@ -197,21 +195,21 @@ def fsdp_parts(model: nn.Module) -> dict[str, Given]:
     Parameters
     ----------
     model : torch.nn.Module
-        With ``torch.distributed.fsdp.FullyShardedDataParallel`` around it or around some of its modules, of any
-        sharding strategy, and not gathered at the moment.
+        A model with ``torch.distributed.fsdp.FullyShardedDataParallel`` around it or around some of its modules, with
+        any sharding strategy, and not gathered at the moment.
 
     Returns
     -------
     dict
-        From the names of the parameters, as the model had them before it was wrapped, to their parts, for
-        ``initialize(model, plan, parts=...)``. With ``use_orig_params=False`` these are parts of the flat parameters,
-        and the names those of what was flattened.
+        By the names that the parameters had before the model was wrapped, their parts, for
+        ``initialize(model, plan, parts=...)``. With ``use_orig_params=False`` each part comes with the flat parameter
+        that holds it.
 
     Raises
     ------
     ValueError
-        Naming the parameter, if it is gathered, as it is between a forward and a backward pass and within
-        ``summon_full_params``; if it was not in C order before it was flattened; or if it was a DTensor.
+        Naming the parameter, if it is gathered, as between a forward and a backward pass and within
+        ``summon_full_params``; or if it was a DTensor, or not in C order, before it was flattened.
 
     Examples
     --------
@@ -220,7 +218,7 @@ def fsdp_parts(model: nn.Module) -> dict[str, Given]:
         model = FullyShardedDataParallel(Model(), auto_wrap_policy=policy)
         initcore.torch.initialize(model, plan, parts=initcore.torch.fsdp_parts(model))
 
-    Of a model that is whole there are no parts:
+    A model that is whole has no parts:
 
     >>> import torch
     >>> from initcore.torch import fsdp_parts
@@ -240,14 +238,16 @@ def fsdp_parts(model: nn.Module) -> dict[str, Given]:
 
 
 def _ask(row: Names, of: object, name: str) -> None:
-    """Refuse an object that lacks what is read of it."""
+    """Refuse an object that lacks attributes which are read here."""
     lacking = [attribute for attribute in row.attributes if not hasattr(of, attribute)]
     if lacking:
-        raise ValueError(f"{name}: it lacks {', '.join(lacking)}, which {row.what} has: its version is not known here")
+        raise ValueError(
+            f"{name}: it lacks {', '.join(lacking)}, which {row.what} has: initcore does not know this version of it"
+        )
 
 
 def _range(shape: tuple[int, ...], start: int, stop: int, at: int = 0) -> list[tuple[Any, Shard]]:
-    """Return :func:`flat_range`, from a place of a flat tensor on; of no elements, an empty block of the whole."""
+    """Return :func:`flat_range` for a flat tensor whose range begins at `at`; without elements, an empty block."""
     if start == stop:
         return [(slice(at, at), Shard(shape, (slice(0, 0),) * len(shape)))]
     return [(slice(at + here.start, at + here.stop), shard) for here, shard in flat_range(shape, start, stop)]
@@ -257,24 +257,24 @@ def _range(shape: tuple[int, ...], start: int, stop: int, at: int = 0) -> list[t
 
 
 def _refuse_other_names(model: nn.Module) -> None:
-    """Refuse a model of which modules have names of their own in each process."""
+    """Refuse a model whose modules have other names in each process than in the whole model."""
     for name, module in walk(model):
         config: Any = getattr(module, "config", None)
         if hasattr(module, "layer_number") and getattr(config, "pipeline_model_parallel_size", 1) > 1:
             raise ValueError(
-                f"{name}: layer {module.layer_number} of the whole model, in a stage of a pipeline, whose layers are "
-                "counted from 0 in each stage: names are not those of the whole model"
+                f"{name}: this is layer {module.layer_number} of the whole model, in a stage of a pipeline, and each "
+                "stage counts its layers from 0, so that names are not those of the whole model"
             )
         for key, parameter in module._parameters.items():
             if getattr(parameter, "allreduce", True) is False:
                 raise ValueError(
-                    f"{name}.{key}: an expert of several processes, each of which counts its experts from 0: names are "
-                    "not those of the whole model"
+                    f"{name}.{key}: experts are on several processes, each of which counts its experts from 0, so that "
+                    "names are not those of the whole model"
                 )
 
 
 def _gated(model: nn.Module) -> set[int]:
-    """The first layers of gated MLPs: each process has its part of the gate, and then its part of what is gated."""
+    """Return the ``id`` of the first layer of each gated MLP: a process holds its part of the gate, then of up."""
     return {
         id(module._modules.get("linear_fc1"))
         for _, module in walk(model)
@@ -284,7 +284,10 @@ def _gated(model: nn.Module) -> set[int]:
 
 
 def _mixed(model: nn.Module) -> dict[int, str]:
-    """The modules whose parts are no blocks of the whole: those whose classes are in the table, and what they hold."""
+    """Return, by ``id``, the modules whose classes are in :data:`MIXED` and their children, each with the reason.
+
+    The parts of their parameters are not blocks of the whole.
+    """
     found: dict[int, str] = {}
     for _, module in walk(model):
         for why in (MIXED[name] for name in classes_of(module) & MIXED.keys()):
@@ -294,7 +297,7 @@ def _mixed(model: nn.Module) -> dict[int, str]:
 
 
 def _cut(held: Held) -> tuple[int | None, int]:
-    """Which axis of a parameter is cut, None of one that is not, and the number of blocks that each part is of."""
+    """Return the axis along which a parameter is cut, or None, and the number of blocks that a part consists of."""
     module: Any = held.module
     marked: Any = held.tensor
     stride = int(getattr(marked, "partition_stride", getattr(module._parameters.get("bias"), "partition_stride", 1)))
@@ -303,7 +306,7 @@ def _cut(held: Held) -> tuple[int | None, int]:
         return layer.axes.get(held.key), stride
     if held.key == "softmax_offset" and hasattr(module, "num_attention_heads_per_partition"):
         return 0, 1
-    mode = getattr(module, "parallel_mode", "")  # of Transformer Engine, which marks what it has not cut too
+    mode = getattr(module, "parallel_mode", "")  # Transformer Engine also marks parameters that it has not cut
     if getattr(marked, "tensor_model_parallel", False) and mode is not None and mode != "duplicated":
         return int(getattr(marked, "partition_dim", -1)), stride
     if getattr(module, "explicit_expert_comm", False):
@@ -312,7 +315,7 @@ def _cut(held: Held) -> tuple[int | None, int]:
 
 
 def _place(held: Held) -> tuple[int, int]:
-    """The rank of this process in the group that a parameter is cut among, and the number of processes there."""
+    """Return this process's rank in the group of processes among which a parameter is cut, and the group's size."""
     module: Any = held.module
     group: Any = getattr(module, "tp_group", None) or getattr(module, "_tp_group", None)
     if group is not None:
@@ -325,12 +328,15 @@ def _place(held: Held) -> tuple[int, int]:
     try:
         rank, count = (getattr(state, f"get_{kind}_parallel_{what}")() for what in ("rank", "world_size"))
     except AssertionError:
-        raise ValueError(f"{held.name}: it is cut for tensor parallelism, whose groups have not been made") from None
+        raise ValueError(f"{held.name}: it is cut for tensor parallelism, whose groups do not exist yet") from None
     return int(rank), int(count)
 
 
 def _stripes(held: Held, axis: int, stride: int, rank: int, count: int) -> list[tuple[Any, Shard]]:
-    """As ``_initialize_affine_weight_cpu`` cuts: the whole in stride * count pieces, every count-th from rank on."""
+    """Return the blocks that this process holds, as ``_initialize_affine_weight_cpu`` of Megatron-core cuts.
+
+    The whole is cut into stride * count pieces, and the process holds every count-th piece from number `rank` on.
+    """
     shape = tuple(held.tensor.shape)
     if not 0 <= axis < len(shape) or shape[axis] % stride:
         raise ValueError(
@@ -355,18 +361,18 @@ def _stripes(held: Held, axis: int, stride: int, rank: int, count: int) -> list[
 
 
 def is_lost(held: Held) -> bool:
-    """Whether a write to a whole parameter would be lost, since DeepSpeed has another copy that it makes it of."""
+    """Whether a write to a whole parameter would be lost, since DeepSpeed overwrites it from another copy."""
     parameter: Any = held.tensor
-    if getattr(parameter, "_hp_mapping", None) is not None:  # of ZeRO-1 and 2
+    if getattr(parameter, "_hp_mapping", None) is not None:  # a parameter of ZeRO-1 or ZeRO-2
         return True
     partition = getattr(parameter, "ds_tensor", None)
     return _is_whole(parameter) and (partition is None or next(_problems(held.name, parameter, partition), "") != "")
 
 
 def write_back(model: nn.Module) -> None:
-    """Let the partitions of parameters that DeepSpeed has gathered hold what is now in the whole ones.
+    """Copy the values of whole parameters that DeepSpeed has gathered to their partitions.
 
-    It keeps the partitions, and not the wholes, unless it has been told in which process the wholes are changed.
+    DeepSpeed keeps the partitions, not the whole parameters, unless it was told which process changes these.
     """
     for held in held_in(model):
         parameter: Any = held.tensor
@@ -381,11 +387,11 @@ def _is_whole(parameter: Any) -> bool:
 
 
 def _partition(name: str, parameter: Any) -> Given:
-    """The partition of a parameter, and where its elements are in the whole."""
+    """Return the partition of a parameter, and where its elements are in the whole."""
     _ask(ZERO, parameter, name)
     partition, shape = parameter.ds_tensor, tuple(parameter.ds_shape)
     if partition is None:
-        raise ValueError(f"{name}: DeepSpeed has not taken it apart yet")
+        raise ValueError(f"{name}: DeepSpeed has not partitioned it yet")
     if parameter.ds_status.name != "NOT_AVAILABLE":
         raise ValueError(
             f"{name}: DeepSpeed has gathered it: leave GatheredParameters, or call partition() of the parameter, first"
@@ -393,27 +399,27 @@ def _partition(name: str, parameter: Any) -> Given:
     for problem in _problems(name, parameter, partition):
         raise ValueError(f"{name}: {problem}")
     start, stop = _range_of(name, parameter)
-    if start == stop and not shape:  # no block of a scalar is empty: another one takes its value
+    if start == stop and not shape:  # a scalar has no empty block, so a new tensor takes its value instead
         return partition.new_empty(()), Shard(())
     return partition, _range(shape, start, stop)
 
 
 def _range_of(name: str, parameter: Any) -> tuple[int, int]:
-    """Which elements of the whole, in C order, a partition has."""
+    """Return the range of the elements of the whole, in C order, that a partition holds."""
     shape, count, size = tuple(parameter.ds_shape), int(parameter.ds_numel), int(parameter.ds_tensor.ds_numel)
     rank = torch.distributed.get_rank(parameter.ds_process_group)
     processes = torch.distributed.get_world_size(parameter.ds_process_group)
     held = parameter.ds_tensor.numel()
     if rank < 0 or size != held or size != -(-count // processes) or count != math.prod(shape):
         raise ValueError(
-            f"{name}: a partition of {size} elements is not the one of rank {rank} of {processes} of a parameter of "
+            f"{name}: a partition of {size} elements is not what rank {rank} of {processes} holds of a parameter of "
             f"shape {shape}"
         )
     return min(rank * size, count), min((rank + 1) * size, count)
 
 
 def _problems(name: str, parameter: Any, partition: Any) -> Iterator[str]:
-    """Why the partition that is written to would not be what DeepSpeed makes the whole of."""
+    """Yield reasons why DeepSpeed would not make the whole parameter from the partition that is written to."""
     _ask(PARTITION, partition, name)
     if partition.final_location is not None or partition.status.name != "AVAILABLE":
         yield "its partition is kept on NVMe"
@@ -422,10 +428,10 @@ def _problems(name: str, parameter: Any, partition: Any) -> Iterator[str]:
     if getattr(parameter, "ds_secondary_tensor", None) is not None:
         yield "it has a second partition (zero_hpz_partition_size), which would keep what it holds"
     if hasattr(parameter, "comm"):
-        yield "MiCS has cut it among some of the processes of its group"
+        yield "MiCS has partitioned it among only some of the processes of its group"
     expert = getattr(parameter, "ds_zero_placement_family", "") == "autoep_expert"
     if expert or getattr(parameter, "allreduce", True) is False or getattr(parameter, "tensor_model_parallel", False):
-        yield "it is a part of an expert or of a layer that tensor parallelism has cut before, and does not say which"
+        yield "it is part of an expert, or of a layer that tensor parallelism has cut, and it is not known which part"
     optimizer: Any = getattr(parameter, "_z3_optimizer", None)
     if optimizer is not None and parameter.requires_grad and partition.numel():
         _ask(OPTIMIZER, optimizer, name)
@@ -438,7 +444,7 @@ def _problems(name: str, parameter: Any, partition: Any) -> Iterator[str]:
 
 
 def _flattened(handle: Any, names: dict[int, str], tied: list[re.Pattern[str]]) -> dict[str, Given]:
-    """What this process holds of each parameter of a flat one, by the names of the modules that have them."""
+    """Return what this process holds of each parameter in a flat parameter, by the parameters' names."""
     _ask(HANDLE, handle, "FSDP")
     flat: Any = handle.flat_param
     _ask(FLAT, flat, "FSDP")
@@ -447,7 +453,7 @@ def _flattened(handle: Any, names: dict[int, str], tied: list[re.Pattern[str]]) 
         return ".".join(filter(None, (names[id(module)], key)))
 
     infos = [called(info.module, info.param_name) for info in flat._param_infos]
-    if handle._use_orig_params and not handle.uses_sharded_strategy:  # whole, and seen as such
+    if handle._use_orig_params and not handle.uses_sharded_strategy:  # the model holds whole parameters
         return {}
     if _is_gathered(handle):
         raise ValueError(
@@ -459,7 +465,7 @@ def _flattened(handle: Any, names: dict[int, str], tied: list[re.Pattern[str]]) 
     for name, shape, place, in_order, extension in rows:
         if extension is not None:
             raise ValueError(
-                f"{name}: it was a DTensor before FSDP flattened it, and the flat one does not say of what"
+                f"{name}: it was a DTensor before FSDP flattened it, and it is not known which part of the whole it was"
             )
         if not in_order:
             raise ValueError(f"{name}: it was not in C order before FSDP flattened it")
@@ -474,7 +480,7 @@ def _flattened(handle: Any, names: dict[int, str], tied: list[re.Pattern[str]]) 
         groups.setdefault(first, [first]).append(called(shared.module, shared.param_name))
     for first, group in groups.items():
         part = found.pop(first)
-        if not handle._use_orig_params:  # of which the model has one, by the name that names_of_tensors would choose
+        if not handle._use_orig_params:  # the model has it once, under the name that names_of_tensors would choose
             free = [name for name in group if not any(pattern.search(name) for pattern in tied)]
             group = [free[0] if free else max(group)]
         found.update(dict.fromkeys(group, part))
@@ -482,7 +488,7 @@ def _flattened(handle: Any, names: dict[int, str], tied: list[re.Pattern[str]]) 
 
 
 def _is_gathered(handle: Any) -> bool:
-    """Whether a write to the part would be lost, or be none, since the whole is in memory and in use."""
+    """Whether a write to the part would be lost, since the whole flat parameter is in memory and in use."""
     if handle._training_state.name != "IDLE":
         return True
     if not handle.uses_sharded_strategy:
