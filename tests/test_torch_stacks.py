@@ -39,8 +39,10 @@ from torch_ranks import assembled, in_numpy  # noqa: E402
 import initcore.torch as init  # noqa: E402
 from initcore import Plan, Rule, Shard  # noqa: E402
 from initcore.torch.modules.names import named_tensors  # noqa: E402
-from initcore.torch.modules.parts import flat_range  # noqa: E402
-from initcore.torch.modules.stacks import deepspeed_parts, fsdp_parts, megatron_parts  # noqa: E402
+from initcore.torch.modules.parts.deepspeed import deepspeed_parts  # noqa: E402
+from initcore.torch.modules.parts.fsdp1 import fsdp_parts  # noqa: E402
+from initcore.torch.modules.parts.given import flat_range  # noqa: E402
+from initcore.torch.modules.parts.megatron import megatron_parts  # noqa: E402
 
 Given = Any
 #: orthogonal is not drawn element by element, kaiming_normal depends on the shape of the whole

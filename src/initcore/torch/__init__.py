@@ -16,8 +16,10 @@ from initcore.torch import deprecated, initializers
 from initcore.torch.deprecated import *  # noqa: F403, every name in its __all__
 from initcore.torch.initializers import *  # noqa: F403
 from initcore.torch.modules.initialize import initialize, named
-from initcore.torch.modules.parts import flat_range
-from initcore.torch.modules.stacks import deepspeed_parts, fsdp_parts, megatron_parts
+from initcore.torch.modules.parts.deepspeed import deepspeed_parts
+from initcore.torch.modules.parts.fsdp1 import fsdp_parts
+from initcore.torch.modules.parts.given import flat_range
+from initcore.torch.modules.parts.megatron import megatron_parts
 from initcore.torch.patching.patch import patch
 from initcore.torch.patching.tally import Drawn
 

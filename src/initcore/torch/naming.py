@@ -36,7 +36,7 @@ _FACTORIES = {
     _aten.rand.default: _aten.uniform_.default,
     _aten.rand_like.default: _aten.uniform_.default,
 }
-#: Operations that write every element of their first argument, whatever was there
+#: Operations that write every element of their first argument and do not read it
 _OVERWRITES = {"copy_", "fill_", "zero_", "set_", "_foreach_copy_", "_foreach_zero_"}
 #: The attribute that marks tensors which were drawn and are not parameters
 _DRAWN = "_initcore_drawn"

@@ -312,25 +312,11 @@ def _value(name: str, tree: ast.FunctionDef, init: Any, module: nn.Module, depth
     raise UnknownError(f"reads {name!r}, which the model does not keep")
 
 
+#: Names of functions that compute numbers or make containers of them, and have no side effects
 _HARMLESS = frozenset(
     [
-        "len",
-        "sum",
-        "int",
-        "float",
-        "bool",
-        "min",
-        "max",
-        "abs",
-        "range",
-        "list",
-        "tuple",
-        "dict",
-        "sorted",
-        "round",
-        "sqrt",
-        "pow",
-        "log",
+        *("len", "sum", "int", "float", "bool", "min", "max", "abs", "round", "sqrt", "pow", "log"),
+        *("range", "list", "tuple", "dict", "sorted"),
     ]
 )
 

@@ -59,7 +59,7 @@ Find = Callable[[nn.Module], "list[Step] | None"]
 
 
 class Convention(NamedTuple):
-    """A row of the table.
+    """A row of :data:`CONVENTIONS`: a way in which libraries write the initialiser of a model.
 
     Attributes
     ----------

@@ -18,12 +18,12 @@ from initcore.torch.modules.construction import built
 from initcore.torch.modules.conventions import Step, method_step, steps_of
 from initcore.torch.modules.meta import materialise, on_meta, reshard, tie_as_constructed
 from initcore.torch.modules.names import classes_of, held_in, unwrapped, with_ties
-from initcore.torch.modules.parts import Parts
+from initcore.torch.modules.parts.deepspeed import write_back
+from initcore.torch.modules.parts.given import Parts
 from initcore.torch.modules.planned import fill_as_planned
 from initcore.torch.modules.refusals import check as refuse
 from initcore.torch.modules.rules import METHODS, draw, naming_of, under_names
 from initcore.torch.modules.snapshot import Snapshot
-from initcore.torch.modules.stacks import write_back
 from initcore.torch.naming import Naming
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ __all__ = [
     "held_in",
     "named_tensors",
     "names_of_tensors",
+    "saved_name",
     "tied_patterns",
     "unwrapped",
     "walk",
@@ -113,24 +114,23 @@ def names_of_tensors(model: nn.Module) -> dict[int, str]:
     groups: dict[int, list[str]] = {}
     for held in held_in(model):
         groups.setdefault(id(held.tensor), []).append(held.name)
-    tied = [re.compile(pattern) for pattern in tied_patterns(model)] if any(map(_several, groups.values())) else []
-
-    def chosen(group: list[str]) -> str:
-        free = [name for name in group if not any(pattern.search(name) for pattern in tied)]
-        return free[0] if free else max(group)
-
-    return {key: group[0] if len(group) == 1 else chosen(group) for key, group in groups.items()}
+    tied = tied_patterns(model) if any(len(group) > 1 for group in groups.values()) else []
+    return {key: group[0] if len(group) == 1 else saved_name(group, tied) for key, group in groups.items()}
 
 
-def _several(group: list[str]) -> bool:
-    return len(group) > 1
+def saved_name(names: list[str], tied: list[re.Pattern[str]]) -> str:
+    """Return the name a tensor is saved under: the first that matches no pattern, or else the last in sort order."""
+    return next((name for name in names if not any(pattern.search(name) for pattern in tied)), max(names))
 
 
-def tied_patterns(model: nn.Module) -> Iterator[str]:
-    for name, module in walk(model):
+def tied_patterns(model: nn.Module) -> list[re.Pattern[str]]:
+    """Return the patterns of the names under which models of transformers do not save tied parameters."""
+    return [
+        re.compile(f"{name}.{key}" if name else key)
+        for name, module in walk(model)
         # a list of names in transformers 4, a table from these names to what they are tied to in transformers 5
-        for key in getattr(module, "_tied_weights_keys", None) or ():
-            yield f"{name}.{key}" if name else key
+        for key in getattr(module, "_tied_weights_keys", None) or ()
+    ]
 
 
 def with_ties(model: nn.Module, names: Set[str]) -> set[str]:

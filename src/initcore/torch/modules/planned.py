@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from initcore.torch.layouts import Local, local_of
 from initcore.torch.memory import STAGED, is_writable, write
 from initcore.torch.modules.names import held_in, named_tensors
-from initcore.torch.modules.parts import Parts, held_by_parts, shape_of
+from initcore.torch.modules.parts.given import Parts, held_by_parts, shape_of
 from initcore.torch.modules.refusals import check
 from initcore.torch.privates import increment_version
 

@@ -10,13 +10,14 @@ from torch.nn.parameter import is_lazy
 
 from initcore.torch.layouts import inner_of, is_distributed, local_of
 from initcore.torch.modules.names import Held, classes_of, held_in
-from initcore.torch.modules.stacks import is_cut, is_lost
+from initcore.torch.modules.parts.deepspeed import is_lost
+from initcore.torch.modules.parts.megatron import is_cut
 
 __all__ = ["REFUSALS", "Refusal", "check", "check_memory"]
 
 
 class Refusal(NamedTuple):
-    """A row of the table: what such a parameter is, how it is recognised, and what works instead."""
+    """A row of :data:`REFUSALS`: what such a parameter is, how it is recognised, and what works instead."""
 
     what: str
     #: Returns, for a model, a function that tells whether a parameter of the model is of this kind

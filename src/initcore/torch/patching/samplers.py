@@ -77,7 +77,7 @@ def _without_result(function: Callable[..., Any]) -> Callable[..., None]:
 
 
 class Sampler(NamedTuple):
-    """A row of the table.
+    """A row of :data:`SAMPLERS`: a function of another package that draws random numbers.
 
     Attributes
     ----------

@@ -18,7 +18,7 @@ from initcore.shards import FlatShard, Shard
 from initcore.torch.layouts import Local
 from initcore.torch.modules.names import held_in, named_tensors
 
-__all__ = ["Given", "Part", "Parts", "flat_range", "held_by_parts", "shape_of"]
+__all__ = ["Given", "Part", "Parts", "flat_range", "held_by_parts", "range_in", "shape_of"]
 
 #: A block of the whole, or a list of the indices of blocks of the local tensor, each with its block of the whole
 Part: TypeAlias = "Shard | Sequence[tuple[Any, Shard]]"
@@ -67,6 +67,13 @@ def flat_range(shape: Sequence[int], start: int, stop: int) -> list[tuple[Any, S
     return [
         (slice(first - start, last - start), Shard(whole, index)) for first, last, index in _blocks(whole, start, stop)
     ]
+
+
+def range_in(shape: tuple[int, ...], start: int, stop: int, at: int = 0) -> list[tuple[Any, Shard]]:
+    """Return :func:`flat_range` for a flat tensor whose range begins at `at`; without elements, an empty block."""
+    if start == stop:
+        return [(slice(at, at), Shard(shape, (slice(0, 0),) * len(shape)))]
+    return [(slice(at + here.start, at + here.stop), shard) for here, shard in flat_range(shape, start, stop)]
 
 
 def _blocks(shape: tuple[int, ...], start: int, stop: int) -> Iterator[tuple[int, int, tuple[slice, ...]]]:
