@@ -14,7 +14,7 @@ from initcore.distributions import bits_
 from initcore.streams import Generator, RngLike, Stream, resolve
 from initcore.torch import privates
 
-__all__ = ["GeneratorLike", "base_stream", "keys_of", "stream_from", "torch_generator"]
+__all__ = ["GeneratorLike", "base_stream", "keys_of", "seed_of", "stream_from", "torch_generator"]
 
 GeneratorLike: TypeAlias = "torch.Generator | RngLike"
 
@@ -73,6 +73,11 @@ def stream_from(generator: GeneratorLike) -> Any:
     return generator
 
 
+def seed_of(rng: RngLike) -> int:
+    """Return the next 64 bits of a stream or a generator of initcore."""
+    return int(bits_(np.empty(2, np.uint32), rng=rng).view(np.uint64)[0])
+
+
 def torch_generator(generator: GeneratorLike, tensor: Any) -> torch.Generator | None:
     """Return a torch.Generator for torch's own function on a tensor: the given one, or one seeded by a stream's words.
 
@@ -83,7 +88,7 @@ def torch_generator(generator: GeneratorLike, tensor: Any) -> torch.Generator | 
     """
     if generator is None or isinstance(generator, torch.Generator):
         return generator
-    seed = int(bits_(np.empty(2, np.uint32), rng=generator).view(np.uint64)[0])
+    seed = seed_of(generator)
     device = getattr(tensor, "device", None)
     return torch.Generator("cpu" if device is None or device.type == "meta" else device).manual_seed(seed)
 
@@ -95,5 +100,5 @@ def base_stream(rng: GeneratorLike) -> Stream:
         return Stream(first | second << 32)
     source = resolve(rng)
     if isinstance(source, Generator):
-        return Stream(int(bits_(np.empty(2, np.uint32), rng=source).view(np.uint64)[0]))
+        return Stream(seed_of(source))
     return source

@@ -11,14 +11,13 @@ from contextvars import ContextVar, Token
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from initcore.distributions import bits_
 from initcore.patterns import constant_
 from initcore.streams import Stream
+from initcore.torch.generators import seed_of
 from initcore.torch.known import Call, Found, Known
 from initcore.torch.layouts import Local, is_distributed, is_whole, part_of
 
@@ -277,7 +276,7 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 "use normal_, uniform_ or the functions of torch.nn.init instead"
             )
         kwargs = {key: value for key, value in kwargs.items() if key != "generator"}
-        _seed_torch(_seed_of(self.temporary() if target is None else self.stream_of(target)))
+        _seed_torch(seed_of(self.temporary() if target is None else self.stream_of(target)))
         return func(*args, **kwargs)
 
     def _cut(self, func: Any, args: Any, kwargs: Any) -> Any:
@@ -381,11 +380,6 @@ def _layout_error(name: str, what: str) -> LayoutError:
         f"{name} is distributed, and {what} would depend on how it is distributed: write to the parameter itself, "
         "or initialise the model before it is distributed"
     )
-
-
-def _seed_of(stream: Stream) -> int:
-    """Return the first 64 bits of a stream, as the seed of torch's generator for what torch draws itself."""
-    return int(bits_(np.empty(2, np.uint32), rng=stream).view(np.uint64)[0])
 
 
 def _seed_torch(seed: int) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from initcore.streams import Stream
 from initcore.torch.modules.construction import Recorder, Replayer, small_only
-from initcore.torch.modules.names import classes_of, held_in, walk
+from initcore.torch.modules.names import PRETRAINED, classes_of, held_in, is_pretrained, walk
 
 __all__ = ["REBUILT", "built_by_config", "is_rebuilt", "is_within_rebuilt", "recovered"]
 
@@ -28,7 +28,7 @@ def _from_config(model: Any) -> nn.Module:
 
 #: Classes whose objects keep their configuration, and how another object is built from it
 REBUILT: dict[str, Callable[[Any], nn.Module]] = {
-    "transformers.modeling_utils.PreTrainedModel": _by_config,
+    PRETRAINED: _by_config,
     "diffusers.configuration_utils.ConfigMixin": _from_config,
 }
 _PLAIN = (int, float, str, bool, tuple, type(None), torch.dtype)
@@ -49,7 +49,7 @@ def built_by_config(model: nn.Module) -> set[int]:
     return {
         id(part)
         for _, whole in walk(model)
-        if "transformers.modeling_utils.PreTrainedModel" in classes_of(whole)
+        if is_pretrained(whole)
         for module in whole.modules()
         if type(module).__module__.startswith("timm.")
         for part in module.modules()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from initcore.torch.modules import constructors
 from initcore.torch.modules.constructors import Statement
-from initcore.torch.modules.names import classes_of, held_in, names_of_tensors, unwrapped, walk
+from initcore.torch.modules.names import classes_of, held_in, is_pretrained, names_of_tensors, unwrapped, walk
 
 __all__ = [
     "CONVENTIONS",
@@ -80,7 +80,7 @@ class Convention(NamedTuple):
 
 
 def _transformers(model: nn.Module) -> list[Step] | None:
-    if not _is_pretrained(model):
+    if not is_pretrained(model):
         return None
 
     def call() -> None:
@@ -92,7 +92,7 @@ def _transformers(model: nn.Module) -> list[Step] | None:
             if _is_of_timm(module, owner):
                 return
             for child in module.children():
-                below(child, child if _is_pretrained(child) else owner)
+                below(child, child if is_pretrained(child) else owner)
             if not getattr(module, "_is_hf_initialized", False):
                 owner._init_weights(module)
                 module._is_hf_initialized = True
@@ -127,10 +127,6 @@ def _is_of_timm(module: nn.Module, owner: nn.Module) -> bool:
     return type(module).__module__.startswith("timm.") and not type(owner).__module__.startswith(
         "transformers.models.timm_"
     )
-
-
-def _is_pretrained(module: nn.Module) -> bool:
-    return "transformers.modeling_utils.PreTrainedModel" in classes_of(module)
 
 
 def forget(model: nn.Module) -> None:

@@ -17,11 +17,12 @@ from initcore.torch.modules.checks import kept_by
 from initcore.torch.modules.construction import built
 from initcore.torch.modules.conventions import Step, method_step, steps_of
 from initcore.torch.modules.meta import materialise, on_meta, reshard, tie_as_constructed
-from initcore.torch.modules.names import classes_of, held_in, unwrapped, with_ties
+from initcore.torch.modules.names import PRETRAINED, classes_of, held_in, is_pretrained, unwrapped, with_ties
 from initcore.torch.modules.parts.deepspeed import write_back
 from initcore.torch.modules.parts.given import Parts
 from initcore.torch.modules.planned import fill_as_planned
 from initcore.torch.modules.refusals import check as refuse
+from initcore.torch.modules.refusals import check_memory
 from initcore.torch.modules.rules import METHODS, draw, naming_of, under_names
 from initcore.torch.modules.snapshot import Snapshot
 from initcore.torch.naming import Naming
@@ -201,9 +202,7 @@ def named(model: nn.Module, rng: GeneratorLike = 0) -> Iterator[Naming]:
     """
     reshard(model)
     refuse(model)
-    absent = on_meta(model)
-    if absent:
-        raise ValueError(f'{", ".join(absent)} have no memory: model.to_empty(device="cpu") gives them memory')
+    check_memory({held.name: held.tensor for held in held_in(model)})
     with under_names(naming_of(model, base_stream(rng))) as naming:
         yield naming
     write_back(model)
@@ -247,7 +246,7 @@ def _construct(
 
 
 #: Classes of models that a method initialises after they are built
-_LATER = {"transformers.modeling_utils.PreTrainedModel", "torchtitan.protocols.module.Module"}
+_LATER = {PRETRAINED, "torchtitan.protocols.module.Module"}
 
 
 def _is_initialised_later(model: nn.Module) -> bool:
@@ -268,7 +267,7 @@ def tie(model: nn.Module) -> None:
     A model of transformers ties its own parameters; in another model, those are tied that its constructors tie.
     """
     for module in model.modules():
-        if "transformers.modeling_utils.PreTrainedModel" in classes_of(module):
+        if is_pretrained(module):
             whole: Any = module
             whole.tie_weights()
             return

@@ -10,10 +10,13 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 __all__ = [
+    "FSDP1",
+    "PRETRAINED",
     "WRAPPERS",
     "Held",
     "classes_of",
     "held_in",
+    "is_pretrained",
     "named_tensors",
     "names_of_tensors",
     "saved_name",
@@ -23,12 +26,16 @@ __all__ = [
     "with_ties",
 ]
 
+#: The full names of classes that several modules recognise: FSDP1's wrapper, and models of transformers
+FSDP1 = "torch.distributed.fsdp.fully_sharded_data_parallel.FullyShardedDataParallel"
+PRETRAINED = "transformers.modeling_utils.PreTrainedModel"
+
 #: Wrapper classes, which add nothing to names, and the attribute of each that holds the wrapped module
 WRAPPERS: dict[str, str] = {
     "torch.nn.parallel.distributed.DistributedDataParallel": "module",
     "torch.nn.parallel.data_parallel.DataParallel": "module",
     "torch._dynamo.eval_frame.OptimizedModule": "_orig_mod",
-    "torch.distributed.fsdp.fully_sharded_data_parallel.FullyShardedDataParallel": "_fsdp_wrapped_module",
+    FSDP1: "_fsdp_wrapped_module",
     "torch.distributed.algorithms._checkpoint.checkpoint_wrapper.ActivationWrapper": "_checkpoint_wrapped_module",
     "torch.optim.swa_utils.AveragedModel": "module",
     "lightning.fabric.wrappers._FabricModule": "_forward_module",
@@ -50,6 +57,11 @@ def classes_of(module: object) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def _names_of(kind: type) -> frozenset[str]:
     return frozenset(f"{one.__module__}.{one.__qualname__}" for one in kind.__mro__)
+
+
+def is_pretrained(module: object) -> bool:
+    """Whether a module is a model of transformers."""
+    return PRETRAINED in classes_of(module)
 
 
 def unwrapped(module: nn.Module) -> nn.Module | None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from initcore.torch.layouts import inner_of, is_distributed, local_of
-from initcore.torch.modules.names import Held, classes_of, held_in
+from initcore.torch.modules.names import FSDP1, Held, classes_of, held_in
 from initcore.torch.modules.parts.deepspeed import is_lost
 from initcore.torch.modules.parts.megatron import is_cut
 
@@ -25,15 +25,12 @@ class Refusal(NamedTuple):
     instead: str
 
 
-_FSDP1 = "torch.distributed.fsdp.fully_sharded_data_parallel.FullyShardedDataParallel"
-
-
 def _flat(model: nn.Module) -> Callable[[Held], bool]:
     """Recognise a parameter that FSDP1 has flattened and cut and has not gathered at the moment, or a view of one."""
     parts: set[int] = set()
     wholes: set[int] = set()
     for module in model.modules():
-        handle: Any = getattr(module, "_handle", None) if _FSDP1 in classes_of(module) else None
+        handle: Any = getattr(module, "_handle", None) if FSDP1 in classes_of(module) else None
         if handle is None:
             continue
         flat: Any = getattr(handle, "flat_param", None)

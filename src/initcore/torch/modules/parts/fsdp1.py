@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from initcore.torch.modules.names import classes_of, saved_name, tied_patterns, walk
+from initcore.torch.modules.names import FSDP1, classes_of, saved_name, tied_patterns, walk
 from initcore.torch.modules.parts.attributes import Attributes, check_attributes
 from initcore.torch.modules.parts.given import Given, range_in
 
@@ -64,7 +64,7 @@ def fsdp_parts(model: nn.Module) -> dict[str, Given]:
     tied = tied_patterns(model)
     found: dict[str, Given] = {}
     for module in model.modules():
-        if "torch.distributed.fsdp.fully_sharded_data_parallel.FullyShardedDataParallel" in classes_of(module):
+        if FSDP1 in classes_of(module):
             wrapper: Any = module
             check_attributes(FSDP, wrapper, type(module).__name__)
             if wrapper._handle is not None:
