@@ -124,7 +124,7 @@ def test_placements_from_left_to_right() -> None:
             if not placement.is_replicate():
                 expected = placement._split_tensor(expected, sizes[axis], with_padding=False)[0][place[axis]]
                 cuts.append(layouts.Cut(axis, sizes[axis], placement.dim, getattr(placement, "split_factor", 1)))
-        got = numbers.numpy()[np.ix_(*map(indices, layouts.held(shape, place, cuts)))]
+        got = numbers.numpy()[np.ix_(*map(indices, layouts.indices_at(shape, place, cuts)))]
         assert got.size == expected.numel(), (shape, sizes, place, placements)
         assert got.reshape(-1).tolist() == expected.reshape(-1).tolist(), (shape, sizes, place, placements)
 
@@ -136,12 +136,12 @@ def indices(runs: Any) -> Any:
 @pytest.mark.parametrize(("tensor", "data"), [(2, 2), (2, 3), (3, 2), (4, 3), (6, 3), (4, 6), (8, 8)])
 def test_strided_shards_are_cut_from_right_to_left(tensor: int, data: int) -> None:
     """As FSDP2 makes them: chunks of the chunks of tensor parallelism, of any number of rows."""
-    cuts = layouts._in_turn([layouts.Cut(0, data, 0, tensor), layouts.Cut(1, tensor, 0)])
+    cuts = layouts._as_successive([layouts.Cut(0, data, 0, tensor), layouts.Cut(1, tensor, 0)])
     for rows in range(60):
         for i in range(data):
             for j in range(tensor):
                 expected = chunks(chunks(np.arange(rows), tensor)[j], data)[i]
-                assert indices(layouts.held([rows], [i, j], cuts)[0]).tolist() == expected.tolist()
+                assert indices(layouts.indices_at([rows], [i, j], cuts)[0]).tolist() == expected.tolist()
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_what_cannot_be_placed_is_refused(mesh_of_two: Any) -> None:
         return module
 
     for local, placement, words in (
-        (torch.zeros(4, 4), Partial(), r"^weight: .*Partial.* says of no element where it is"),
+        (torch.zeros(4, 4), Partial(), r"^weight: .*Partial.* gives no element a position"),
         (
             torch.zeros(3, 4),
             Shard(0),
@@ -221,9 +221,9 @@ def test_what_would_depend_on_the_layout_is_refused(mesh_of_two: Any) -> None:
     for reset, words in (
         (lambda w: w.bernoulli_(0.5), "bernoulli_.* depend on how it is distributed"),
         (lambda w: w.exponential_(), "exponential_.* depend on how it is distributed"),
-        (lambda w: torch.nn.init.normal_(w.T[1:3]), "a part of another arrangement of it would depend on how"),
-        (lambda w: torch.nn.init.normal_(local(w)), "weight is distributed, and its local tensor would depend on how"),
-        (lambda w: local(w).copy_(torch.randn(local(w).shape)), "copy_.* gives its local tensor would depend on how"),
+        (lambda w: torch.nn.init.normal_(w.T[1:3]), "a part of a transposed or reshaped view of it would depend"),
+        (lambda w: torch.nn.init.normal_(local(w)), "weight is distributed, and .* its local tensor would depend"),
+        (lambda w: local(w).copy_(torch.randn(local(w).shape)), "copy_.* writes to its local tensor would depend"),
     ):
         model = Parts(reset)
         init.initialize(model, SEED)
@@ -303,7 +303,7 @@ def test_parts_that_torch_gathers_are_refused_without_names(mesh_of_two: Any) ->
     whole = torch.nn.Parameter(distribute_tensor(torch.zeros(6, 4), mesh_of_two, [Shard(0)], src_data_rank=None))
     with torch.no_grad():
         for part in (whole[:5], whole[1], whole.data[2:], whole.chunk(2)[0]):
-            with pytest.raises(RuntimeError, match="is a gathered copy, in which what is written would be lost"):
+            with pytest.raises(RuntimeError, match="is a gathered copy, and what is written to it would be lost"):
                 init.normal_(part)
             with pytest.raises(RuntimeError, match="is a gathered copy"), init.patch():
                 torch.nn.init.kaiming_uniform_(part.unsqueeze(0) if part.ndim < 2 else part)
@@ -344,7 +344,7 @@ def test_a_plan_fills_frozen_and_tied_parameters_and_buffers_or_says_so() -> Non
     with pytest.raises(ValueError, match=r"norm\.running_mean: no rule matches"):
         init.initialize(model, some)
     init.initialize(model, some, keep=["norm.running_*", "norm.num_*"])
-    with pytest.raises(ValueError, match="keep='other' fits no parameter"):
+    with pytest.raises(ValueError, match="keep='other' matches no parameter"):
         init.initialize(model, some, keep=["other"])
     with torch.device("meta"):
         absent = Net()

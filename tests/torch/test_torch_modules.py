@@ -226,7 +226,7 @@ def test_what_nothing_writes_is_named_before_anything_is_written_and_kept() -> N
     np.testing.assert_array_equal(
         held.linear.bias.detach(), initcore.uniform(3, -0.5, 0.5, rng=Stream(1, "linear.bias"))
     )
-    with pytest.raises(ValueError, match="keep='nothing' fits no parameter"):
+    with pytest.raises(ValueError, match="keep='nothing' matches no parameter"):
         init.initialize(held, rng=1, keep=["nothing"])
 
 
@@ -253,7 +253,7 @@ def test_weights_behind_a_parametrization_are_set_by_its_right_inverse() -> None
     doubled = nn.Linear(4, 3)
     torch.nn.utils.parametrize.register_parametrization(doubled, "weight", Doubled())
     before = doubled.bias.detach().clone()
-    with pytest.raises(RuntimeError, match="weight is parametrized, by what has no right_inverse"):
+    with pytest.raises(RuntimeError, match="weight has a parametrization without right_inverse"):
         init.initialize(doubled, rng=1)
     assert torch.equal(doubled.bias, before)
     init.initialize(doubled, rng=1, keep=["parametrizations.weight.*"])

@@ -160,7 +160,7 @@ def test_a_function_of_another_source_is_left_alone_and_named(package: Any, use:
     assert "note: has_samplers.weights._trunc_normal_" in str(drawn)
     module._trunc_normal_ = lambda *_: None
     fresh = samplers.Samplers((package,))
-    fresh.take_in(module)
+    fresh.install_in(module)
     assert fresh.notes()
 
 

@@ -39,8 +39,10 @@ from torch_ranks import assembled, in_numpy  # noqa: E402
 import initcore.torch as init  # noqa: E402
 from initcore import Plan, Rule, Shard  # noqa: E402
 from initcore.torch.modules.names import named_tensors  # noqa: E402
-from initcore.torch.modules.parts import flat_range  # noqa: E402
-from initcore.torch.modules.stacks import deepspeed_parts, fsdp_parts, megatron_parts  # noqa: E402
+from initcore.torch.modules.parts.deepspeed import deepspeed_parts  # noqa: E402
+from initcore.torch.modules.parts.fsdp1 import fsdp_parts  # noqa: E402
+from initcore.torch.modules.parts.given import flat_range  # noqa: E402
+from initcore.torch.modules.parts.megatron import megatron_parts  # noqa: E402
 
 Given = Any
 #: orthogonal is not drawn element by element, kaiming_normal depends on the shape of the whole
@@ -380,7 +382,7 @@ def test_fsdp1(way: str, original: bool) -> None:
         if way == "not cut" and original:  # parameters of their own shapes
             assert (found["refused"], found["gathered"]) == ("", "")
             continue
-        assert "a part of what FSDP1 has flattened" in found["refused"]
+        assert "a part of a parameter that FSDP1 has flattened" in found["refused"]
         assert "FSDP has gathered them" in found["gathered"]
         kept = way != "not cut"  # of the outermost module, until the backward pass
         assert ("FSDP has gathered them" in found["after a forward"]) == kept
@@ -463,9 +465,10 @@ def test_parts_that_lack_a_parameter_are_refused() -> None:
     parts = fsdp_parts(model)
     before = held(model)
     for wrong in ({}, lambda name, tensor: None):
-        assert "a part of what FSDP1 has flattened" in refused(model, parts=wrong)
-    assert "a part of what FSDP1 has flattened" in refused(model.module)  # from where the wrapper is not seen
-    assert "parts= has 2.weight, which the model has not" in refused(model, parts={"2.weight": Shard((2, 2))})
+        assert "a part of a parameter that FSDP1 has flattened" in refused(model, parts=wrong)
+    inside = refused(model.module)  # from where the wrapper is not seen
+    assert "a part of a parameter that FSDP1 has flattened" in inside
+    assert "parts= names 2.weight, which the model does not have" in refused(model, parts={"2.weight": Shard((2, 2))})
     init.initialize(model, Plan([Rule("normal", match="*")]), parts=parts, keep=["1.*"])
     assert held(model) == before
 
@@ -526,8 +529,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "expert": ({"allreduce": False}, "part of an expert"),
     "autoep": ({"ds_zero_placement_family": "autoep_expert"}, "part of an expert"),
     "autotp": ({"tensor_model_parallel": True}, "that tensor parallelism has cut"),
-    "sizes": ({"ds_numel": 12}, "is not the one of rank 1 of 2"),
-    "none": ({"ds_tensor": None}, "has not taken it apart yet"),
+    "sizes": ({"ds_numel": 12}, "is not what rank 1 of 2 holds"),
+    "none": ({"ds_tensor": None}, "has not partitioned it yet"),
 }
 
 
@@ -665,7 +668,7 @@ def test_what_megatron_does_not_say_is_refused(monkeypatch: pytest.MonkeyPatch) 
         module.out_proj = marked(zeros, 1, 1, two)
         if not within:
             module = named(marked(zeros, 1, 1, two), name)
-        with pytest.raises(ValueError, match=r"weight: the part cannot be said by blocks of the whole"):
+        with pytest.raises(ValueError, match=r"weight: its part is not made of blocks of the whole"):
             megatron_parts(module)
         module._modules.pop("in_proj", None)
         if within:
@@ -684,12 +687,12 @@ def test_names_that_are_not_those_of_the_whole_model() -> None:
     """Of stages of a pipeline and of experts, which each process counts from 0."""
     layer = nn.ModuleDict({"up": nn.Linear(2, 2)})
     layer.layer_number, layer.config = 5, SimpleNamespace(pipeline_model_parallel_size=2)
-    with pytest.raises(ValueError, match=r"^0: layer 5 of the whole model, in a stage of a pipeline"):
+    with pytest.raises(ValueError, match=r"^0: this is layer 5 of the whole model, in a stage of a pipeline"):
         megatron_parts(nn.Sequential(layer))
     layer.config.pipeline_model_parallel_size = 1
     assert megatron_parts(nn.Sequential(layer)) == {}
     layer["up"].weight.allreduce = False
-    with pytest.raises(ValueError, match=r"^0\.up\.weight: an expert of several processes"):
+    with pytest.raises(ValueError, match=r"^0\.up\.weight: experts are on several processes"):
         megatron_parts(nn.Sequential(layer))
 
 

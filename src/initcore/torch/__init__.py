@@ -1,8 +1,8 @@
 r"""``torch.nn.init`` of torch 2.13, drawn by initcore: the same names, arguments, scales, warnings and errors.
 
-Change ``from torch.nn import init`` to ``import initcore.torch as init``, or leave the model as it is and build it
-under :func:`patch`; :func:`initialize` draws the parameters of a model anew, each from a stream of its own name. What
-each function draws, what ``generator=`` takes and what is left to torch is in ``docs/frameworks.md``.
+Change ``from torch.nn import init`` to ``import initcore.torch as init``, or leave the model's code as it is and build
+the model under :func:`patch`. :func:`initialize` draws the parameters of a model again, each from the stream of its own
+name. ``docs/frameworks.md`` says what each function draws, what ``generator=`` takes and what torch still draws itself.
 """
 
 from importlib import import_module
@@ -13,11 +13,13 @@ except ImportError as error:
     raise ImportError("initcore.torch needs torch: pip install 'initcore[torch]'", name="torch") from error
 
 from initcore.torch import deprecated, initializers
-from initcore.torch.deprecated import *  # noqa: F403, all that it makes public
+from initcore.torch.deprecated import *  # noqa: F403, every name in its __all__
 from initcore.torch.initializers import *  # noqa: F403
 from initcore.torch.modules.initialize import initialize, named
-from initcore.torch.modules.parts import flat_range
-from initcore.torch.modules.stacks import deepspeed_parts, fsdp_parts, megatron_parts
+from initcore.torch.modules.parts.deepspeed import deepspeed_parts
+from initcore.torch.modules.parts.fsdp1 import fsdp_parts
+from initcore.torch.modules.parts.given import flat_range
+from initcore.torch.modules.parts.megatron import megatron_parts
 from initcore.torch.patching.patch import patch
 from initcore.torch.patching.tally import Drawn
 

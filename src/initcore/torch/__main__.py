@@ -1,4 +1,4 @@
-"""``python -m initcore.torch script.py``: any program under ``patch()``, unchanged."""
+"""``python -m initcore.torch script.py`` runs any program, unchanged, under ``patch()``."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from initcore.torch.patching.patch import patch
 
 
 def main() -> None:
-    """Run a script, or a module, as ``python`` would, and report at its end who drew what."""
+    """Run a script or a module as ``python`` would, and report at its end what initcore and torch drew."""
     parser = argparse.ArgumentParser(
         prog="python -m initcore.torch",
         usage="python -m initcore.torch [--json FILE] [-m] SCRIPT ...",
         description="Run a Python program while initcore draws the random numbers that torch would draw on the CPU. "
-        "At its end, who drew what is printed to the standard error; of torchrun's processes by the first one only.",
+        "At its end, a report of what initcore and torch drew is printed to standard error; under torchrun, only the "
+        "first process prints it.",
     )
-    parser.add_argument("--json", metavar="FILE", help="write who drew what to a file")
+    parser.add_argument("--json", metavar="FILE", help="write the report of what was drawn to a file")
     parser.add_argument("-m", dest="module", action="store_true", help="run a module, as python -m does")
     parser.add_argument("script", metavar="SCRIPT", help="the program, or the name of the module")
-    parser.add_argument("arguments", metavar="...", nargs=argparse.REMAINDER, help="its arguments")
+    parser.add_argument("arguments", metavar="...", nargs=argparse.REMAINDER, help="the arguments of the program")
     given = parser.parse_args()
     sys.path[0] = os.getcwd() if given.module else os.path.dirname(os.path.abspath(given.script))
     if given.module and not _is_module(given.script):

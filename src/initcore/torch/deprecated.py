@@ -1,4 +1,4 @@
-"""The aliases without an underscore, which torch has deprecated."""
+"""The aliases of the initializers without a trailing underscore, which torch has deprecated."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _deprecated(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     alias.__name__ = alias.__qualname__ = name[:-1]
-    alias.__doc__ = f"Call :func:`{name}`; deprecated, as ``torch.nn.init.{name[:-1]}`` 2.13 is."
+    alias.__doc__ = f"Call :func:`{name}`. This alias is deprecated, as ``torch.nn.init.{name[:-1]}`` 2.13 is."
     return alias
 
 

@@ -1,4 +1,8 @@
-"""One way for all that draw: the tensor's memory, the stream, the fill; and torch's own function where it is due."""
+"""Fill a torch tensor by an initializer of initcore, or by torch's own function where initcore does not fill it.
+
+In this package, `ours` is a function of initcore, and `theirs` the function of torch, or of another package, that it
+stands in for.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +48,9 @@ def fill(
 ) -> Tensor:
     """Fill a tensor in place by one of initcore's initializers, and return it.
 
-    What initcore does not fill, or refuses, torch's own function is called for: it fills, or raises its own error.
-    `by_array` is whether `ours` needs an array, `whole` whether a tensor on another device is to be drawn in one part.
+    Where initcore does not fill the tensor, or refuses the arguments, torch's own function is called: it fills the
+    tensor or raises its own error. `by_array` says that `ours` needs a NumPy array; `whole` says that a tensor on
+    another device must be drawn in one piece.
     """
     if isinstance(tensor, np.ndarray):
         refuse_arrays(tensor, theirs)
@@ -78,11 +83,11 @@ def fill(
         if isinstance(target, np.ndarray):
             _refuse_overlap(target)
         return leave_to(theirs, tensor, args, generator)
-    except BaseException:  # interrupted, and partly written
+    except BaseException:  # an interrupt can leave the tensor partly written
         increment_version([tensor])
         raise
     increment_version([tensor])
-    tally.filled(theirs.__name__, tensor.numel() if target is not None else local.tensor.numel())
+    tally.drawn_by_initcore(theirs.__name__, tensor.numel() if target is not None else local.tensor.numel())
     if naming is not None:
         naming.note_filled(tensor, local if part is not None else None)
     return tensor
@@ -95,7 +100,7 @@ def fill_fixed(
     args: tuple[Any, ...],
     their_args: tuple[Any, ...],
 ) -> Tensor:
-    """Fill a tensor by what draws nothing."""
+    """Fill a tensor in place by an initializer that draws no random numbers, and return it."""
     refuse_arrays(tensor, theirs)
     naming = None if is_compiling() else NAMING.get()
     if naming is not None and naming.is_skipped(tensor, call=Call(ours, args)):
@@ -109,7 +114,7 @@ def fill_fixed(
         memory.write(write, local_of(tensor))
     except (TypeError, ValueError):
         return theirs(tensor, *their_args)
-    except BaseException:  # interrupted, and partly written
+    except BaseException:  # an interrupt can leave the tensor partly written
         increment_version([tensor])
         raise
     increment_version([tensor])
@@ -119,7 +124,7 @@ def fill_fixed(
 
 
 def refuse_arrays(tensor: object, function: Callable[..., Any]) -> None:
-    """Raise TypeError for an array of NumPy, which has functions of its own here."""
+    """Raise TypeError for a NumPy array, naming the function of initcore that fills arrays."""
     if isinstance(tensor, np.ndarray):
         name = function.__name__
         ours = {"_no_grad_fill_": "constant_"}.get(name, name.replace("_no_grad_", "")).replace("zero_", "zeros_")
@@ -127,13 +132,16 @@ def refuse_arrays(tensor: object, function: Callable[..., Any]) -> None:
 
 
 def is_named(tensor: Tensor) -> bool:
-    """Whether a tensor is, or is a part of, one that has a name: it may be without memory, and only be recorded."""
+    """Whether a tensor is, or is part of, a parameter that has a name now.
+
+    Such a tensor may have no memory: its draws are then only recorded.
+    """
     naming = None if is_compiling() else NAMING.get()
     return naming is not None and naming.is_named(tensor)
 
 
 def is_refused(ours: Callable[..., Any], tensor: Tensor, args: tuple[Any, ...]) -> bool:
-    """Whether a fill would refuse the arguments."""
+    """Whether initcore's initializer would refuse the arguments."""
     try:
         _check(ours, tensor, args)
     except (TypeError, ValueError):
@@ -142,12 +150,15 @@ def is_refused(ours: Callable[..., Any], tensor: Tensor, args: tuple[Any, ...]) 
 
 
 def _check(ours: Callable[..., Any], tensor: Tensor, args: tuple[Any, ...]) -> None:
-    """Refuse what a fill would refuse, in every process alike: also in one that holds no element, and before a draw."""
+    """Raise what the fill would raise, before anything is drawn.
+
+    Every process raises the same error, even one that holds no element of the tensor.
+    """
     fill_nothing(ours, tuple(tensor.shape), DTYPES[tensor.dtype], *args, rng=0)
 
 
 def leave_to(theirs: Callable[..., Tensor], tensor: Tensor, args: tuple[Any, ...], generator: GeneratorLike) -> Tensor:
-    """Call torch's own function, with numbers of torch's own from what `generator` is; one that raises takes none."""
+    """Call torch's own function with a torch.Generator made from `generator`, which an error does not advance."""
     if getattr(tensor, "is_meta", False) or is_compiling():
         return theirs(tensor, *args, generator=torch_generator(generator, tensor))
     with _nothing_taken_by_errors(generator):
@@ -156,7 +167,7 @@ def leave_to(theirs: Callable[..., Tensor], tensor: Tensor, args: tuple[Any, ...
 
 @contextmanager
 def _nothing_taken_by_errors(generator: GeneratorLike) -> Iterator[None]:
-    """Set a generator back if an error is raised."""
+    """Restore the state of a generator if an error is raised."""
     if isinstance(generator, Generator):
         draw = generator.draw
         try:
@@ -177,7 +188,10 @@ def _nothing_taken_by_errors(generator: GeneratorLike) -> Iterator[None]:
 
 
 def _refuse_overlap(array: NDArray[Any]) -> None:
-    """Raise torch's error where it would itself look at zero strides only, and write the rest."""
+    """Raise torch's error for an array that overlaps itself.
+
+    torch's own functions detect only overlaps by a stride of zero, and write to the others.
+    """
     try:
         _core.check_target(array)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What ``generator=`` takes, as initcore's streams and as torch's generators."""
+"""Convert what ``generator=`` takes to initcore's streams and to torch's generators."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from initcore.distributions import bits_
 from initcore.streams import Generator, RngLike, Stream, resolve
 from initcore.torch import privates
 
-__all__ = ["GeneratorLike", "base_stream", "keys_of", "stream_from", "torch_generator"]
+__all__ = ["GeneratorLike", "base_stream", "keys_of", "seed_of", "stream_from", "torch_generator"]
 
 GeneratorLike: TypeAlias = "torch.Generator | RngLike"
 
 
 def _kernel_of_random() -> Any:
-    """Return what writes the next word: torch's kernel itself, which no mode sees and no patch exchanges."""
+    """Return the function that writes a generator's next word to a tensor.
+
+    It is torch's CPU kernel itself, which no mode intercepts and ``patch()`` does not replace.
+    """
     if privates.get_kernel is None:
         return torch.Tensor.random_
     keys = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
@@ -31,7 +34,10 @@ _random = _kernel_of_random()
 
 
 class _Word(threading.local):
-    """Where a thread lets a generator write: memory that is asked for once, whatever modes are active later."""
+    """The tensor that a thread's generators write their next word to.
+
+    It is allocated once in a thread, so that modes that are active later do not change it.
+    """
 
     def __init__(self) -> None:
         with torch.inference_mode(False), torch._C.DisableTorchFunction():
@@ -41,7 +47,7 @@ class _Word(threading.local):
         self.of_default = _core.DrawnKeys(self.draw, self.address)
 
     def draw_elsewhere(self, generator: torch.Generator) -> None:
-        """Let a generator of another device write."""
+        """Write the next word of a generator that is on another device than the CPU."""
         self.tensor.copy_(torch.empty((), dtype=torch.int64, device=generator.device).random_(generator=generator))
 
 
@@ -49,9 +55,9 @@ _word = _Word()
 
 
 def keys_of(generator: torch.Generator | None) -> _core.DrawnKeys:
-    """Return the source whose keys are the next words of a torch.Generator, or of torch's default one on the CPU.
+    """Return a source of keys: the next words of a torch.Generator, or of torch's default one on the CPU.
 
-    A word is taken, and the generator advanced, when a fill has found nothing to refuse.
+    A fill takes a word, and so advances the generator, only after it has accepted its arguments.
     """
     word = _word
     if generator is None:
@@ -67,27 +73,32 @@ def stream_from(generator: GeneratorLike) -> Any:
     return generator
 
 
+def seed_of(rng: RngLike) -> int:
+    """Return the next 64 bits of a stream or a generator of initcore."""
+    return int(bits_(np.empty(2, np.uint32), rng=rng).view(np.uint64)[0])
+
+
 def torch_generator(generator: GeneratorLike, tensor: Any) -> torch.Generator | None:
-    """Return a generator for torch's own function on a tensor, seeded from the stream if it is not torch's.
+    """Return a torch.Generator for torch's own function on a tensor: the given one, or one seeded by a stream's words.
 
     Raises
     ------
     TypeError, ValueError
-        If it is nothing that ``generator=`` takes.
+        If `generator` is not among the types and values that ``generator=`` takes.
     """
     if generator is None or isinstance(generator, torch.Generator):
         return generator
-    seed = int(bits_(np.empty(2, np.uint32), rng=generator).view(np.uint64)[0])
+    seed = seed_of(generator)
     device = getattr(tensor, "device", None)
     return torch.Generator("cpu" if device is None or device.type == "meta" else device).manual_seed(seed)
 
 
 def base_stream(rng: GeneratorLike) -> Stream:
-    """Return the stream that the names of a model's parameters continue."""
+    """Return the stream to whose path the names of a model's parameters are appended."""
     if rng is None or isinstance(rng, torch.Generator):
         first, second = keys_of(rng).key
         return Stream(first | second << 32)
     source = resolve(rng)
     if isinstance(source, Generator):
-        return Stream(int(bits_(np.empty(2, np.uint32), rng=source).view(np.uint64)[0]))
+        return Stream(seed_of(source))
     return source

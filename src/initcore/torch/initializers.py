@@ -1,14 +1,15 @@
 r"""The functions of torch.nn.init 2.13.
 
-All fill `tensor` in place and return it; autograd sees what an in-place operation under ``torch.no_grad()`` leaves
-behind: the same leaf, one version later. All that draw take
+Each fills `tensor` in place and returns it. For autograd each is an in-place operation under ``torch.no_grad()``: the
+tensor stays the same leaf, and its version grows by one. Each function that draws random numbers takes
 
 generator : torch.Generator, int, Stream, Generator or None
-    Where the numbers come from. A torch.Generator gives the key of the stream by its next word and is thereby advanced;
-    None stands for torch's default generator on the CPU, whatever the tensor's device, so that ``torch.manual_seed``
-    governs it. The others are those that ``rng=`` takes everywhere in initcore.
+    Where the numbers come from. The next word of a torch.Generator is the key of the stream, so the generator advances.
+    None is torch's default generator on the CPU, whatever the tensor's device, so that ``torch.manual_seed`` seeds it.
+    The other types are those that ``rng=`` takes everywhere in initcore.
 
-They raise what torch raises: of whatever initcore does not fill, or refuses, torch's own function is left to decide.
+The functions raise what torch raises: where initcore does not fill a tensor, or refuses the arguments, they call
+torch's own function.
 """
 
 from __future__ import annotations
@@ -61,18 +62,18 @@ calculate_gain: Any = held["calculate_gain"]
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: GeneratorLike = None) -> Tensor:
-    """Fill with the uniform distribution on [a, b), as ``torch.nn.init.uniform_`` 2.13.
+    """Fill a tensor with draws from the uniform distribution on [a, b), as ``torch.nn.init.uniform_`` 2.13.
 
     Raises
     ------
     RuntimeError
         If a > b, or either is not finite or overflows the dtype, or if the tensor overlaps itself.
     NotImplementedError
-        If the dtype is not one of floats or complex numbers.
+        If the dtype is neither floating-point nor complex.
 
     Notes
     -----
-    :func:`initcore.uniform_`.
+    The values are those of :func:`initcore.uniform_`.
 
     Examples
     --------
@@ -87,18 +88,18 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: GeneratorLike = None) -> Tensor:
-    """Fill with the normal distribution, as ``torch.nn.init.normal_`` 2.13.
+    """Fill a tensor with draws from the normal distribution, as ``torch.nn.init.normal_`` 2.13.
 
     Raises
     ------
     RuntimeError
         If `std` is negative or NaN, or the tensor overlaps itself.
     NotImplementedError
-        If the dtype is not one of floats or complex numbers.
+        If the dtype is neither floating-point nor complex.
 
     Notes
     -----
-    :func:`initcore.normal_`.
+    The values are those of :func:`initcore.normal_`.
 
     Examples
     --------
@@ -120,7 +121,7 @@ def trunc_normal_(
     b: float = 2.0,
     generator: GeneratorLike = None,
 ) -> Tensor:
-    """Fill with the normal distribution truncated to the values [a, b], as ``torch.nn.init.trunc_normal_`` 2.13.
+    """Fill a tensor with draws from the normal distribution within [a, b], as ``torch.nn.init.trunc_normal_`` 2.13.
 
     Raises
     ------
@@ -132,12 +133,12 @@ def trunc_normal_(
     Warns
     -----
     UserWarning
-        If the mean is more than two stds outside of [a, b].
+        If the mean is more than two standard deviations outside of [a, b].
 
     Notes
     -----
-    :func:`initcore.trunc_normal_`: no value is outside of [a, b]. torch rounds the bounds to the dtype first, so that
-    its bfloat16 and float16 values may be.
+    The values are those of :func:`initcore.trunc_normal_`, and none is outside of [a, b]. torch rounds the bounds to
+    the dtype first, so that its bfloat16 and float16 values may be outside.
 
     Examples
     --------
@@ -150,7 +151,7 @@ def trunc_normal_(
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike = None) -> Tensor:
-    r"""Fill with Xavier's uniform distribution, as ``torch.nn.init.xavier_uniform_`` 2.13.
+    r"""Fill a tensor with draws from Xavier's uniform distribution, as ``torch.nn.init.xavier_uniform_`` 2.13.
 
     Raises
     ------
@@ -163,7 +164,8 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike 
 
     Notes
     -----
-    :math:`U(-b, b)`, :math:`b = gain \sqrt{6 / (fan_{in} + fan_{out})}`: :func:`initcore.xavier_uniform_`.
+    The distribution is :math:`U(-b, b)` with :math:`b = gain \sqrt{6 / (fan_{in} + fan_{out})}`, and the values are
+    those of :func:`initcore.xavier_uniform_`.
 
     Examples
     --------
@@ -176,7 +178,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike 
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike = None) -> Tensor:
-    r"""Fill with Xavier's normal distribution, as ``torch.nn.init.xavier_normal_`` 2.13.
+    r"""Fill a tensor with draws from Xavier's normal distribution, as ``torch.nn.init.xavier_normal_`` 2.13.
 
     Raises
     ------
@@ -189,7 +191,8 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike =
 
     Notes
     -----
-    :math:`N(0, std^2)`, :math:`std = gain \sqrt{2 / (fan_{in} + fan_{out})}`: :func:`initcore.xavier_normal_`.
+    The distribution is :math:`N(0, std^2)` with :math:`std = gain \sqrt{2 / (fan_{in} + fan_{out})}`, and the values
+    are those of :func:`initcore.xavier_normal_`.
 
     Examples
     --------
@@ -208,23 +211,24 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: GeneratorLike = None,
 ) -> Tensor:
-    r"""Fill with Kaiming's uniform distribution, as ``torch.nn.init.kaiming_uniform_`` 2.13.
+    r"""Fill a tensor with draws from Kaiming's uniform distribution, as ``torch.nn.init.kaiming_uniform_`` 2.13.
 
     Raises
     ------
     ValueError
-        If there are fewer than two dimensions, or `mode` or `nonlinearity` is none of torch's.
+        If there are fewer than two dimensions, or torch does not know the `mode` or the `nonlinearity`.
     RuntimeError
         If the tensor overlaps itself.
 
     Warns
     -----
     UserWarning
-        If there are no elements, whatever the other arguments are.
+        If the tensor has no elements, whatever the other arguments are.
 
     Notes
     -----
-    :math:`U(-b, b)`, :math:`b = gain \sqrt{3 / fan}`: :func:`initcore.kaiming_uniform_`.
+    The distribution is :math:`U(-b, b)` with :math:`b = gain \sqrt{3 / fan}`, and the values are those of
+    :func:`initcore.kaiming_uniform_`.
 
     Examples
     --------
@@ -249,13 +253,14 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: GeneratorLike = None,
 ) -> Tensor:
-    r"""Fill with Kaiming's normal distribution, as ``torch.nn.init.kaiming_normal_`` 2.13.
+    r"""Fill a tensor with draws from Kaiming's normal distribution, as ``torch.nn.init.kaiming_normal_`` 2.13.
 
-    Raises and warns as :func:`kaiming_uniform_`.
+    It raises the errors, and gives the warning, of :func:`kaiming_uniform_`.
 
     Notes
     -----
-    :math:`N(0, std^2)`, :math:`std = gain / \sqrt{fan}`: :func:`initcore.kaiming_normal_`.
+    The distribution is :math:`N(0, std^2)` with :math:`std = gain / \sqrt{fan}`, and the values are those of
+    :func:`initcore.kaiming_normal_`.
 
     Examples
     --------
@@ -271,7 +276,9 @@ def kaiming_normal_(
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: GeneratorLike = None) -> Tensor:
-    """Fill with an orthogonal matrix, the first dimension against all others, as ``torch.nn.init.orthogonal_`` 2.13.
+    """Fill a tensor with a random orthogonal matrix, as ``torch.nn.init.orthogonal_`` 2.13.
+
+    The first dimension gives the rows of the matrix, and all others together its columns.
 
     Raises
     ------
@@ -282,8 +289,9 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: GeneratorLike = None
 
     Notes
     -----
-    :func:`initcore.orthogonal_`. Beyond torch's: float16 and bfloat16, and any strides. On another device the whole
-    matrix is made on the CPU first.
+    The values are those of :func:`initcore.orthogonal_`. Unlike torch's function, this one also fills float16 and
+    bfloat16 tensors, and tensors of any strides. For a tensor on another device, the whole matrix is made on the CPU
+    and then copied.
 
     Examples
     --------
@@ -296,18 +304,19 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: GeneratorLike = None
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: GeneratorLike = None) -> Tensor:
-    """Fill a matrix with normals, and a share of each column with zeros, as ``torch.nn.init.sparse_`` 2.13.
+    """Fill a matrix with normal draws, and set a share of each column to zero, as ``torch.nn.init.sparse_`` 2.13.
 
     Raises
     ------
     ValueError
-        If there are other than two dimensions.
+        If the number of dimensions is not two.
     RuntimeError
         If `std` is negative or NaN, or the tensor overlaps itself.
 
     Notes
     -----
-    :func:`initcore.sparse_`. The places of the zeros come from `generator` too; torch's from its default one always.
+    The values are those of :func:`initcore.sparse_`. The positions of the zeros come from `generator` too; torch always
+    takes them from its default generator.
 
     Examples
     --------
@@ -336,7 +345,10 @@ def _no_grad_trunc_normal_(
 def truncated(
     theirs: Callable[..., Tensor], tensor: Tensor, args: tuple[float, float, float, float], generator: GeneratorLike
 ) -> Tensor:
-    """Fill with a truncated normal in the place of somebody's function, which warns itself where it is left to it."""
+    """Fill a tensor with a truncated normal instead of `theirs`, and give torch's warning if the mean is far outside.
+
+    Where `theirs` is called after all, it gives the warning itself.
+    """
     refuse_arrays(tensor, theirs)
     mean, std, a, b = args
     if not std > 0 or (tensor.is_meta and not is_named(tensor)):
@@ -349,7 +361,7 @@ def truncated(
 
 
 def _fills(tensor: Tensor) -> bool:
-    """Whether initcore fills a tensor."""
+    """Whether initcore fills a tensor, so that torch does not."""
     ours = memory.memory_of(tensor) is not None or memory.is_ours_distributed(tensor) or memory.is_elsewhere(tensor)
     return ours or is_named(tensor)
 
@@ -367,12 +379,12 @@ def _kaiming(
 ) -> Tensor:
     refuse_arrays(tensor, theirs)
     a, mode, nonlinearity = args
-    # torch's own checks: it knows fewer nonlinearities than initcore, and types both as the literals it knows
+    # torch's own checks: torch knows fewer nonlinearities than initcore, and its types name the literals that it knows
     _calculate_correct_fan(tensor, mode)
     calculate_gain(nonlinearity, a)
     return fill(ours, theirs, tensor, args, generator)
 
 
 for _name in __all__:
-    # torch.jit.script compiles torch's own function for one of these
+    # torch.jit.script compiles torch's own function in place of each of these
     globals()[_name].__prepare_scriptable__ = partial(held.__getitem__, _name)

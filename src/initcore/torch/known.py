@@ -1,4 +1,4 @@
-"""Which parameter of a model a tensor is, or is a part of; and how much of each was written."""
+"""Find which parameter of a model a tensor is or is part of, and record which elements of each were written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Place = tuple[torch.device, int]
 class Call(NamedTuple):
     """A call that fills a tensor: a function of initcore, and its arguments.
 
-    ``zero_rows`` are those that are set to zero afterwards.
+    ``zero_rows`` are the rows that are set to zero after the call.
     """
 
     fill: Any
@@ -29,18 +29,19 @@ class Call(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A tensor that is a parameter, or a part of one.
+    """What is known of a tensor that is a parameter or part of one.
 
     Attributes
     ----------
     name : str
-        Of the parameter.
+        The name of the parameter.
     owner : torch.Tensor
-        It.
+        The parameter.
     start : int or None
-        None if it is the whole; else how many elements of the parameter's memory are before the part.
+        None if the tensor is the whole parameter; otherwise the number of elements of the parameter's memory that are
+        before the part.
     is_local : bool
-        Whether it is a plain tensor in the memory of one that is distributed.
+        Whether the tensor is a plain tensor that shares the memory of a distributed parameter.
     """
 
     name: str
@@ -57,12 +58,12 @@ class _Extent(NamedTuple):
 
 
 class Known:
-    """The parameters and buffers of a model, found by themselves and by their memory.
+    """The parameters and buffers of a model, found by their identity or by their memory.
 
     Parameters
     ----------
     tensors : mapping of str to torch.Tensor
-        A tied one under each of its names: the first is its name.
+        Parameters and buffers by name. If a tied tensor is here several times, the first of its names counts.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
@@ -71,13 +72,13 @@ class Known:
         self._twins: dict[int, tuple[str, Tensor, Tensor]] = {}
         self._twin_of: dict[str, Tensor] = {}
         self._written: dict[str, NDArray[np.bool_] | None] = {}
-        #: The call that filled a parameter, if nothing else has been written to it since
+        #: By name: the call that filled a parameter; None if something else has been written to it since
         self.laws: dict[str, Call | None] = {}
         for name, tensor in tensors.items():
             self.add(name, tensor)
 
     def add(self, name: str, tensor: Tensor) -> None:
-        """Take in one more."""
+        """Add a parameter or a buffer."""
         if id(tensor) in self._by_id:
             return
         self._by_id[id(tensor)] = (name, tensor)
@@ -86,7 +87,7 @@ class Known:
             self._by_storage.setdefault(place, []).append(_Extent(*_range(inner), tensor, name))
 
     def find(self, tensor: Tensor) -> Found | None:
-        """Return which parameter a tensor is, or is a part of."""
+        """Return the parameter that a tensor is, or is part of; None if there is none."""
         known = self._by_id.get(id(tensor))
         if known is not None:
             return Found(*known, None)
@@ -104,7 +105,10 @@ class Known:
         return None
 
     def record(self, name: str, owner: Tensor, start: int | None, size: int, call: Call | None) -> None:
-        """Take down what would be written to a parameter, or to `size` elements of it from one on; None if no call."""
+        """Record the call that would fill a parameter, or `size` elements of it from `start` on.
+
+        `call` is None if what would be written is not one call of an initializer.
+        """
         before, row = self.laws.get(name), owner.numel() // owner.shape[0] if owner.ndim and owner.numel() else 0
         is_zero_row = call is not None and call.args == (0.0,) and row == size and start is not None and not start % row
         if start is None:
@@ -114,12 +118,12 @@ class Known:
         else:
             self.laws[name] = None
 
-    # Of a distributed parameter, torch gives parts that are gathered copies: what is written there is lost. While names
-    # are given, a part is cut from a tensor without memory instead, of the shape of the whole, so that it is known
-    # which elements are meant.
+    # torch slices a distributed parameter by gathering a copy, and what is written to the copy is lost. Under this mode
+    # a slice is therefore taken from the parameter's twin instead, a meta tensor of the shape of the whole parameter:
+    # the offset and strides of the slice then say which elements of the parameter are to be written.
 
     def twin(self, name: str, owner: Tensor) -> Tensor:
-        """Return the tensor without memory that parts of a distributed parameter are cut from."""
+        """Return the twin of a distributed parameter: the meta tensor that its slices are taken from."""
         twin = self._twin_of.get(name)
         if twin is None:
             twin = torch.empty(tuple(owner.shape), dtype=owner.dtype, device="meta")
@@ -128,13 +132,13 @@ class Known:
         return twin
 
     def part_of_twin(self, tensor: Tensor) -> tuple[str, Tensor, Tensor] | None:
-        """Return name, parameter and twin of a tensor that is cut from a twin."""
+        """Return name, parameter and twin of a tensor that is a slice of a twin; None of any other tensor."""
         if not self._twins or not tensor.is_meta or is_distributed(tensor):
             return None
         return self._twins.get(tensor.untyped_storage()._cdata)
 
     def note(self, tensor: Tensor) -> None:
-        """Take down that all elements of a tensor were written."""
+        """Record that all elements of a tensor were written."""
         known = self._by_id.get(id(tensor))
         if known is not None:
             self._written[known[0]] = None
@@ -151,7 +155,7 @@ class Known:
                     self._mark(name, inner_of(owner), inner, (begin - first) // inner.element_size())
 
     def note_name(self, name: str) -> None:
-        """Take down that a parameter was written, or replaced."""
+        """Record that all of a parameter was written, or that it was replaced."""
         self._written[name] = None
 
     def _mark(self, name: str, owner: Tensor, part: Tensor, start: int) -> None:
@@ -168,27 +172,27 @@ class Known:
 
     @property
     def written(self) -> set[str]:
-        """The names of those of which every element was written."""
+        """The names of the parameters and buffers of which every element was written."""
         return {name for name, mask in self._written.items() if mask is None}
 
     @property
     def partly(self) -> set[str]:
-        """The names of those of which some elements were written, and others not."""
+        """The names of the parameters and buffers of which some elements were written, but not all."""
         return {name for name, mask in self._written.items() if mask is not None}
 
 
 def _place(tensor: Tensor) -> Place | None:
     try:
         storage: Any = tensor.untyped_storage()
-        # what has no elements has no address: then it is known by the object that would own the memory
+        # a tensor without elements has no address: it is identified by its storage object instead
         address = 0 if tensor.is_meta else storage.data_ptr()
         return tensor.device, address or -storage._cdata
-    except (RuntimeError, NotImplementedError):  # of what has no memory of its own
+    except (RuntimeError, NotImplementedError):  # the tensor has no storage of its own
         return None
 
 
 def _range(tensor: Tensor) -> tuple[int, int]:
-    """Where its first element begins in the storage and its last one ends, in bytes."""
+    """Return where a tensor's first element begins in its storage and where its last one ends, in bytes."""
     if tensor.layout is not torch.strided or tensor.numel() == 0:
         return 0, 0
     last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))

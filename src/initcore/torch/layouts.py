@@ -1,4 +1,4 @@
-"""Which blocks of a tensor a process holds: of a DTensor those of its local tensor, of any other one, the whole."""
+"""Compute which blocks of a tensor this process holds: those of a DTensor's local tensor, or all of another tensor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = [
     "Cut",
     "Local",
     "Runs",
-    "held",
+    "indices_at",
     "inner_of",
     "is_distributed",
     "is_whole",
@@ -26,21 +26,21 @@ __all__ = [
     "refuse_gathered",
 ]
 
-#: Consecutive indices along an axis, each run from its first to one past its last
+#: Indices along an axis, as runs of consecutive ones: each run is its first index and one past its last
 Runs: TypeAlias = "list[tuple[int, int]]"
 
 
 class Local(NamedTuple):
-    """The part of a tensor that is in this process's memory.
+    """The part of a whole tensor that is in this process's memory.
 
     Attributes
     ----------
     tensor : torch.Tensor
-        It, without the whole.
+        The plain tensor that holds the part.
     runs : list of Runs
-        For each axis the indices, in the whole, of its elements in order.
+        For each axis of `tensor`, the indices that its elements have in the whole, in order.
     blocks : list of (tuple of slice or int, Shard)
-        Where each block lies in `tensor`, and in the whole.
+        For each block, its index in `tensor` and its position in the whole.
     """
 
     tensor: Tensor
@@ -49,29 +49,29 @@ class Local(NamedTuple):
 
 
 def is_distributed(tensor: Any) -> bool:
-    """Whether it is a DTensor, without importing what defines them."""
+    """Whether a value is a DTensor; the module that defines DTensor is not imported for the answer."""
     module = sys.modules.get("torch.distributed.tensor")
     return module is not None and isinstance(tensor, module.DTensor)
 
 
 def inner_of(tensor: Tensor) -> Tensor:
-    """Return what has the memory: of a DTensor the local tensor, of others themselves."""
+    """Return the tensor that has the memory: the local tensor of a DTensor; any other tensor itself."""
     if not is_distributed(tensor):
         return tensor
-    with torch.no_grad():  # otherwise a node of the graph
+    with torch.no_grad():  # otherwise to_local() would add a node to autograd's graph
         inner: Tensor = tensor.to_local()  # type: ignore[attr-defined]
         return inner.detach() if inner.requires_grad else inner
 
 
 def local_of(tensor: Tensor) -> Local:
-    """Return the part of a tensor that this process holds, by arithmetic alone: nobody else is asked.
+    """Return the part of a tensor that this process holds. It is computed without communication.
 
     Raises
     ------
     ValueError
-        If a DTensor has a placement that gives no element its place (Partial).
+        If a DTensor has a placement by which elements have no position (Partial).
     RuntimeError
-        If a local tensor is of another shape than the placements say.
+        If the local tensor has another shape than the placements give this process.
     """
     shape = tuple(tensor.shape)
     inner = inner_of(tensor)
@@ -82,7 +82,7 @@ def local_of(tensor: Tensor) -> Local:
     if place is None:  # not a process of the mesh
         return Local(inner, [], [])
     for cuts in _ways_to_cut(tensor):
-        runs = held(shape, place, cuts)
+        runs = indices_at(shape, place, cuts)
         lengths = tuple(map(_length, runs))
         if lengths == tuple(inner.shape) or not inner.numel() + math.prod(lengths):
             return Local(inner, runs, _blocks(shape, runs))
@@ -92,12 +92,12 @@ def local_of(tensor: Tensor) -> Local:
 
 
 def refuse_gathered(tensor: Tensor) -> None:
-    """Refuse a part of a DTensor that torch has gathered: it is a copy, in which what is written would be lost.
+    """Refuse a view of a DTensor that torch has made by gathering: it is a copy, so what is written to it is lost.
 
     Raises
     ------
     RuntimeError
-        If it is one.
+        If the tensor is such a copy.
     """
     base: Any = tensor._base if is_distributed(tensor) and tensor._is_view() else None
     if base is None or not is_distributed(base):
@@ -105,13 +105,13 @@ def refuse_gathered(tensor: Tensor) -> None:
     mine, whole = inner_of(tensor), inner_of(base)
     if mine.numel() and whole.numel() and mine.untyped_storage()._cdata != whole.untyped_storage()._cdata:
         raise RuntimeError(
-            f"a part of shape {tuple(tensor.shape)} of {_described(base)} is a gathered copy, in which what is written "
-            "would be lost: fill the whole, or write to parts within initcore.torch.named(model)"
+            f"a part of shape {tuple(tensor.shape)} of {_described(base)} is a gathered copy, and what is written to "
+            "it would be lost: fill the whole tensor, or write to its parts within initcore.torch.named(model)"
         )
 
 
 def is_whole(tensor: Tensor) -> bool:
-    """Whether each process holds all of a tensor."""
+    """Whether every process holds the whole of a tensor."""
     if not is_distributed(tensor):
         return True
     mesh: Any = tensor.device_mesh  # type: ignore[attr-defined]
@@ -119,9 +119,10 @@ def is_whole(tensor: Tensor) -> bool:
 
 
 def part_of(owner: Tensor, whole: Tensor | None, part: Tensor) -> Local | None:
-    """Return what this process holds of a part of a distributed tensor; None if the part is no block of the whole.
+    """Return what this process holds of a part of a distributed tensor; None if the part is not a block of the whole.
 
-    `part` is cut from `whole`, a tensor in C order of the owner's shape; the blocks' shards are shards of the part.
+    `part` is a slice of `whole`, a tensor in C order of the shape of `owner`. The shards of the returned blocks are
+    shards of the part.
     """
     local = local_of(owner)
     if whole is None:
@@ -146,7 +147,7 @@ def part_of(owner: Tensor, whole: Tensor | None, part: Tensor) -> Local | None:
 
 
 def _unravelled(place: int, strides: Sequence[int], shape: tuple[int, ...]) -> list[int]:
-    """The indices of the element at a place of a tensor in C order."""
+    """Return the indices of the element at an offset of a tensor in C order."""
     start: list[int] = []
     for stride, size in zip(strides, shape, strict=True):
         start.append(min(place // stride, size - 1) if size > 1 else 0)
@@ -157,7 +158,7 @@ def _unravelled(place: int, strides: Sequence[int], shape: tuple[int, ...]) -> l
 def _axes_of(
     shape: tuple[int, ...], strides: Sequence[int], whole: tuple[int, ...], steps: Sequence[int]
 ) -> list[int] | None:
-    """Which axis of the whole each axis of a part is, in order; None if some is none."""
+    """Return which axis of the whole each axis of a part is, in order; None if an axis of the part matches none."""
     axes: list[int] = []
     for size, stride in zip(shape, strides, strict=True):
         after = axes[-1] + 1 if axes else 0
@@ -174,7 +175,10 @@ def _axes_of(
 
 
 class Cut(NamedTuple):
-    """Of one axis of a tensor, for the places along one axis of a mesh, each of which gets its part of every piece."""
+    """How one axis of a tensor is distributed along one axis of a mesh.
+
+    The axis is split into `pieces`, and each of the `places` along the mesh's axis gets its part of every piece.
+    """
 
     mesh_axis: int
     places: int
@@ -182,8 +186,8 @@ class Cut(NamedTuple):
     pieces: int = 1
 
 
-def held(shape: Sequence[int], place: Sequence[int], cuts: Iterable[Cut]) -> list[Runs]:
-    """Return the indices along each axis of a tensor that are at a place of the mesh, after one cut after the other."""
+def indices_at(shape: Sequence[int], place: Sequence[int], cuts: Iterable[Cut]) -> list[Runs]:
+    """Return the indices along each axis of a tensor that a place of the mesh holds after the cuts, made in order."""
     runs: list[Runs] = [[(0, size)] for size in shape]
     for mesh_axis, places, axis, pieces in cuts:
         parts = [_chunk(_chunk(runs[axis], pieces, i), places, place[mesh_axis]) for i in range(pieces)]
@@ -192,11 +196,11 @@ def held(shape: Sequence[int], place: Sequence[int], cuts: Iterable[Cut]) -> lis
 
 
 def _ways_to_cut(tensor: Any) -> Iterator[list[Cut]]:
-    """How a DTensor may have been cut, the likeliest first: the local shape decides.
+    """Yield the ways in which a DTensor may have been cut, the likeliest first; the local tensor's shape decides.
 
-    FSDP2 cuts what tensor parallelism has cut before: along the mesh's axes from right to left, where placements are
-    read from left to right. It calls that ``_StridedShard(d, split_factor=f)``, which is to say a part of each of f
-    pieces. Where sizes are not divisible, these are not always the same.
+    FSDP2 cuts what tensor parallelism has cut before: along the mesh's axes from right to left, whereas placements are
+    read from left to right. It calls that ``_StridedShard(d, split_factor=f)``: a part of each of f pieces. If sizes
+    are not divisible, the two ways of cutting do not always give the same parts.
     """
     cuts: list[Cut] = []
     for mesh_axis, placement in enumerate(tensor.placements):
@@ -204,21 +208,24 @@ def _ways_to_cut(tensor: Any) -> Iterator[list[Cut]]:
             continue
         axis = getattr(placement, "dim", None)
         if axis is None or placement.is_partial():
-            raise ValueError(f"{_described(tensor)} cannot be filled: {placement!r} says of no element where it is")
+            raise ValueError(f"{_described(tensor)} cannot be filled: {placement!r} gives no element a position")
         pieces = int(getattr(placement, "split_factor", 1))
         cuts.append(Cut(mesh_axis, tensor.device_mesh.size(mesh_axis), axis, pieces))
-    # torch 2.13 can keep another order than from left to right beside the placements
+    # torch 2.13 can store an order of the cuts, other than from left to right, beside the placements
     order = [axis for entry in getattr(tensor._spec, "shard_order", None) or () for axis in entry.mesh_dims]
     if order:
         cuts.sort(key=lambda cut: order.index(cut.mesh_axis))
-    in_turn = _in_turn(cuts)
-    if in_turn is not None:
-        yield in_turn
+    successive = _as_successive(cuts)
+    if successive is not None:
+        yield successive
     yield cuts
 
 
-def _in_turn(cuts: list[Cut]) -> list[Cut] | None:
-    """The same cuts, each of what is left by those before it: in an order that makes so many pieces before each."""
+def _as_successive(cuts: list[Cut]) -> list[Cut] | None:
+    """Return the cuts in an order in which each cuts what the ones before it have left, without pieces of its own.
+
+    It is the order in which the cuts before each cut make as many pieces as that cut has; None if there is none.
+    """
     order: list[Cut] = []
     for cut in reversed(cuts):
         pieces, at = 1, 0
@@ -240,7 +247,7 @@ def _length(runs: Runs) -> int:
 
 
 def _chunk(runs: Runs, count: int, which: int) -> Runs:
-    """The part number `which` of `count`, as ``torch.chunk`` cuts."""
+    """Return part number `which` of `count`, as ``torch.chunk`` splits."""
     size = -(-_length(runs) // count)
     first, last, place, found = which * size, (which + 1) * size, 0, []
     for begin, end in runs:
@@ -252,7 +259,7 @@ def _chunk(runs: Runs, count: int, which: int) -> Runs:
 
 
 def _joined(runs: Iterable[tuple[int, int]]) -> Runs:
-    """The same indices in the same order, in as few runs as there can be."""
+    """Return the same indices in the same order, in as few runs as possible."""
     joined: Runs = []
     for begin, end in runs:
         if joined and joined[-1][1] == begin:
@@ -263,7 +270,7 @@ def _joined(runs: Iterable[tuple[int, int]]) -> Runs:
 
 
 def _blocks(shape: tuple[int, ...], runs: list[Runs]) -> list[tuple[tuple[Any, ...], Shard]]:
-    """Every combination of a run along each axis: where it is in the local tensor, and in the whole."""
+    """Return a block for each combination of runs, one along each axis: its index in the local tensor and its Shard."""
     placed: list[list[tuple[slice, slice]]] = []
     for along in runs:
         places, at = [], 0

@@ -1,4 +1,4 @@
-"""A tensor's memory as an array, or, of a tensor on another device, a bounded part of it at a time."""
+"""Write to a tensor's memory: directly on the CPU, and by copies of bounded size on another device."""
 
 from __future__ import annotations
 
@@ -45,14 +45,15 @@ __all__ = [
 
 #: The dtypes that initcore draws
 FLOATS = {torch.float32: "float32", torch.float64: "float64", torch.float16: "float16", torch.bfloat16: "bfloat16"}
-STAGED = 1 << 22  # elements that are drawn at a time for another device: 16 MiB of float32
+STAGED = 1 << 22  # elements that are drawn on the CPU at a time for another device: 16 MiB of float32
 
-# All memory as one buffer, of which arrays are made by address: Tensor.numpy() would forbid, from then on, to resize
-# the tensor's storage, and has no bfloat16. It begins where no tensor is; a buffer at address 0 would be none to NumPy.
+# All memory as one buffer, in which arrays are made by address. After Tensor.numpy() the tensor's storage could not be
+# resized any more, and it has no bfloat16. The buffer begins below all tensors, but not at address 0, which NumPy would
+# take for a null pointer.
 _BEGIN = 4096
 _MEMORY: Any = (ctypes.c_char * (sys.maxsize - _BEGIN)).from_address(_BEGIN)
 
-#: Of the arrays that are made of tensors; bfloat16 needs no other package for it
+#: The NumPy dtype of a tensor's array; that of bfloat16 needs no other package
 DTYPES: dict[torch.dtype, np.dtype[Any]] = {
     dtype: BFLOAT16_BITS if name == "bfloat16" else np.dtype(name) for dtype, name in FLOATS.items()
 }
@@ -62,7 +63,7 @@ _default_torch_function = vars(Tensor)["__torch_function__"].__func__
 
 @lru_cache(maxsize=256)
 def is_plain(kind: type) -> bool:
-    """Whether a type is Tensor, Parameter or a subclass that leaves the rules of both as they are."""
+    """Whether a type is Tensor, Parameter or a subclass that does not override torch's functions."""
     if not issubclass(kind, Tensor) or kind.__torch_dispatch__ is not privates.no_torch_dispatch:
         return False
     function: Any = kind.__torch_function__
@@ -70,11 +71,11 @@ def is_plain(kind: type) -> bool:
 
 
 def is_ours(tensor: Any) -> bool:
-    """Whether nobody else has to know what happens to a tensor.
+    """Whether initcore may write to a tensor's memory without torch's dispatcher seeing it.
 
-    Not ours are those of subclasses with rules of their own (DTensor, FakeTensor), those that a transformation (vmap,
-    functionalization, torch.compile, torch.jit.trace) or a dispatch mode looks at, nested ones, and inference tensors
-    outside of inference mode.
+    It may not write to tensors of subclasses that override torch's functions (DTensor, FakeTensor), to tensors that a
+    transformation (vmap, functionalization, torch.compile, torch.jit.trace) or a dispatch mode observes, to nested
+    tensors, or to inference tensors outside of inference mode.
     """
     kind: Any = type(tensor)
     return (
@@ -90,7 +91,7 @@ def is_ours(tensor: Any) -> bool:
 
 
 def is_ours_distributed(tensor: Any) -> bool:
-    """Whether it is a DTensor whose local tensor nobody else has to know of, and holds what initcore draws."""
+    """Whether a value is a DTensor of a dtype that initcore draws, whose local tensor initcore may write to."""
     if not is_distributed(tensor) or tensor.dtype not in FLOATS or is_compiling():
         return False
     inner = inner_of(tensor)
@@ -98,14 +99,14 @@ def is_ours_distributed(tensor: Any) -> bool:
 
 
 def memory_of(tensor: Tensor) -> _core.Memory | NDArray[Any] | None:
-    """Return what a fill takes for a tensor: its memory, or an array of it where it is not in C order; or None."""
+    """Return what a fill takes for a tensor: its memory, or an array if not in C order; None if torch fills it."""
     if not is_ours(tensor) or not tensor.is_cpu or (kind := KINDS.get(tensor.dtype)) is None:
         return None
     return memory_at(tensor, kind)
 
 
 def memory_at(tensor: Tensor, kind: int) -> _core.Memory | NDArray[Any] | None:
-    """Return the same of a tensor on the CPU, of one of the dtypes of KINDS, that is known to be ours."""
+    """Return :func:`memory_of` a tensor on the CPU, of a dtype in KINDS, that is known to be ours."""
     try:
         address = tensor.data_ptr()
         if not address:
@@ -113,29 +114,29 @@ def memory_at(tensor: Tensor, kind: int) -> _core.Memory | NDArray[Any] | None:
         if tensor.is_contiguous():
             return _core.Memory(address, tensor.shape, kind)
         return _array_at(tensor, address)
-    except RuntimeError:  # sparse, and whatever else keeps no elements
+    except RuntimeError:  # the tensor is sparse, or has no storage for another reason
         return None
 
 
 def _array_at(tensor: Tensor, address: int) -> NDArray[Any]:
     dtype = DTYPES[tensor.dtype]
     strides = tuple(stride * dtype.itemsize for stride in tensor.stride())
-    return np.ndarray(tuple(tensor.shape), dtype, _MEMORY, address - _BEGIN, strides)  # slow with a torch.Size
+    return np.ndarray(tuple(tensor.shape), dtype, _MEMORY, address - _BEGIN, strides)  # a torch.Size would be slow
 
 
 def array_of(tensor: Tensor) -> NDArray[Any] | None:
-    """Return an array of a tensor's memory, valid while that lives; None if initcore has nothing to write there."""
+    """Return an array of a tensor's memory, valid while the tensor lives; None if initcore does not write to it."""
     if not is_ours(tensor) or not tensor.is_cpu or tensor.dtype not in DTYPES:
         return None
     try:
         address = tensor.data_ptr()
-    except RuntimeError:  # sparse, and whatever else keeps no elements
+    except RuntimeError:  # the tensor is sparse, or has no storage for another reason
         return None
     return _array_at(tensor, address) if address else None
 
 
 def is_elsewhere(tensor: Tensor) -> bool:
-    """Whether a tensor has elements that initcore draws, on another device than the CPU."""
+    """Whether a tensor is on another device than the CPU, and has elements that initcore draws."""
     return (
         is_ours(tensor)
         and not tensor.is_cpu
@@ -146,7 +147,7 @@ def is_elsewhere(tensor: Tensor) -> bool:
 
 
 def blocks(shape: tuple[int, ...], most: int) -> Iterator[tuple[slice, ...]]:
-    """Cut a shape into blocks of consecutive elements, in order, of at most so many."""
+    """Yield blocks of consecutive elements that a shape divides into, in order, each of at most `most` elements."""
     axis = next((i for i in range(len(shape)) if math.prod(shape[i + 1 :]) <= most), len(shape))
     if axis == len(shape):
         yield ()
@@ -158,9 +159,9 @@ def blocks(shape: tuple[int, ...], most: int) -> Iterator[tuple[slice, ...]]:
 
 
 def fill_by_parts(ours: Callable[..., Any], local: Local, args: tuple[Any, ...], rng: Any, most: int) -> None:
-    """Fill what this process holds of a tensor, block by block, with what the whole would have there.
+    """Fill what this process holds of a tensor, block by block, with the values that the whole tensor would have there.
 
-    `most` is how many elements are drawn at a time for memory that the CPU does not reach.
+    `most` is the number of elements that are drawn at a time for a tensor on another device.
     """
     draw = _core.take(rng)
 
@@ -171,7 +172,10 @@ def fill_by_parts(ours: Callable[..., Any], local: Local, args: tuple[Any, ...],
 
 
 def write(fill: Callable[[NDArray[Any], Shard], object], local: Local, most: int = STAGED) -> None:
-    """Let arrays be filled that are the blocks of what this process holds, or parts of them that are copied there."""
+    """Call `fill` for each block of what this process holds, with the block's array and its Shard.
+
+    For memory that NumPy does not reach, `fill` gets arrays of at most `most` elements, which are then copied there.
+    """
     with torch.no_grad():
         array: Any = None if is_elsewhere(local.tensor) or not local.blocks else array_of_any(local.tensor)
         for index, shard in local.blocks:
@@ -183,14 +187,14 @@ def write(fill: Callable[[NDArray[Any], Shard], object], local: Local, most: int
 
 
 def _reshaped(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return the same memory in another shape: of a flat part of a whole the block that it is."""
+    """Return a view of an array in another shape: that of the block which a flat range of elements is."""
     block = array.view()
-    block.shape = shape  # which refuses what would be a copy
+    block.shape = shape  # it raises where reshape() would copy
     return block
 
 
 def array_of_any(tensor: Tensor) -> NDArray[Any] | None:
-    """Return an array of a tensor's memory as :func:`array_of`, also of dtypes that only NumPy shares with torch."""
+    """Return an array of a tensor's memory, as :func:`array_of`, but of any dtype that NumPy shares with torch."""
     if tensor.dtype in FLOATS or not tensor.is_cpu:
         return array_of(tensor)
     array: NDArray[Any] = tensor.detach().numpy()
@@ -203,13 +207,13 @@ def is_writable(tensor: Tensor) -> bool:
         return False
     try:
         array_of_any(torch.empty(1, dtype=tensor.dtype))
-    except TypeError:  # of no dtype of NumPy's
+    except TypeError:  # NumPy has no such dtype
         return False
     return tensor.layout is torch.strided
 
 
 def _write_staged(fill: Callable[[NDArray[Any], Shard], object], tensor: Tensor, shard: Shard, most: int) -> None:
-    """So many elements are drawn here, copied there, and so on."""
+    """Fill a tensor on another device: at most `most` elements at a time are drawn on the CPU and copied there."""
     size = min(most, tensor.numel())
     stage = torch.empty(size, dtype=tensor.dtype, device="cpu", pin_memory=tensor.device.type == "cuda")
     for index in blocks(shard.shape, most):

@@ -1,4 +1,7 @@
-"""While a model's own code initialises it: each parameter takes the stream of its name, and writes are taken down."""
+"""The dispatch mode under which a model's own code initialises it.
+
+Each parameter takes the stream of its name, and what is written to parameters is recorded.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,13 @@ from contextvars import ContextVar, Token
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from initcore.distributions import bits_
 from initcore.patterns import constant_
 from initcore.streams import Stream
+from initcore.torch.generators import seed_of
 from initcore.torch.known import Call, Found, Known
 from initcore.torch.layouts import Local, is_distributed, is_whole, part_of
 
@@ -24,43 +26,43 @@ __all__ = ["NAMING", "LayoutError", "Naming", "overwrites", "written_by"]
 NAMING: ContextVar[Naming | None] = ContextVar("NAMING", default=None)
 _aten = torch.ops.aten
 
-#: Operations that cut a part from a tensor, which of a distributed one may be a gathered copy
+#: Operations that slice a tensor; for a distributed tensor the result can be a gathered copy
 _CUTS = {_aten.select.int, _aten.slice.Tensor, _aten.split.Tensor, _aten.split_with_sizes.default, _aten.unbind.int}
-#: Operations that give a new tensor of draws, and which method draws them
+#: Operations that return a new tensor of random numbers, and the tensor method that draws the same numbers
 _FACTORIES = {
     _aten.randn.default: _aten.normal_.default,
     _aten.randn_like.default: _aten.normal_.default,
     _aten.rand.default: _aten.uniform_.default,
     _aten.rand_like.default: _aten.uniform_.default,
 }
-#: Operations that write every element of their first argument, whatever was there
+#: Operations that write every element of their first argument and do not read it
 _OVERWRITES = {"copy_", "fill_", "zero_", "set_", "_foreach_copy_", "_foreach_zero_"}
-#: The mark of tensors that were drawn and are no parameters
+#: The attribute that marks tensors which were drawn and are not parameters
 _DRAWN = "_initcore_drawn"
 
 
 class LayoutError(RuntimeError):
-    """What would be written depends on how a parameter is distributed."""
+    """The values that would be written to a parameter depend on how it is distributed."""
 
 
-# torch's modes have no types
+# torch's modes are not typed
 class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """While it is active, the tensors of a model take the streams of their names, and writes to them are noted.
+    """A dispatch mode: while it is active, a model's tensors take the streams of their names, and writes are recorded.
 
     Parameters
     ----------
     tensors : mapping of str to torch.Tensor
-        Parameters and buffers by name: of these and of parts of them it is known what they are.
+        Parameters and buffers by name. They and their parts take streams by these names.
     modules : mapping of int to str
-        From the ``id`` of a module to its name, for what is drawn into other tensors.
+        From the ``id`` of each module to its name. Draws into other tensors take streams by these names.
     base : Stream
-        What the names continue.
+        The stream to whose path the names are appended.
     methods : dict
-        What draws instead of the operations that are tensors' own methods.
+        From an operation of torch, such as ``aten.normal_``, to the function that draws instead of it.
     kept : iterable of str
-        Names of those that nothing is written to.
+        Names of the parameters and buffers that are not written to.
     dry : bool
-        Whether nothing is written to any of them, and writes are noted only.
+        Whether no parameter and no buffer is written to: writes are then only recorded.
     """
 
     def __init__(
@@ -94,13 +96,13 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @property
     def written(self) -> set[str]:
-        """The names of what was written, every element of it."""
+        """The names of the parameters and buffers of which every element was written."""
         return self.known.written
 
     def is_skipped(self, tensor: Tensor, overwritten: bool = True, call: Call | None = None) -> bool:
-        """Whether nothing is to be written to a tensor, which is then noted as written if all of it would be.
+        """Whether a tensor must not be written to; what would have been written to it is then recorded.
 
-        `call` is what would fill it.
+        `overwritten` says that all of it would be written, and `call` is the call that would fill it.
         """
         if not self._dry and not self._kept:
             return False
@@ -125,22 +127,22 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return True
 
     def is_named(self, tensor: Tensor) -> bool:
-        """Whether a tensor takes the stream of a name, whatever generator it is to be drawn by."""
+        """Whether a tensor takes the stream of a name, even if the call that draws it is given a generator."""
         return (self.known.find(tensor) or self.known.part_of_twin(tensor)) is not None
 
     def is_recorded(self, tensor: Tensor) -> bool:
-        """Whether a draw is to be taken down only."""
+        """Record a draw into a tensor, and return whether nothing is to be drawn."""
         return False
 
     def stream_of(self, tensor: Tensor) -> Stream:
-        """Return the stream of a parameter's name, or of its name and where a part begins.
+        """Return the stream of a parameter's name; for a part of it, of the name and the element where the part begins.
 
-        Others take one after the other those of the module that the code which asks for them is about.
+        Any other tensor takes the next stream of the module that the calling code is about.
 
         Raises
         ------
         RuntimeError
-            If it is the local tensor of one that is distributed.
+            If the tensor is the local tensor of a distributed parameter.
         """
         found = self.known.find(tensor)
         if found is None:
@@ -149,13 +151,15 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _stream(self, found: Found) -> Stream:
         if found.is_local and not is_whole(found.owner):
-            raise LayoutError(_layout(found.name, "its local tensor"))
+            raise _layout_error(found.name, "what is drawn into its local tensor")
         if found.start is None or (found.is_local and found.start == 0 and is_whole(found.owner)):
             return self.base / found.name
         return self.base / found.name / found.start
 
     def local_of(self, tensor: Tensor) -> tuple[Local, Stream] | None:
-        """Return what this process holds of a part of a distributed parameter, and the part's stream; None of others.
+        """Return what this process holds of a part of a distributed parameter, and the part's stream.
+
+        The result is None if the tensor is not a slice of a distributed parameter's twin.
 
         Raises
         ------
@@ -169,20 +173,23 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         local = part_of(owner, whole, tensor)
         if local is None:
             raise LayoutError(
-                f"{name} is distributed: of a part of it that is no block of its rows and columns, of shape "
-                f"{tuple(tensor.shape)}, it cannot be said where its elements are"
+                f"{name} is distributed, and a part of shape {tuple(tensor.shape)} is not a block of its rows and "
+                "columns, so initcore does not know which process holds its elements"
             )
         return local, self.base / name / tensor.storage_offset()
 
     def temporary(self) -> Stream:
-        """Return the next stream of the module that the calling code is about."""
+        """Return the next stream of the module that the calling code is about, for a tensor that is no parameter."""
         place = self._place_of_call()
         number = self._temporaries.get(place, 0)
         self._temporaries[place] = number + 1
         return self.base / place / "torch.default_generator" / number
 
     def _place_of_call(self) -> str:
-        """Return the name of the innermost module that the nearest frame knows; the whole model's is empty."""
+        """Return the name of the module that the calling code is about; the name of the whole model is empty.
+
+        It is the most deeply nested module among the local variables of the nearest frame that has any module.
+        """
         frame: FrameType | None = sys._getframe(2)
         while frame is not None:
             if not frame.f_code.co_filename.startswith(_OURS):
@@ -195,11 +202,11 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return ""
 
     def note(self, tensor: Tensor) -> None:
-        """Take down that a tensor was written to."""
+        """Record that all elements of a tensor were written."""
         self.known.note(tensor)
 
     def note_filled(self, tensor: Tensor, part: Local | None) -> None:
-        """Take down that a tensor was filled, or what this process holds of a part of a distributed one."""
+        """Record that a tensor was filled; `part` is what this process holds of it if it is a slice of a twin."""
         if part is not None:
             for index, _ in part.blocks:
                 self.note(part.tensor[index])
@@ -236,22 +243,25 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def _drawn(self, func: Any, args: Any, kwargs: Any, written: list[Tensor]) -> Any:
-        """Draw what torch would, from the stream of the name, or of the place of the call."""
+        """Draw what an operation of torch would draw, and mark or record what it writes."""
         target = written[0] if written else None
         known = target is not None and self.is_named(target)
         if target is not None and func not in self._methods and self.is_skipped(target):
             return target
         if kwargs.get("generator") is not None and not known:
             return func(*args, **kwargs)
-        result = self.drawn_by_torch(func, args, kwargs, target)
+        result = self.draw_operation(func, args, kwargs, target)
         if known and target is not None:
             self.note(target)
         else:
             _mark_drawn(result)
         return result
 
-    def drawn_by_torch(self, func: Any, args: Any, kwargs: Any, target: Tensor | None) -> Any:
-        """Draw what an operation of torch would draw, by initcore where it can."""
+    def draw_operation(self, func: Any, args: Any, kwargs: Any, target: Tensor | None) -> Any:
+        """Draw what an operation of torch would draw, from the stream of the target's name or of the calling module.
+
+        Where initcore has no such distribution, torch draws, with its generator seeded from that stream.
+        """
         ours = self._methods.get(func)
         if ours is not None:
             return ours(*args)
@@ -263,32 +273,31 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if any(isinstance(arg, Tensor) and is_distributed(arg) for arg in args):
             raise LayoutError(
                 f"{func} gives a DTensor values that depend on how it is distributed: "
-                "use normal_, uniform_ or the functions of torch.nn.init"
+                "use normal_, uniform_ or the functions of torch.nn.init instead"
             )
         kwargs = {key: value for key, value in kwargs.items() if key != "generator"}
-        _seed_torch(_seed_of(self.temporary() if target is None else self.stream_of(target)))
+        _seed_torch(seed_of(self.temporary() if target is None else self.stream_of(target)))
         return func(*args, **kwargs)
 
     def _cut(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Return a part of a distributed parameter as one of its twin without memory, which writes go through."""
+        """Return the slice of a distributed parameter's twin, if the operation slices such a parameter, or None."""
         found = self.known.find(args[0])
         if found is None or is_whole(found.owner):
             return None
         if found.start is not None or tuple(args[0].shape) != tuple(found.owner.shape):
-            raise LayoutError(_layout(found.name, "a part of another arrangement of it"))
+            raise _layout_error(found.name, "what is written to a part of a transposed or reshaped view of it")
         return func(self.known.twin(found.name, found.owner), *args[1:], **kwargs)
 
     def _write_part(self, func: Any, args: Any, kwargs: Any, name: str, target: Tensor) -> Tensor:
-        """Write to what this process holds of a part of a distributed parameter."""
+        """Apply an operation that writes to a slice of a twin to what this process holds of the parameter there."""
         found = self.local_of(target)
-        assert found is not None  # there is a twin
+        assert found is not None  # the target is a slice of a twin
         sources = [arg for arg in args[1:] if isinstance(arg, Tensor)]
         if any(source.is_meta or is_distributed(source) or hasattr(source, _DRAWN) for source in sources):
-            raise LayoutError(_layout(name, f"what {func} gives a part of it"))
+            raise _layout_error(name, f"what {func} writes to a part of it")
         for index, shard in found[0].blocks:
-            there = tuple(slice(at, at + size) for at, size in zip(shard.offset, shard.shape, strict=True))
             given = [
-                arg.broadcast_to(shard.global_shape)[there] if isinstance(arg, Tensor) and arg.ndim else arg
+                arg.broadcast_to(shard.global_shape)[shard.index] if isinstance(arg, Tensor) and arg.ndim else arg
                 for arg in args[1:]
             ]
             view = found[0].tensor[index]
@@ -298,14 +307,17 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return target
 
     def _check_copy(self, func: Any, args: Any, target: Tensor) -> None:
-        """Refuse what was drawn in the shape of a local tensor."""
+        """Refuse to copy numbers that were drawn in the shape of a local tensor to a distributed parameter."""
         if any(isinstance(arg, Tensor) and hasattr(arg, _DRAWN) for arg in args[1:]):
             found = self.known.find(target)
             if found is not None and found.is_local and not is_whole(found.owner):
-                raise LayoutError(_layout(found.name, f"what {func} gives its local tensor"))
+                raise _layout_error(found.name, f"what {func} writes to its local tensor")
 
     def _copied(self, func: Any, args: Any) -> Tensor | None:
-        """Copy a plain tensor, the same in every process, to a distributed parameter: torch refuses to."""
+        """Copy a plain tensor, which is the same in every process, to a distributed parameter, as torch refuses to do.
+
+        The result is None if the operation is not such a copy.
+        """
         if func is not _aten.copy_.default:
             return None
         target, source = args[0], args[1]
@@ -316,8 +328,7 @@ class Naming(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return None
         whole = source.broadcast_to(target.shape)
         for index, shard in local.blocks:
-            there = tuple(slice(at, at + size) for at, size in zip(shard.offset, shard.shape, strict=True))
-            local.tensor[index].copy_(whole[there])
+            local.tensor[index].copy_(whole[shard.index])
         self.note(target)
         result: Tensor = target
         return result
@@ -339,13 +350,13 @@ def written_by(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
 
 
 def overwrites(func: Any) -> bool:
-    """Whether an operation writes every element, whatever was there before."""
+    """Whether an operation writes every element of its target, and reads none of them."""
     name = func._schema.name.rpartition("::")[2]
     return name in _OVERWRITES or any(argument.is_out for argument in func._schema.arguments)
 
 
 def _constant(func: Any, args: Any) -> Call | None:
-    """Return the call that fills with the same constant as an operation does."""
+    """Return the call of initcore that fills with the same constant as an operation; None if it fills with none."""
     if func is _aten.zero_.default:
         return Call(constant_, (0.0,))
     if func in (_aten.fill_.Scalar, _aten.fill_.Tensor):
@@ -364,16 +375,11 @@ def _mark_drawn(result: Any) -> None:
             setattr(tensor, _DRAWN, True)
 
 
-def _layout(name: str, what: str) -> str:
-    return (
-        f"{name} is distributed, and {what} would depend on how: write to the parameter itself, "
+def _layout_error(name: str, what: str) -> LayoutError:
+    return LayoutError(
+        f"{name} is distributed, and {what} would depend on how it is distributed: write to the parameter itself, "
         "or initialise the model before it is distributed"
     )
-
-
-def _seed_of(stream: Stream) -> int:
-    """Return the seed of torch's generator for what torch draws itself."""
-    return int(bits_(np.empty(2, np.uint32), rng=stream).view(np.uint64)[0])
 
 
 def _seed_torch(seed: int) -> None:

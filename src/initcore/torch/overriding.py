@@ -1,4 +1,4 @@
-"""Those who override torch's functions: modes, and subclasses of Tensor with rules of their own."""
+"""Pass a call on to whatever overrides torch's functions: modes, and subclasses of Tensor."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ __all__ = ["overridden"]
 
 
 def overridden(ours: Callable[..., Tensor], tensor: Tensor, **arguments: Any) -> Tensor:
-    """Ask whoever overrides torch's functions.
+    """Call the mode or the subclass of Tensor that overrides torch's functions, and return its result.
 
-    Modes, as that of ``with torch.device(...)``, and subclasses without rules of their own call what they are given:
-    this function again. Others know torch's functions, and are given those; as all are while torch's call these.
+    Modes, as that of ``with torch.device(...)``, and plain subclasses call the function that they are given, so they
+    get this one. Other subclasses recognise torch's functions only, so they get torch's. Under ``patch()`` all get
+    torch's, whose code then calls this one.
     """
     name = ours.__name__
     plain = memory.is_plain(type(tensor))

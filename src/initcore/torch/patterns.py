@@ -1,6 +1,6 @@
-"""The functions of torch.nn.init 2.13 that draw nothing: constants, and patterns of ones.
+"""The functions of torch.nn.init 2.13 that draw no random numbers: constants, the identity and Dirac's delta.
 
-They are torch's own, but for what is large and for what is distributed.
+They call torch's own functions, except for large constants, and for tensors that are distributed or named.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from initcore.torch.patching.originals import own
 
 __all__ = ["_no_grad_fill_", "_no_grad_zero_", "constant_", "dirac_", "eye_", "ones_", "zeros_"]
 
-_LARGE = 1 << 18  # elements: below, torch sets a constant as fast
+_LARGE = 1 << 18  # elements; torch sets a constant as fast in smaller tensors
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill with a value, as ``torch.nn.init.constant_`` 2.13: a tensor of any dtype.
+    """Fill a tensor of any dtype with a value, as ``torch.nn.init.constant_`` 2.13.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Fill with ones, as ``torch.nn.init.ones_`` 2.13: a tensor of any dtype.
+    """Fill a tensor of any dtype with ones, as ``torch.nn.init.ones_`` 2.13.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def ones_(tensor: Tensor) -> Tensor:
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Fill with zeros, as ``torch.nn.init.zeros_`` 2.13: a tensor of any dtype.
+    """Fill a tensor of any dtype with zeros, as ``torch.nn.init.zeros_`` 2.13.
 
     Examples
     --------
@@ -68,12 +68,14 @@ def zeros_(tensor: Tensor) -> Tensor:
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """Fill a matrix with the identity, as ``torch.nn.init.eye_`` 2.13; of a DTensor each process its own part.
+    """Fill a matrix with the identity, as ``torch.nn.init.eye_`` 2.13.
+
+    Each process fills its own part of a DTensor.
 
     Raises
     ------
     ValueError
-        If there are other than two dimensions.
+        If the number of dimensions is not two.
 
     Examples
     --------
@@ -88,12 +90,12 @@ def eye_(tensor: Tensor) -> Tensor:
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Fill a convolution's weights so that it passes its input on, as ``torch.nn.init.dirac_`` 2.13.
 
-    Of a DTensor each process fills its own part.
+    Each process fills its own part of a DTensor.
 
     Raises
     ------
     ValueError
-        If there are other than three to five dimensions, or the number of outputs is no multiple of `groups`.
+        If the number of dimensions is not three, four or five, or the number of outputs is not a multiple of `groups`.
 
     Examples
     --------
@@ -117,12 +119,13 @@ def _constant(theirs: Callable[..., Tensor], tensor: Tensor, *val: float) -> Ten
     refuse_arrays(tensor, theirs)
     if not (memory.is_ours(tensor) and tensor.is_cpu and tensor.numel() >= _LARGE):
         return theirs(tensor, *val)
-    value = theirs(tensor.detach().new_empty(2), *val)[0].item()  # as torch converts it; of one element it refuses none
+    # torch converts the value and refuses one that overflows, but not in a tensor of one element
+    value = theirs(tensor.detach().new_empty(2), *val)[0].item()
     return fill_fixed(initcore.constant_, theirs, tensor, (value,), val)
 
 
 def _pattern(ours: Callable[..., Any], theirs: Callable[..., Tensor], tensor: Tensor, *args: Any) -> Tensor:
-    """Torch's own is right but on DTensors, of which it writes each part as if it were a whole."""
+    """Call torch's own function, except on a DTensor: torch would write each local tensor as if it were the whole."""
     refuse_arrays(tensor, theirs)
     if not memory.is_ours_distributed(tensor) and (is_compiling() or NAMING.get() is None or tensor.is_meta):
         return theirs(tensor, *args)

@@ -1,7 +1,7 @@
-"""Private names of torch that this package touches: one table, looked up when it is imported.
+"""The private names of torch that this package uses, in one table that is looked up when this module is imported.
 
-Names without a leading underscore in a public module are not listed. Where torch has one no more, what stands in for it
-does the rest of the work, and :func:`missing` says what is lost.
+Names without a leading underscore in a public module are not listed. Where torch no longer has a name, a substitute
+takes its place, and :func:`missing` says what is lost.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Private(NamedTuple):
     lost: str
 
 
-#: What was looked up and not found, in order
+#: The rows that were looked up and not found, in order
 MISSING: list[Private] = []
 
 
 def _found(path: str, otherwise: Any, lost: str) -> Any:
-    """Return the object at ``module.attribute``, or what stands in for it."""
+    """Return the object at ``module.attribute``, or its substitute `otherwise` if there is none."""
     module, _, name = path.rpartition(".")
     try:
         return getattr(import_module(module), name)
@@ -63,7 +63,7 @@ def _is_tracing() -> bool:
     return bool(import_module("torch.jit").is_tracing())
 
 
-#: As torch.autograd.graph's, which takes twice as long
+#: It does what torch.autograd.graph.increment_version does, which takes twice as long
 increment_version: Callable[[list[Any]], None] = _found(
     "torch._C._increment_version", _raise_version, "small fills take a microsecond more"
 )
@@ -73,7 +73,7 @@ dispatch_depth: Callable[[], int] = _found(
 functorch_level: Callable[[], Any] = _found(
     "torch._C._functorch.peek_interpreter_stack",
     lambda: None,
-    "code within torch.func transformations is filled as if there were none",
+    "tensors within torch.func transformations are filled as if there were no transformation",
 )
 is_tracing: Callable[[], Any] = _found(
     "torch._C._get_tracing_state", _is_tracing, "small fills take a fraction of a microsecond more"
@@ -86,8 +86,8 @@ no_torch_dispatch: Any = _found(
 no_torch_function: Any = _found(
     "torch._C._disabled_torch_function_impl", None, "some subclasses of Tensor are left to torch"
 )
-#: What ``torch.device("meta")`` diverts, found once in a process: before anyone has exchanged some of it, as
-#: transformers 5 does while it loads a model
+#: The functions that ``torch.device("meta")`` redirects. torch collects them once in a process, so they are collected
+#: here, before another package has replaced some of them, as transformers 5 does while it loads a model
 device_constructors: Callable[[], Any] = _found(
     "torch.utils._device._device_constructors",
     set,
@@ -95,7 +95,7 @@ device_constructors: Callable[[], Any] = _found(
 )
 device_constructors()
 _NO_KERNELS = (
-    "Tensor.normal_, torch.randn and all else that is no function of torch.nn.init stays torch's under patch()"
+    "under patch(), torch itself draws Tensor.normal_, torch.randn and all else but the functions of torch.nn.init"
 )
 dispatch_library: Callable[..., Any] | None = _found("torch._C._dispatch_library", None, _NO_KERNELS)
 has_kernel: Callable[[str, str], bool] | None = _found(

@@ -1,1 +1,1 @@
-"""Whole models: their own rules, their names, and what is refused."""
+"""Initialise whole models of torch: by their own code or by a plan, each parameter under its name."""

@@ -1,4 +1,4 @@
-"""What is asked of a model's names, and of the other processes, before any of it is written."""
+"""Checks that are made before anything is written: of patterns of names, and that all processes agree."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ __all__ = ["check_ranks", "kept_by"]
 
 
 def kept_by(patterns: Iterable[str], names: Iterable[str]) -> set[str]:
-    """Return the names that patterns fit.
+    """Return the names that match any of the patterns.
 
     Raises
     ------
     ValueError
-        If one fits none.
+        If a pattern matches none of the names.
     """
     kept: set[str] = set()
     names = list(names)
     for pattern in patterns:
         fitting = {name for name in names if fnmatchcase(name, pattern)}
         if not fitting:
-            raise ValueError(f"keep={pattern!r} fits no parameter")
+            raise ValueError(f"keep={pattern!r} matches no parameter and no buffer")
         kept |= fitting
     return kept
 
 
 def check_ranks(what: str, value: str) -> None:
-    """Ask all processes for the hash of a text, and refuse if they differ.
+    """Compare the hash of a text among all processes of torch.distributed.
 
     Raises
     ------
     ValueError
-        In every process, naming the ranks that differ from the first.
+        In every process, naming the ranks whose hash differs from that of rank 0.
     """
     distributed: Any = torch.distributed
     if not (distributed.is_available() and distributed.is_initialized()):
@@ -47,5 +47,6 @@ def check_ranks(what: str, value: str) -> None:
     others = [rank for rank, one in enumerate(hashes) if one != hashes[0]]
     if others:
         raise ValueError(
-            f"{what} must be the same in all processes: rank {', '.join(map(str, others))} has another than 0"
+            f"{what} must be the same in all processes, but on rank {', '.join(map(str, others))} "
+            "it differs from that of rank 0"
         )

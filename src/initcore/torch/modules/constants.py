@@ -1,4 +1,4 @@
-"""What only a constructor writes: position indices, scales, masks. They are found by building what holds them again."""
+"""Find constants that only a constructor writes (position indices, scales, masks), by building their modules again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from initcore.streams import Stream
 from initcore.torch.modules.construction import Recorder, Replayer, small_only
-from initcore.torch.modules.names import classes_of, held_in, walk
+from initcore.torch.modules.names import PRETRAINED, classes_of, held_in, is_pretrained, walk
 
 __all__ = ["REBUILT", "built_by_config", "is_rebuilt", "is_within_rebuilt", "recovered"]
 
@@ -26,30 +26,30 @@ def _from_config(model: Any) -> nn.Module:
     return made
 
 
-#: Classes whose objects keep what they are built of, and how they are built of it
+#: Classes whose objects keep their configuration, and how another object is built from it
 REBUILT: dict[str, Callable[[Any], nn.Module]] = {
-    "transformers.modeling_utils.PreTrainedModel": _by_config,
+    PRETRAINED: _by_config,
     "diffusers.configuration_utils.ConfigMixin": _from_config,
 }
 _PLAIN = (int, float, str, bool, tuple, type(None), torch.dtype)
 
 
 def is_rebuilt(module: nn.Module) -> bool:
-    """Whether a module keeps what it is built of, so that it can be built again."""
+    """Whether a module keeps its configuration, so that it can be built again."""
     return bool(classes_of(module) & REBUILT.keys())
 
 
 def is_within_rebuilt(model: nn.Module, module: nn.Module) -> bool:
-    """Whether a module is a part of one that can be built again."""
+    """Whether a module is, or is within, a module that keeps its configuration."""
     return any(is_rebuilt(whole) and any(part is module for part in whole.modules()) for _, whole in walk(model))
 
 
 def built_by_config(model: nn.Module) -> set[int]:
-    """Return the ``id`` of each module of timm within a model of transformers: only building it says what it draws."""
+    """Return the ``id`` of each module of timm within a model of transformers: only building it shows what it draws."""
     return {
         id(part)
         for _, whole in walk(model)
-        if "transformers.modeling_utils.PreTrainedModel" in classes_of(whole)
+        if is_pretrained(whole)
         for module in whole.modules()
         if type(module).__module__.startswith("timm.")
         for part in module.modules()
@@ -57,7 +57,7 @@ def built_by_config(model: nn.Module) -> set[int]:
 
 
 def recovered(model: nn.Module, missing: set[str], base: Stream) -> dict[str, Tensor]:
-    """Return the values of what is missing, as far as what holds it can be built again.
+    """Return the values of the missing tensors, by name, if the modules that hold them can be built again.
 
     A value that a constructor draws comes from the stream of its name.
     """
@@ -82,7 +82,7 @@ def _factory_of(module: nn.Module, own: set[str]) -> Callable[[], nn.Module] | N
 
 
 def _by_attributes(module: nn.Module) -> Callable[[], nn.Module] | None:
-    """Build a module of the attributes that its constructor has kept, if they are all there."""
+    """Return how a module is built from its attributes; None unless they include all arguments of the constructor."""
     if type(module).__module__.startswith("torch.nn."):
         return None
     try:
@@ -102,8 +102,8 @@ def _by_attributes(module: nn.Module) -> Callable[[], nn.Module] | None:
 def _values(
     factory: Callable[[], nn.Module], like: nn.Module, keys: set[str], base: Stream, before: str
 ) -> dict[str, Tensor]:
-    """Return tensors of a model that is built for them; none if it is another one than `like`."""
-    from initcore.torch.modules.rules import METHODS, under_names  # which looks for constants
+    """Build a module again and return its tensors of these names; none if it differs from `like` or cannot be built."""
+    from initcore.torch.modules.rules import METHODS, under_names  # rules imports this module
 
     stream = base
     wanted: set[int] = set()
@@ -127,19 +127,19 @@ def _values(
             with under_names(Replayer(stream, METHODS, first, streams)), torch.device("cpu"), small_only(wanted):
                 built = factory()
             here = {held.name: held.tensor for held in held_in(built)}
-    except Exception:  # it cannot be built from this
+    except Exception:  # the module cannot be built in this way
         return {}
     return {key: here[key].detach() for key in keys & here.keys() if not here[key].is_meta}
 
 
 def _under(stream: Stream, base: Stream, before: str) -> Stream:
-    """Return the stream of a name below another one."""
+    """Return a stream of `base` and a name with `before` put before the name."""
     name, *rest = stream.path[len(base.path) :]
     return Stream(base.seed, *base.path, f"{before}{name}", *rest)
 
 
 def _is_like(built: nn.Module, like: nn.Module) -> bool:
-    """Whether two modules hold tensors of the same names and shapes, and the same plain attributes."""
+    """Whether two modules hold tensors of the same names and shapes, and have equal plain attributes."""
 
     def shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
         return {held.name: tuple(held.tensor.shape) for held in held_in(module)}

@@ -1,8 +1,8 @@
-"""Building a model so that what its constructor draws comes from the streams of the names that it will have.
+"""Build a model so that what its constructor draws comes from the streams of the parameters' names.
 
-When a constructor draws a weight, the weight has no name yet. So the model is built twice: once to see which parameter
-each draw goes into, on the meta device if its constructor runs there, and once for real, when the same draws, in the
-same order, take the streams of those names.
+When a constructor draws a weight, the weight has no name yet. So the model is built twice. The first time, on the meta
+device if its constructor runs there, shows which parameter each draw goes into. The second time, the same draws, in the
+same order, take the streams of these parameters' names.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from initcore.torch.naming import Naming, overwrites, written_by
 __all__ = ["Draw", "Recorder", "Replayer", "TooDifferentError", "built", "small_only"]
 
 M = TypeVar("M", bound=nn.Module)
-_LARGE = 1 << 16  # elements of parameters that are not kept where only constants are looked for
+_LARGE = 1 << 16  # elements; larger parameters get no memory while only constants are looked for
 
 
 class TooDifferentError(RuntimeError):
-    """A constructor did not draw the second time what it drew the first time."""
+    """A constructor did not make the same draws the second time as the first time."""
 
 
 class Draw(NamedTuple):
-    """A draw of a constructor: into which memory, from which element on, and of which shape."""
+    """A draw of a constructor: the number of the memory it goes into, its first element there, and its shape."""
 
     memory: int
     offset: int
@@ -40,17 +40,17 @@ class Draw(NamedTuple):
 
 
 class Recorder(Naming):  # type: ignore[no-untyped-call]
-    """Takes down what a constructor draws, and which memory each draw ends in."""
+    """Records what a constructor draws, and which memories contain values made from each draw."""
 
     def __init__(self, base: Stream, methods: dict[Any, Callable[..., Tensor]]) -> None:
         super().__init__({}, {}, base, methods)
         self.draws: list[Draw] = []
-        #: Which draws the contents of a memory are made of; memories are numbered, since their addresses are used again
+        #: The draws that the contents of a memory are made from. Memories are numbered, since addresses are used again
         self._made_of: dict[int, set[int]] = {}
         self._memories: dict[int, int] = {}
         self._is_new = False
         self._next = 0
-        #: Memories that nothing has been written to yet, and how many elements they have
+        #: The memories that are not yet fully written, and how many elements they have
         self._empty: dict[int, int] = {}
 
     def _memory(self, tensor: Tensor, *, new: bool = False) -> int:
@@ -121,19 +121,19 @@ class Recorder(Naming):  # type: ignore[no-untyped-call]
         return result
 
     def _fill(self, tensor: Tensor) -> None:
-        """Take down that all of a tensor was written."""
+        """Record that all of a tensor was written."""
         if tensor.numel() >= self._empty.get(self._memory(tensor), 0):
             self._empty.pop(self._memory(tensor), None)
 
     def is_empty(self, tensor: Tensor) -> bool:
-        """Whether not all of the contents of a tensor were written."""
+        """Whether some elements of a tensor may not have been written."""
         return self._memory(tensor) in self._empty
 
     def _recorded(self, func: Any, args: Any, kwargs: Any) -> Any:
         target = next(iter(written_by(func, args, kwargs)), None)
         number = len(self.draws)
         self._is_new = target is None
-        result = self.drawn_by_torch(func, args, kwargs, target)
+        result = self.draw_operation(func, args, kwargs, target)
         self._is_new = False
         made = next((one for one in tree_leaves(result) if isinstance(one, Tensor)), None)
         if target is None and made is not None and number < len(self.draws) and self.draws[number] is _UNKNOWN:
@@ -142,7 +142,7 @@ class Recorder(Naming):  # type: ignore[no-untyped-call]
         return result
 
     def streams(self, model: nn.Module) -> list[Stream]:
-        """Return the stream of each draw: that of the name of the parameter that it is, or goes into."""
+        """Return the stream of each draw: that of the name of the parameter that the draw is, or is used to make."""
         places: dict[int, list[tuple[int, int, str]]] = {}
         for held in reversed(list(held_in(model))):
             first = int(held.tensor.storage_offset())
@@ -175,12 +175,12 @@ class Recorder(Naming):  # type: ignore[no-untyped-call]
         return self.base / name / "torch.default_generator" / counts[name]
 
     def is_drawn(self, tensor: Tensor) -> bool:
-        """Whether the contents of a tensor are made of draws."""
+        """Whether the contents of a tensor are made from draws."""
         return bool(self._made_of.get(self._memory(tensor)))
 
 
 class Replayer(Recorder):  # type: ignore[no-untyped-call]
-    """Gives each draw of a constructor the stream that was found for it."""
+    """Gives each draw of a constructor the stream that a Recorder has found for it."""
 
     def __init__(self, base: Stream, methods: dict[Any, Callable[..., Tensor]], like: Recorder, streams: list[Stream]):
         super().__init__(base, methods)
@@ -190,14 +190,14 @@ class Replayer(Recorder):  # type: ignore[no-untyped-call]
     def stream(self, number: int) -> Stream:
         here = self.draws[number]
         if number >= len(self._streams) or (here is not _UNKNOWN and self._like[number].shape != here.shape):
-            raise TooDifferentError("the constructor draws other tensors the second time than the first")
+            raise TooDifferentError("the constructor draws other tensors the second time than the first time")
         return self._streams[number]
 
 
 _UNKNOWN = Draw(0, 0, ())
 _aten = torch.ops.aten
 _EMPTY = {_aten.empty, _aten.empty_like, _aten.empty_strided, _aten.new_empty, _aten.new_empty_strided}
-#: What makes a tensor of Python's numbers, in memory that no operation has asked for
+#: The operation that makes a tensor of Python's numbers, in memory that no recorded operation has allocated
 _LIFTED = torch.ops.aten.lift_fresh.default
 
 
@@ -220,12 +220,12 @@ def built(
 ) -> M:
     """Build a model whose constructor's draws take the streams of the parameters' names.
 
-    `under` is the context in which draws are made.
+    `under` returns the context manager under which a Naming is active.
 
     Raises
     ------
     TypeError
-        If it is no module that is built.
+        If `factory` does not return a module.
     TooDifferentError
         If the constructor does not draw the same tensors each time.
     """
@@ -234,7 +234,7 @@ def built(
     try:
         with under(first), torch.device("meta"):
             model: M | None = factory()
-    except Exception:  # what cannot be built without memory is built with it
+    except Exception:  # a model that cannot be built on the meta device is built with memory
         model = None
     if model is not None:
         _check(model)
@@ -263,15 +263,15 @@ def _check(model: M) -> M:
 
 def _complete(model: M, replayer: Replayer) -> M:
     if len(replayer.draws) != len(replayer._like):
-        raise TooDifferentError("the constructor draws fewer tensors the second time than the first")
+        raise TooDifferentError("the constructor draws fewer tensors the second time than the first time")
     return model
 
 
 @contextmanager
 def small_only(wanted: set[int]) -> Iterator[list[nn.Parameter]]:
-    """Let large parameters be without memory while a model is built, but those of these numbers, in their order.
+    """Put large parameters on the meta device while a model is built, except those whose numbers are wanted.
 
-    The list that this gives has the parameters as they are registered.
+    The list that this yields collects the parameters as they are registered; their numbers are their indices in it.
     """
     registered: list[nn.Parameter] = []
 

@@ -1,7 +1,7 @@
-"""What a class does in its constructor to parameters that are there already, and doing that again.
+"""Find the statements of a constructor that initialise parameters, and run them again.
 
-Many models are initialised by the last lines of their ``__init__``: ``self.apply(self._init_weights)``, a loop over
-``self.modules()``. Those statements are found in the source, and run again on the model as it is, if all that they
+Many models are initialised by the last lines of their ``__init__``: ``self.apply(self._init_weights)``, or a loop over
+``self.modules()``. Such statements are found in the source. They are run again on the finished model if all that they
 read is still known: ``self``, names of the class's file, and arguments that the constructor has kept as attributes.
 """
 
@@ -20,7 +20,8 @@ from torch import nn
 
 __all__ = ["Statement", "UnknownError", "drawing_statements", "run", "tied_by", "unknown_in"]
 
-#: What writes to a tensor: functions of torch.nn.init and their copies, tensors' own methods, and what calls those
+#: Names of what writes to tensors: functions of torch.nn.init and their copies, methods of tensors, and methods that
+#: call these
 WRITES = frozenset(
     [
         *(name for name in dir(nn.init) if name.endswith("_") and not name.startswith("__")),
@@ -30,15 +31,15 @@ WRITES = frozenset(
         *("reset_parameters", "_reset_parameters"),
     ]
 )
-#: What makes parameters or modules: it is not done again
+#: Names of what makes parameters or modules: statements that use them are not run again
 _MAKES = frozenset(
     ["Parameter", "register_buffer", "register_parameter", "add_module", "register_module", "ModuleList"]
 )
-_DEPTH = 4  # of functions that call functions
+_DEPTH = 4  # how deep calls of functions within functions are followed
 
 
 class UnknownError(Exception):
-    """A statement reads what cannot be known from the model."""
+    """A statement reads a value that cannot be known from the model."""
 
 
 class Statement(NamedTuple):
@@ -49,11 +50,11 @@ class Statement(NamedTuple):
     kind : type
         The class whose constructor it is.
     node : ast.stmt
-        It.
+        The statement.
     calls : str
-        The method of the model that it does nothing but call; empty of others.
+        The method of the model, if the statement does nothing but call one; otherwise empty.
     again : bool
-        Whether it can be run again: it makes nothing.
+        Whether the statement can be run again, since it makes no parameters or modules.
     """
 
     kind: type
@@ -63,13 +64,13 @@ class Statement(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The first line of its source."""
+        """The first line of the statement's source."""
         return ast.unparse(self.node).splitlines()[0]
 
 
 @lru_cache(maxsize=4096)
 def drawing_statements(kind: type) -> tuple[Statement, ...]:
-    """Return the statements of a class's constructors that write to tensors, those of its bases first."""
+    """Return the statements that write to tensors in the constructors of a class and its bases, bases first."""
     return tuple(
         statement
         for base in reversed(kind.__mro__)
@@ -90,7 +91,10 @@ def _statements(base: type, kind: type) -> Iterator[Statement]:
 
 
 def _only_makes(node: ast.stmt) -> bool:
-    """Whether it makes one parameter or buffer: if nothing else writes to it, that is found out otherwise."""
+    """Whether a statement does nothing but make one parameter or buffer.
+
+    If nothing else writes to that tensor, :mod:`initcore.torch.modules.rules` finds it missing.
+    """
     value = getattr(node, "value", None)
     if isinstance(node, ast.Expr) and isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
         return value.func.attr in ("register_buffer", "register_parameter")
@@ -110,7 +114,7 @@ def _tree(base: type) -> ast.FunctionDef | None:
 
 
 def _is_data(node: ast.stmt) -> bool:
-    """Whether it is an assignment to ``....data``, or to elements of what is no name."""
+    """Whether a statement assigns only to ``.data`` of something, or to elements of anything but a plain name."""
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     return all(
         (isinstance(target, ast.Attribute) and target.attr == "data")
@@ -130,7 +134,7 @@ def _method_called(node: ast.stmt) -> str:
 
 
 def _referred(node: ast.AST, base: type, kind: type) -> Iterator[Any]:
-    """Yield functions that a piece of source refers to: of the class, of itself, and of its file."""
+    """Yield what a piece of source refers to: attributes of the class, names of its file, and attributes of these."""
     names: dict[str, Any] = getattr(vars(base)["__init__"], "__globals__", {})
     for part in ast.walk(node):
         if isinstance(part, ast.Name):
@@ -166,7 +170,7 @@ def _makes(node: ast.AST, base: type, kind: type) -> bool:
 
 
 def _uses(function: Any, kind: type, names: frozenset[str], depth: int = _DEPTH) -> bool:
-    """Whether a function, or one that it calls, uses one of these names; torch's own functions are not looked into."""
+    """Whether a function, or one that it calls, uses one of these names; torch's own functions are not examined."""
     function = inspect.unwrap(getattr(function, "__func__", function)) if callable(function) else function
     if isinstance(function, (staticmethod, classmethod)):
         function = function.__func__
@@ -192,13 +196,13 @@ def _code_uses(code: CodeType, around: dict[str, Any], kind: type, names: frozen
     return False
 
 
-# What is tied
+# Tied parameters
 
 
 def tied_by(module: Any) -> Iterator[tuple[str, str]]:
-    """Yield what a module's constructor ties: two paths below the module, of which the first becomes the second.
+    """Yield the parameters that a module's constructor ties, as pairs of paths: the first is assigned the second.
 
-    They are written ``self.head.weight = self.embedding.weight``, under conditions that still can be known.
+    The source is ``self.head.weight = self.embedding.weight``, perhaps under a condition that is still known and true.
     """
     for base in reversed(type(module).__mro__):
         if "__init__" not in vars(base) or base.__module__.startswith("torch.") or not issubclass(base, nn.Module):
@@ -221,12 +225,12 @@ def _holds(statement: Statement, test: ast.expr, module: nn.Module) -> bool:
         known = _environment(statement._replace(node=ast.Expr(test)), module)
         around: dict[str, Any] = vars(statement.kind)["__init__"].__globals__
         return bool(eval(compile(ast.Expression(test), "<constructor>", "eval"), {**around, **known}))
-    except Exception:  # not known any more
+    except Exception:  # the condition reads what is no longer known
         return False
 
 
 def _path(node: ast.expr) -> str:
-    """Return ``head.weight`` for ``self.head.weight``; nothing for anything else."""
+    """Return ``head.weight`` for ``self.head.weight``; an empty string for anything else."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -234,16 +238,16 @@ def _path(node: ast.expr) -> str:
     return ".".join(reversed(parts)) if isinstance(node, ast.Name) and node.id == "self" else ""
 
 
-# What a statement reads
+# What a statement reads, and running it again
 
 
 def run(statement: Statement, module: nn.Module) -> None:
-    """Run a statement again, on a module as it is.
+    """Run a statement of a constructor again, on a finished module.
 
     Raises
     ------
     UnknownError
-        If it reads what cannot be known, or makes parameters or modules.
+        If the statement reads a value that cannot be known, or makes parameters or modules.
     """
     known = _environment(statement, module)
     around: dict[str, Any] = vars(statement.kind)["__init__"].__globals__
@@ -252,7 +256,7 @@ def run(statement: Statement, module: nn.Module) -> None:
 
 
 def unknown_in(statement: Statement, module: nn.Module) -> str | None:
-    """Return what is unknown of a statement, in words; None if it can be run."""
+    """Return why a statement cannot be run again, in words; None if it can."""
     try:
         _environment(statement, module)
     except UnknownError as unknown:
@@ -265,7 +269,7 @@ def _environment(statement: Statement, module: nn.Module) -> dict[str, Any]:
         raise UnknownError("makes parameters or modules as well")
     init: Any = vars(statement.kind)["__init__"]
     tree = _tree(statement.kind)
-    assert tree is not None  # it has statements
+    assert tree is not None  # the statement was found in it
     known: dict[str, Any] = {"self": module}
     for name in _read(statement.node):
         if name in init.__code__.co_varnames or name in init.__code__.co_cellvars:
@@ -274,7 +278,7 @@ def _environment(statement: Statement, module: nn.Module) -> dict[str, Any]:
 
 
 def _read(node: ast.AST) -> set[str]:
-    """Return the names that are read and not made in a piece of source."""
+    """Return the names that a piece of source reads and does not assign itself."""
     names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
     made = {part.id for part in names if isinstance(part.ctx, ast.Store)}
     made |= {part.arg for part in ast.walk(node) if isinstance(part, ast.arg)}
@@ -282,7 +286,10 @@ def _read(node: ast.AST) -> set[str]:
 
 
 def _value(name: str, tree: ast.FunctionDef, init: Any, module: nn.Module, depth: int = _DEPTH) -> Any:
-    """Return the value of a local variable of a constructor: it was kept as an attribute, or is made of such ones."""
+    """Return the value of a local variable of a constructor.
+
+    It is known if the constructor has kept it as an attribute, or has computed it from such variables.
+    """
     assigned = [node for node in tree.body if isinstance(node, (ast.Assign, ast.AnnAssign))]
     for node in assigned:
         if isinstance(node.value, ast.Name) and node.value.id == name:
@@ -305,31 +312,17 @@ def _value(name: str, tree: ast.FunctionDef, init: Any, module: nn.Module, depth
     raise UnknownError(f"reads {name!r}, which the model does not keep")
 
 
+#: Names of functions that compute numbers or make containers of them, and have no side effects
 _HARMLESS = frozenset(
     [
-        "len",
-        "sum",
-        "int",
-        "float",
-        "bool",
-        "min",
-        "max",
-        "abs",
-        "range",
-        "list",
-        "tuple",
-        "dict",
-        "sorted",
-        "round",
-        "sqrt",
-        "pow",
-        "log",
+        *("len", "sum", "int", "float", "bool", "min", "max", "abs", "round", "sqrt", "pow", "log"),
+        *("range", "list", "tuple", "dict", "sorted"),
     ]
 )
 
 
 def _is_plain(node: ast.AST) -> bool:
-    """Whether a piece of source calls nothing but functions of numbers."""
+    """Whether a piece of source calls no functions but those in ``_HARMLESS``."""
     for part in ast.walk(node):
         if isinstance(part, ast.Call):
             called = part.func

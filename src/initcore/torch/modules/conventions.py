@@ -1,8 +1,8 @@
-"""How a model is initialised by its own rules: which of its methods to call, found by what its class is.
+"""Find the calls that initialise a model by its own code.
 
-Each row of :data:`CONVENTIONS` knows one way in which libraries write the initialiser of a whole model. A module that
-no row is for is initialised part by part: its children first, then what it has itself, by ``reset_parameters``, and by
-the statements of its constructor that write to tensors.
+Each row of :data:`CONVENTIONS` recognises one way in which libraries write the initialiser of a whole model. A module
+that no row recognises is initialised part by part: first its children, then its own tensors, by ``reset_parameters``
+and by the statements of its constructor that write to tensors.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from initcore.torch.modules import constructors
 from initcore.torch.modules.constructors import Statement
-from initcore.torch.modules.names import classes_of, held_in, names_of_tensors, unwrapped, walk
+from initcore.torch.modules.names import classes_of, held_in, is_pretrained, names_of_tensors, unwrapped, walk
 
 __all__ = [
     "CONVENTIONS",
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class RefusedError(RuntimeError):
-    """The model cannot be initialised so that it would be right."""
+    """The model cannot be initialised correctly."""
 
 
 class Step(NamedTuple):
@@ -43,11 +43,11 @@ class Step(NamedTuple):
     Attributes
     ----------
     name : str
-        Of the module.
+        The name of the module.
     label : str
-        What is called, in words.
+        What is called, as a text for messages.
     call : callable
-        Without arguments.
+        The call, as a function without arguments.
     """
 
     name: str
@@ -59,16 +59,16 @@ Find = Callable[[nn.Module], "list[Step] | None"]
 
 
 class Convention(NamedTuple):
-    """A row of the table.
+    """A row of :data:`CONVENTIONS`: a way in which libraries write the initialiser of a model.
 
     Attributes
     ----------
     library : str
-        Whose way it is.
+        The libraries that follow the convention.
     what : str
-        What is called, for the documentation.
+        What is called, as a text for the documentation.
     find : callable
-        Returns the calls for a module and all below it, or None if this is not its way.
+        Returns the calls for a module and all its descendants, or None if the module does not follow the convention.
     """
 
     library: str
@@ -80,19 +80,19 @@ class Convention(NamedTuple):
 
 
 def _transformers(model: nn.Module) -> list[Step] | None:
-    if not _is_pretrained(model):
+    if not is_pretrained(model):
         return None
 
     def call() -> None:
         forget(model)
 
-        # as initialize_weights() does, but for its test of whether a class is transformers' own: those that FSDP2 has
-        # wrapped fail it, and of theirs all modules without parameters of their own are then passed over
+        # This does what initialize_weights() does, without its test that a class is defined in transformers. Classes
+        # that FSDP2 has wrapped fail that test, and their modules without parameters of their own are then skipped.
         def below(module: Any, owner: Any) -> None:
             if _is_of_timm(module, owner):
                 return
             for child in module.children():
-                below(child, child if _is_pretrained(child) else owner)
+                below(child, child if is_pretrained(child) else owner)
             if not getattr(module, "_is_hf_initialized", False):
                 owner._init_weights(module)
                 module._is_hf_initialized = True
@@ -105,10 +105,10 @@ def _transformers(model: nn.Module) -> list[Step] | None:
 
 @contextmanager
 def _untied(model: nn.Module) -> Iterator[None]:
-    """Let each module but the one that a tied parameter is named after hold another in its place, without memory.
+    """Replace tied parameters by meta tensors, except in the module that gives the tied parameter its name.
 
-    Models of transformers are initialised before they are tied: what an output layer draws is then lost, and the
-    embedding keeps its own, of which one row may be zero.
+    transformers initialises models before it ties them. What an output layer draws is then lost, and the embedding
+    keeps its own values, of which one row may be zero.
     """
     names = names_of_tensors(model)
     others = [held for held in held_in(model) if held.is_parameter and names[id(held.tensor)] != held.name]
@@ -123,18 +123,14 @@ def _untied(model: nn.Module) -> Iterator[None]:
 
 
 def _is_of_timm(module: nn.Module, owner: nn.Module) -> bool:
-    """Whether a module is a model of timm whose wrapper has been taken off: by it, it counted as initialised."""
+    """Whether a module is a model of timm without the wrapper of transformers, which would mark it as initialised."""
     return type(module).__module__.startswith("timm.") and not type(owner).__module__.startswith(
         "transformers.models.timm_"
     )
 
 
-def _is_pretrained(module: nn.Module) -> bool:
-    return "transformers.modeling_utils.PreTrainedModel" in classes_of(module)
-
-
 def forget(model: nn.Module) -> None:
-    """Take away the marks by which transformers knows what it has initialised, or loaded."""
+    """Remove the marks by which transformers knows what it has initialised or loaded."""
     held: list[Any] = [*model.modules(), *model.parameters(), *model.buffers()]
     for one in held:
         if getattr(one, "_is_hf_initialized", False):
@@ -154,7 +150,7 @@ def _torchtitan(model: nn.Module) -> list[Step] | None:
     return [Step("", f"{type(model).__name__}.init_states()", partial(whole.init_states, buffer_device=device))]
 
 
-# Whatever has a method for it
+# Models with a method that initialises all of them
 
 #: Methods that initialise all of a model, in the order in which they are looked for
 METHODS = (
@@ -183,7 +179,7 @@ def _is_theirs(model: nn.Module, name: str) -> bool:
 
 
 def _is_for_one_module(method: Any) -> bool:
-    """Whether it is written for ``apply``: with one argument that must be given."""
+    """Whether a method is written for ``apply``: it requires exactly one argument, which is a module."""
     return len(_required(method)) == 1 and not _required(method) & _GIVEN
 
 
@@ -200,7 +196,10 @@ def _required(method: Any) -> set[str]:
 
 
 def _around(model: nn.Module, statements: tuple[Statement, ...], name: str) -> list[Step]:
-    """Return what the constructor does to the parameters, of which the call of a method is a part; or that alone."""
+    """Return the statements of the constructor that write to tensors, one of which calls the method of this name.
+
+    If the constructor does not call the method, only the call of the method is returned.
+    """
     places = [i for i, statement in enumerate(statements) if statement.calls == name]
     if not places:
         return [method_step(model, name)]
@@ -217,7 +216,7 @@ def method_step(model: nn.Module, name: str) -> Step:
     Raises
     ------
     RefusedError
-        If it must be given what is not known.
+        If the method requires arguments whose values are not known.
     """
     method: Any = getattr(model, name)
     needed = _required(method)
@@ -232,7 +231,7 @@ def method_step(model: nn.Module, name: str) -> Step:
     return Step("", label, partial(method, **given))
 
 
-#: One row for each way, the most special first; what none is for is initialised part by part
+#: One row for each convention, the most specific first; a module that follows none is initialised part by part
 CONVENTIONS: tuple[Convention, ...] = (
     Convention(
         "transformers",
@@ -245,7 +244,7 @@ CONVENTIONS: tuple[Convention, ...] = (
 
 
 def own_of(model: nn.Module) -> list[Step] | None:
-    """Return how a module initialises all that it holds; None if no convention is for it."""
+    """Return the calls that initialise all of a module by a convention; None if it follows none."""
     for convention in CONVENTIONS:
         steps = convention.find(model)
         if steps is not None:
@@ -259,7 +258,7 @@ def steps_of(model: nn.Module) -> list[Step]:
     Raises
     ------
     RefusedError
-        If one must be given what is not known.
+        If a call requires values that are not known.
     """
     names = {id(module): name for name, module in walk(model)}
     seen: set[int] = set()
@@ -279,7 +278,7 @@ def steps_of(model: nn.Module) -> list[Step]:
             seen.update(map(id, module.modules()))
             steps.extend(step._replace(name=name) for step in own)
             return
-        # the last first, so that a tied parameter is drawn last by the module that it is named after
+        # children in reverse order, so that the module that gives a tied parameter its name draws it last
         for child in reversed([child for child in module._modules.values() if child is not None]):
             below(child)
         steps.extend(step._replace(name=name) for step in part_of(module))
@@ -289,12 +288,12 @@ def steps_of(model: nn.Module) -> list[Step]:
 
 
 def part_of(module: nn.Module) -> list[Step]:
-    """Return the calls that initialise what a module has itself, as its constructor does.
+    """Return the calls that initialise a module's own tensors, without its children, as its constructor does.
 
     Raises
     ------
     RefusedError
-        If the constructor does so with what the module does not keep.
+        If the constructor uses values that the module does not keep.
     """
     steps = resets_of(module)
     called = {step.label.rpartition(".")[2].removesuffix("()") for step in steps}
@@ -318,14 +317,14 @@ def resets_of(module: nn.Module) -> list[Step]:
 
 
 def statement_steps(module: nn.Module, statement: Statement, *, needed: bool) -> list[Step]:
-    """Return the call that runs a statement of a constructor again; none if it cannot be run and is not needed.
+    """Return the call that runs a statement of a constructor again; no call if it cannot be run and is not needed.
 
-    Of a method that is called with what is not known, its own defaults are taken.
+    If the statement calls one of :data:`METHODS` with values that are not known, the method is called with defaults.
 
     Raises
     ------
     RefusedError
-        If it is needed, and reads what is not known.
+        If the statement is needed, and reads values that are not known.
     """
     label = f"{statement.kind.__name__}.__init__: {statement.text}"
     unknown = constructors.unknown_in(statement, module)
@@ -337,11 +336,12 @@ def statement_steps(module: nn.Module, statement: Statement, *, needed: bool) ->
         return []
     raise RefusedError(
         f"{statement.kind.__qualname__} initialises parameters in its constructor, by `{statement.text}`, which "
-        f"{unknown}: pass initialize(lambda: the call that builds the model, rng), or by= what initialises it"
+        f"{unknown}: call initialize(lambda: the call that builds the model, rng), or pass by= a method or a function "
+        "that initialises it"
     )
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Return where the memory of a model is."""
+    """Return the device of a model's first tensor that has memory; the CPU if none has."""
     tensors: Iterator[Tensor] = iter((*model.parameters(), *model.buffers()))
     return next((tensor.device for tensor in tensors if not tensor.is_meta), torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""Drawing the parameters of a whole model, each from a stream of its own name."""
+"""Draw the parameters of a whole model, each from the stream of its own name."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from initcore.torch.modules.checks import kept_by
 from initcore.torch.modules.construction import built
 from initcore.torch.modules.conventions import Step, method_step, steps_of
 from initcore.torch.modules.meta import materialise, on_meta, reshard, tie_as_constructed
-from initcore.torch.modules.names import classes_of, held_in, unwrapped, with_ties
-from initcore.torch.modules.parts import Parts
+from initcore.torch.modules.names import PRETRAINED, classes_of, held_in, is_pretrained, unwrapped, with_ties
+from initcore.torch.modules.parts.deepspeed import write_back
+from initcore.torch.modules.parts.given import Parts
 from initcore.torch.modules.planned import fill_as_planned
 from initcore.torch.modules.refusals import check as refuse
+from initcore.torch.modules.refusals import check_memory
 from initcore.torch.modules.rules import METHODS, draw, naming_of, under_names
 from initcore.torch.modules.snapshot import Snapshot
-from initcore.torch.modules.stacks import write_back
 from initcore.torch.naming import Naming
 
 if TYPE_CHECKING:
@@ -46,44 +47,46 @@ def initialize(
     *,
     check_ranks: bool = False,
 ) -> M:
-    """Draw a model's parameters, each from a stream of its own name, by the model's own rules or as a plan says.
+    """Draw a model's parameters, each from the stream of its own name, by the model's own code or as a plan says.
 
-    A parameter's numbers depend on `rng`, its qualified name and its law alone: not on the other parameters, nor on the
-    order of modules, nor on how it is distributed, nor on what it held before.
+    A parameter's numbers depend only on `rng`, on its qualified name and on its distribution: not on the other
+    parameters, on the order of modules, on how it is distributed over processes, or on what it held before.
 
     Parameters
     ----------
     model : torch.nn.Module or callable
-        What is on the meta device is given memory. Of a DTensor each process fills its own part in place: there is no
-        communication, and no tensor larger than the part. A function without arguments builds the model, for one that
-        is initialised in its constructor: it is called twice, the first time on the meta device if that can be.
+        The model, or a function without arguments that builds it. Parameters and buffers on the meta device are given
+        memory. Each process fills its own part of a DTensor in place, without communication and without a tensor larger
+        than the part. A function is for models that are initialised in their constructors: it is called twice, the
+        first time on the meta device if the constructor runs there.
     rng : Plan, int, Stream, Generator, torch.Generator or None
-        A :class:`initcore.Plan` says what fills each parameter and persistent buffer, frozen or not. Anything else is
-        the seed of what the model's own code draws: the parameter ``layers.0.weight`` from ``Stream(rng) /
-        "layers.0.weight"``, and a part of it that is filled on its own from that ``/`` the number of elements before
-        it. Of a generator the next word is the seed.
+        A :class:`initcore.Plan` says what fills each parameter, frozen or not, and each persistent buffer. Anything
+        else is the seed of what the model's own code draws: the parameter ``layers.0.weight`` is drawn from
+        ``Stream(rng) / "layers.0.weight"``, and a part of it that is filled separately from ``Stream(rng) /
+        "layers.0.weight" / n``, where n is the number of elements before the part. The seed from a generator is its
+        next word.
     by : str or callable, optional
-        The name of the method that initialises the model, or a function of the model. If it is not given, it is found
-        by what the model's class is: ``docs/cluster.md`` has the table. It is called twice: the first time writes
-        to parameters are held back and noted, so that what would be wrong is found before anything is written.
+        The name of the method that initialises the model, or a function that is called with the model. By default the
+        model's class determines what is called: ``docs/cluster.md`` has the table. It is called twice. The first time,
+        writes to parameters are only recorded, so that errors are found before anything is written.
     device : torch.device, str or int, optional
-        Where what is on the meta device gets its memory: of a DTensor on the device of its mesh, of others on torch's
-        default device, if it is not given.
+        The device on which meta tensors are given memory. By default this is the device of a DTensor's mesh, and
+        torch's default device for other tensors.
     keep : iterable of str
-        Names or patterns, as ``"*.position"``, of parameters and buffers that nothing is written to. What of these is
-        on the meta device stays there.
+        Names or patterns, as ``"*.position"``, of parameters and buffers that are not written to. Those on the meta
+        device stay there.
     shapes : mapping, iterable or torch.nn.Module, optional
-        Of the whole model, as :meth:`initcore.Plan.resolve` takes them, where `model` is a part of it, such as a stage
-        of a pipeline, and `rng` a plan.
+        The shapes of the whole model, as :meth:`initcore.Plan.resolve` takes them. They are needed if `rng` is a plan
+        and `model` is a part of the whole model, such as a stage of a pipeline.
     parts : mapping or callable, optional
-        What part of the whole a plain local tensor is: from its name to a :class:`initcore.Shard`, where `rng` is a
-        plan. A callable is given name and tensor, and returns a Shard, a list of (index, Shard), a pair of the tensor
-        that is to be filled and either of them, or None for what is whole; a mapping has either of these. A name that
-        the model has not must have its tensor, such as a flat one, which is then not filled under its own name.
-        :func:`initcore.torch.megatron_parts`, :func:`initcore.torch.deepspeed_parts` and
-        :func:`initcore.torch.fsdp_parts` return mappings for a model.
+        Which part of the whole parameter each plain local tensor is, if `rng` is a plan. It maps the tensor's name to a
+        :class:`initcore.Shard`, to a list of (index, Shard), or to a pair of the tensor to fill and either of these. A
+        callable is given the name and the tensor, and returns one of these, or None if the tensor is whole. A mapping
+        may have a name that the model does not have, if the name comes with its tensor, such as a flat parameter; that
+        tensor is then not filled under its own name. :func:`initcore.torch.megatron_parts`,
+        :func:`initcore.torch.deepspeed_parts` and :func:`initcore.torch.fsdp_parts` return such mappings for a model.
     check_ranks : bool
-        Whether to ask all processes, by one small all-gather, if they were given the same `rng`.
+        Whether to check, by one small all-gather, that all processes were given the same `rng`.
 
     Returns
     -------
@@ -93,23 +96,24 @@ def initialize(
     Raises
     ------
     ValueError
-        If a parameter has no shape yet or does not say what part of the whole it is (FSDP1, ZeRO-3, Megatron, partial
-        sums); if a pattern of `keep` fits none; a PlanError, if the plan is not one for the model; if ranks were given
-        different `rng`. Nothing is written.
+        If a parameter has no shape yet; if it is not known which part of the whole a parameter is (FSDP1, ZeRO-3,
+        Megatron, partial sums); if a pattern of `keep` matches nothing; if the plan does not fit the model (a
+        PlanError); or if ranks were given different `rng`. Nothing is written.
     RuntimeError
         If nothing would write to a parameter, or to a buffer that was on the meta device; if the model's initialiser
-        must be given what is not known; if what it writes would depend on how a parameter is distributed. Nothing is
-        written, and what was on the meta device is there again.
+        requires arguments that are not known; or if what it writes would depend on how a parameter is distributed.
+        Nothing is written, and tensors that were on the meta device are there again.
 
     Notes
     -----
-    A parameter of several modules (tied weights) has the first of its names. Wrappers (DistributedDataParallel, FSDP,
-    torch.compile, checkpoint wrappers, Lightning's, Accelerate's, DeepSpeed's) have no part in names.
+    A parameter that several modules hold (tied weights) is drawn under the first of its names. Wrappers
+    (DistributedDataParallel, FSDP, torch.compile, checkpoint wrappers, Lightning's, Accelerate's, DeepSpeed's) add
+    nothing to names.
 
-    However often a parameter is drawn, the last draw is what it holds, and is draw 0 of its stream. What the model's
-    code draws into another tensor comes from the stream ``Stream(rng) / module / "torch.default_generator" / k``,
-    where the module is the one that the code is about and k counts its draws; so does, through torch's generator, what
-    initcore does not draw itself.
+    If a parameter is drawn several times, it holds the last draw; every draw is draw 0 of its stream. What the model's
+    code draws into another tensor comes from the stream ``Stream(rng) / module / "torch.default_generator" / k``, where
+    `module` is the name of the module that the code works on, and k counts its draws. What initcore does not draw
+    itself comes from torch's generator, seeded from that stream.
 
     Examples
     --------
@@ -126,11 +130,11 @@ def initialize(
     True
     """
     source: Any = rng
-    planned = hasattr(source, "resolve")  # not by its class, which only those need to import who have one
+    planned = hasattr(source, "resolve")  # a Plan, whose class need not be imported where none is used
     if (shapes is not None or parts is not None) and not planned:
         raise TypeError("shapes= and parts= are for plans: initcore.Plan.of(model) makes one of the model's own rules")
     if by is not None and planned:
-        raise TypeError("by= is for the model's own rules, and a plan has been given")
+        raise TypeError("by= initialises a model by its own code, so it cannot be given together with a plan")
     if check_ranks:
         check("rng", source.to_toml() if planned else repr(_described(source)))
     if not isinstance(model, nn.Module):
@@ -156,7 +160,7 @@ def initialize(
     except BaseException:
         if without:
             before.restore()
-            cast(Any, model)._apply(lambda tensor: tensor)  # for those who keep references of their own
+            cast(Any, model)._apply(lambda tensor: tensor)  # modules that keep references, as RNNs, renew them
         raise
     write_back(model)
     return cast(M, model)
@@ -164,26 +168,26 @@ def initialize(
 
 @contextmanager
 def named(model: nn.Module, rng: GeneratorLike = 0) -> Iterator[Naming]:
-    """Let whatever is drawn into a model's parameters and buffers come from the streams of their names.
+    """Return a context in which draws into a model's parameters and buffers take the streams of their names.
 
     Parameters
     ----------
     model : torch.nn.Module
-        With memory; of DTensors each process fills its own part.
+        A model whose tensors have memory. Each process fills its own part of a DTensor.
     rng : int, Stream, Generator, torch.Generator or None
-        As :func:`initialize` takes it.
+        The seed, as :func:`initialize` takes it.
 
     Yields
     ------
     Naming
-        Whose ``written`` is the set of names of what was written, every element of it.
+        An object whose ``written`` is the set of the names of the tensors of which every element was written.
 
     Raises
     ------
     ValueError
-        As :func:`initialize`: if a parameter does not say what part of the whole it is.
+        If a tensor has no memory, or if it is not known which part of the whole a parameter is.
     RuntimeError
-        Within it, if what is drawn would depend on how a parameter is distributed.
+        Within the context, if what is drawn would depend on how a parameter is distributed.
 
     Examples
     --------
@@ -198,9 +202,7 @@ def named(model: nn.Module, rng: GeneratorLike = 0) -> Iterator[Naming]:
     """
     reshard(model)
     refuse(model)
-    absent = on_meta(model)
-    if absent:
-        raise ValueError(f'{", ".join(absent)} have no memory: model.to_empty(device="cpu") gives them some')
+    check_memory({held.name: held.tensor for held in held_in(model)})
     with under_names(naming_of(model, base_stream(rng))) as naming:
         yield naming
     write_back(model)
@@ -220,7 +222,10 @@ def _construct(
     shapes: Any,
     parts: Parts | None,
 ) -> Any:
-    """Build a model and initialise it: by its constructor, if no plan and no method is given and its class has none."""
+    """Build a model and initialise it.
+
+    Its constructor initialises it, unless a plan or `by` is given, or it is of a class that a method initialises.
+    """
     if not callable(factory):
         raise TypeError(f"initialize takes a torch.nn.Module or a function that builds one, not {factory!r}")
     if not planned and by is None:
@@ -240,8 +245,8 @@ def _construct(
     return initialize(model, rng, by, device, keep, shapes, parts)
 
 
-#: Classes of models that are built first, and initialised by a method
-_LATER = {"transformers.modeling_utils.PreTrainedModel", "torchtitan.protocols.module.Module"}
+#: Classes of models that a method initialises after they are built
+_LATER = {PRETRAINED, "torchtitan.protocols.module.Module"}
 
 
 def _is_initialised_later(model: nn.Module) -> bool:
@@ -249,7 +254,7 @@ def _is_initialised_later(model: nn.Module) -> bool:
 
 
 def configure(model: nn.Module) -> None:
-    """Let a LightningModule build what it holds, if it does so in ``configure_model`` and has not yet."""
+    """Call ``configure_model`` of a LightningModule that has no parameters yet, so that it builds its layers."""
     lightning: Any = model
     is_lightning = any(kind.__name__ == "LightningModule" for kind in type(model).__mro__)
     if is_lightning and next(model.parameters(), None) is None and callable(getattr(model, "configure_model", None)):
@@ -257,9 +262,12 @@ def configure(model: nn.Module) -> None:
 
 
 def tie(model: nn.Module) -> None:
-    """Tie what is tied, as models of transformers and constructors say: after parallelize_module it is not any more."""
+    """Tie parameters again that ``parallelize_module`` has separated.
+
+    A model of transformers ties its own parameters; in another model, those are tied that its constructors tie.
+    """
     for module in model.modules():
-        if "transformers.modeling_utils.PreTrainedModel" in classes_of(module):
+        if is_pretrained(module):
             whole: Any = module
             whole.tie_weights()
             return
@@ -281,7 +289,7 @@ def own_steps(model: nn.Module, by: str | Callable[[Any], Any] | None) -> list[S
 
 
 def _required(model: nn.Module, without: set[str]) -> set[str]:
-    """Return the names of what must be written: parameters with elements, and what had no memory."""
+    """Return the names of the tensors that must be written: parameters, and buffers that had no memory."""
     return {
         held.name
         for held in held_in(model)
@@ -290,7 +298,10 @@ def _required(model: nn.Module, without: set[str]) -> set[str]:
 
 
 def _fill(model: nn.Module, plan: Any, kept: set[str], without: set[str], shapes: Any, parts: Parts | None) -> None:
-    """Fill what is saved as the plan says; buffers that had no memory and are not saved the model computes itself."""
+    """Fill parameters and persistent buffers as the plan says.
+
+    Buffers that had no memory and are not persistent are computed by the model's own code.
+    """
     fill = fill_as_planned(model, plan, kept, shapes, parts)
     computed = {held.name for held in held_in(model) if not held.is_saved} & without
     if computed - kept:

@@ -1,4 +1,4 @@
-"""Memory for a model on the meta device, its ties kept."""
+"""Give memory to a model on the meta device, and keep its parameters tied."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def on_meta(model: nn.Module) -> list[str]:
 
 
 def tied(model: nn.Module) -> list[list[str]]:
-    """Return the names of each parameter or buffer that has several."""
+    """Return the names of each parameter or buffer that has several names."""
     names: dict[int, list[str]] = {}
     for held in held_in(model):
         names.setdefault(id(held.tensor), []).append(held.name)
@@ -30,12 +30,12 @@ def tied(model: nn.Module) -> list[list[str]]:
 
 
 def materialise(model: nn.Module, device: torch.device | str | int | None, kept: Set[str] = frozenset()) -> None:
-    """Give memory, not written yet, to what is on the meta device, but for what is kept; the rest stays where it is.
+    """Give uninitialised memory to the tensors on the meta device, except those whose names are kept.
 
     Raises
     ------
     ValueError
-        If the device is meta.
+        If the device is the meta device.
     """
     where = torch.get_default_device() if device is None else torch.device(device)
     if where.type == "meta":
@@ -54,7 +54,7 @@ def materialise(model: nn.Module, device: torch.device | str | int | None, kept:
             made[id(tensor)] = torch.empty_like(tensor, device=there)
         return made[id(tensor)]
 
-    # what wraps a model (FSDP2, torchtitan) and what keeps other references (RNNs) take part in _apply
+    # _apply is overridden by wrappers (FSDP2, torchtitan) and by modules that keep other references (RNNs)
     marks = {held.name: dict(vars(held.tensor)) for held in held_in(model) if held.is_parameter}
     module: Any = model
     module._apply(with_memory)
@@ -67,7 +67,7 @@ def materialise(model: nn.Module, device: torch.device | str | int | None, kept:
 
 
 def tie_again(model: nn.Module, groups: list[list[str]]) -> bool:
-    """Let all names of each group be of one tensor, the first's; return whether any was another's."""
+    """Bind all names of each group to the tensor of the first name; return whether any was bound to another tensor."""
     held = {one.name: one for one in held_in(model)}
     changed = False
     for first, *others in groups:
@@ -80,7 +80,7 @@ def tie_again(model: nn.Module, groups: list[list[str]]) -> bool:
 
 
 def tie_as_constructed(model: nn.Module) -> None:
-    """Tie DTensors that a constructor has tied: parallelize_module makes two of one."""
+    """Tie DTensors again that a constructor has tied: ``parallelize_module`` makes two DTensors of a tied parameter."""
     for _, module in walk(model):
         for path, other in tied_by(module) if type(module).__module__.partition(".")[0] != "torch" else ():
             try:
@@ -102,7 +102,10 @@ def _is_same_layout(one: Any, other: Any) -> bool:
 
 
 def reshard(model: nn.Module) -> None:
-    """Have modules of FSDP2 hold their own parts, if they hold the whole after a forward: what is written is lost."""
+    """Let the modules of FSDP2 hold their own parts again.
+
+    After a forward pass they can hold the whole parameters, and what is written to these is lost.
+    """
     for module in model.modules():
         if any(kind.__name__ == "FSDPModule" for kind in type(module).__mro__):
             again: Any = module

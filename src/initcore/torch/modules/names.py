@@ -1,4 +1,4 @@
-"""What the parameters and buffers of a model are called, whatever is wrapped around its modules."""
+"""The names of a model's modules, parameters and buffers, which do not depend on wrappers around the modules."""
 
 from __future__ import annotations
 
@@ -10,24 +10,32 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 __all__ = [
+    "FSDP1",
+    "PRETRAINED",
     "WRAPPERS",
     "Held",
     "classes_of",
     "held_in",
+    "is_pretrained",
     "named_tensors",
     "names_of_tensors",
+    "saved_name",
     "tied_patterns",
     "unwrapped",
     "walk",
     "with_ties",
 ]
 
-#: Classes that hold a module and are no part of what it is called, and the attribute that has it
+#: The full names of classes that several modules recognise: FSDP1's wrapper, and models of transformers
+FSDP1 = "torch.distributed.fsdp.fully_sharded_data_parallel.FullyShardedDataParallel"
+PRETRAINED = "transformers.modeling_utils.PreTrainedModel"
+
+#: Wrapper classes, which add nothing to names, and the attribute of each that holds the wrapped module
 WRAPPERS: dict[str, str] = {
     "torch.nn.parallel.distributed.DistributedDataParallel": "module",
     "torch.nn.parallel.data_parallel.DataParallel": "module",
     "torch._dynamo.eval_frame.OptimizedModule": "_orig_mod",
-    "torch.distributed.fsdp.fully_sharded_data_parallel.FullyShardedDataParallel": "_fsdp_wrapped_module",
+    FSDP1: "_fsdp_wrapped_module",
     "torch.distributed.algorithms._checkpoint.checkpoint_wrapper.ActivationWrapper": "_checkpoint_wrapped_module",
     "torch.optim.swa_utils.AveragedModel": "module",
     "lightning.fabric.wrappers._FabricModule": "_forward_module",
@@ -40,7 +48,7 @@ WRAPPERS: dict[str, str] = {
 
 
 def classes_of(module: object) -> frozenset[str]:
-    """Return the full names of an object's class and of all that it inherits from."""
+    """Return the full names of an object's class and of all its base classes."""
     kind: Any = type(module)
     found: frozenset[str] = _names_of(kind)
     return found
@@ -51,8 +59,13 @@ def _names_of(kind: type) -> frozenset[str]:
     return frozenset(f"{one.__module__}.{one.__qualname__}" for one in kind.__mro__)
 
 
+def is_pretrained(module: object) -> bool:
+    """Whether a module is a model of transformers."""
+    return PRETRAINED in classes_of(module)
+
+
 def unwrapped(module: nn.Module) -> nn.Module | None:
-    """Return the module that a wrapper holds; None of what is no wrapper."""
+    """Return the module that a wrapper holds; None if the module is not a wrapper."""
     for name in classes_of(module) & WRAPPERS.keys():
         inner = module._modules.get(WRAPPERS[name])
         if inner is not None:
@@ -61,7 +74,7 @@ def unwrapped(module: nn.Module) -> nn.Module | None:
 
 
 def walk(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield each module once, as ``named_modules()`` does, by the name that it has without wrappers."""
+    """Yield each module once with its name, as ``named_modules()`` does, but without wrappers."""
     seen: set[int] = set()
 
     def below(name: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -81,7 +94,7 @@ def walk(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 class Held(NamedTuple):
-    """A parameter or a buffer, and which module has it."""
+    """A parameter or a buffer, and the module that holds it."""
 
     name: str
     tensor: Tensor
@@ -92,7 +105,7 @@ class Held(NamedTuple):
 
 
 def held_in(model: nn.Module) -> Iterator[Held]:
-    """Yield every parameter and buffer of every module: a tied one once for each of its names."""
+    """Yield every parameter and buffer of every module; a tied one is yielded once for each of its names."""
     for name, module in walk(model):
         before = f"{name}." if name else ""
         for key, parameter in module._parameters.items():
@@ -105,43 +118,43 @@ def held_in(model: nn.Module) -> Iterator[Held]:
 
 
 def names_of_tensors(model: nn.Module) -> dict[int, str]:
-    """Return the name of each parameter and buffer by its ``id``: of a tied one the first of its names.
+    """Return the name of each parameter and buffer by its ``id``; a tied one has the first of its names.
 
-    Of those of a model of transformers it is the one that is saved: ``_tied_weights_keys`` are names that are not.
+    In a model of transformers a tied parameter has the name under which it is saved: the names that match
+    ``_tied_weights_keys`` are not saved.
     """
     groups: dict[int, list[str]] = {}
     for held in held_in(model):
         groups.setdefault(id(held.tensor), []).append(held.name)
-    tied = [re.compile(pattern) for pattern in tied_patterns(model)] if any(map(_several, groups.values())) else []
-
-    def chosen(group: list[str]) -> str:
-        free = [name for name in group if not any(pattern.search(name) for pattern in tied)]
-        return free[0] if free else max(group)
-
-    return {key: group[0] if len(group) == 1 else chosen(group) for key, group in groups.items()}
+    tied = tied_patterns(model) if any(len(group) > 1 for group in groups.values()) else []
+    return {key: group[0] if len(group) == 1 else saved_name(group, tied) for key, group in groups.items()}
 
 
-def _several(group: list[str]) -> bool:
-    return len(group) > 1
+def saved_name(names: list[str], tied: list[re.Pattern[str]]) -> str:
+    """Return the name a tensor is saved under: the first that matches no pattern, or else the last in sort order."""
+    return next((name for name in names if not any(pattern.search(name) for pattern in tied)), max(names))
 
 
-def tied_patterns(model: nn.Module) -> Iterator[str]:
-    for name, module in walk(model):
+def tied_patterns(model: nn.Module) -> list[re.Pattern[str]]:
+    """Return the patterns of the names under which models of transformers do not save tied parameters."""
+    return [
+        re.compile(f"{name}.{key}" if name else key)
+        for name, module in walk(model)
         # a list of names in transformers 4, a table from these names to what they are tied to in transformers 5
-        for key in getattr(module, "_tied_weights_keys", None) or ():
-            yield f"{name}.{key}" if name else key
+        for key in getattr(module, "_tied_weights_keys", None) or ()
+    ]
 
 
 def with_ties(model: nn.Module, names: Set[str]) -> set[str]:
-    """Return names, and all others that the same tensors have."""
+    """Return the names, and all other names of the same tensors."""
     tensors = {id(held.tensor) for held in held_in(model) if held.name in names}
     return {held.name for held in held_in(model) if id(held.tensor) in tensors}
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Return parameters and the buffers that are saved, in the order of ``state_dict()``; a tied one by one name.
+    """Return the parameters and persistent buffers by name, in the order of ``state_dict()``; a tied one has one name.
 
-    Names are those of the parameters themselves: hooks that rename or copy what is saved have no part in them.
+    Hooks of ``state_dict()``, which can rename or copy tensors, are not called.
     """
     names = names_of_tensors(model)
     return {names[id(held.tensor)]: held.tensor for held in held_in(model) if held.is_saved}

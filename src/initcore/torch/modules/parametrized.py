@@ -1,4 +1,4 @@
-"""Parameters behind ``torch.nn.utils.parametrize``: what is drawn goes through the parametrization's right inverse."""
+"""Initialise weights under ``torch.nn.utils.parametrize``: they are set by the parametrization's right inverse."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from initcore.torch.naming import Naming
 __all__ = ["Parametrized"]
 
 
-class _Behind(NamedTuple):
+class _Weight(NamedTuple):
+    """A weight that a module computes from other parameters, its originals."""
+
     module: nn.Module
     name: str
     key: str
@@ -24,16 +26,16 @@ class _Behind(NamedTuple):
 
 
 class Parametrized:
-    """The parametrized tensors of a model, but for those of which all is kept.
+    """The parametrized tensors of a model, except those whose parameters are all kept.
 
     Raises
     ------
     RefusedError
-        If there is no right inverse, by which a weight that was drawn could be set.
+        If a parametrization has no right inverse, so that a weight that was drawn cannot be set.
     """
 
     def __init__(self, model: nn.Module, kept: set[str]) -> None:
-        self._all: list[_Behind] = []
+        self._all: list[_Weight] = []
         names = {held.name for held in held_in(model) if held.is_parameter}
         for name, module in walk(model):
             if not parametrize.is_parametrized(module):
@@ -46,17 +48,17 @@ class Parametrized:
                     continue
                 if not all(hasattr(one, "right_inverse") for one in group):
                     raise RefusedError(
-                        f"{before}{key} is parametrized, by what has no right_inverse: initialise the module before "
-                        f'it is parametrized, and pass keep=["{before}parametrizations.{key}.*"]'
+                        f"{before}{key} has a parametrization without right_inverse: initialise the module before it "
+                        f'is parametrized, and pass keep=["{before}parametrizations.{key}.*"]'
                     )
-                self._all.append(_Behind(module, before + key, key, inside))
+                self._all.append(_Weight(module, before + key, key, inside))
 
     def __bool__(self) -> bool:
         return bool(self._all)
 
     @property
     def names(self) -> set[str]:
-        """Of the parameters that the right inverses set."""
+        """The names of the parameters that the right inverses set."""
         return {name for one in self._all for name in one.originals}
 
     @property
@@ -65,8 +67,8 @@ class Parametrized:
         return {id(one.module) for one in self._all}
 
     @contextmanager
-    def shown(self, naming: Naming) -> Iterator[None]:
-        """Let code write to the weights themselves, by the names that they have for it, and set what it wrote."""
+    def writable(self, naming: Naming) -> Iterator[None]:
+        """Let code write to the computed weights under their names, and then set the parameters by what it wrote."""
         if not self._all:
             yield
             return
@@ -77,5 +79,5 @@ class Parametrized:
             weights = [(one, getattr(one.module, one.key)) for one in self._all]
         for one, weight in weights:
             if one.name not in naming.written:
-                raise RefusedError(f"nothing writes to {one.name}, which is parametrized: pass by= what initialises it")
+                raise RefusedError(f"nothing writes to {one.name}, which is parametrized: pass by= what writes to it")
             setattr(one.module, one.key, weight)

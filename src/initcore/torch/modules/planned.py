@@ -1,4 +1,4 @@
-"""Filling a model as a plan says: what each process holds of each parameter, and nothing else."""
+"""Fill a model as a plan says: each process fills only what it holds of each parameter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from initcore.torch.layouts import Local, local_of
 from initcore.torch.memory import STAGED, is_writable, write
 from initcore.torch.modules.names import held_in, named_tensors
-from initcore.torch.modules.parts import Parts, held_by_parts, shape_of
+from initcore.torch.modules.parts.given import Parts, held_by_parts, shape_of
 from initcore.torch.modules.refusals import check
 from initcore.torch.privates import increment_version
 
@@ -23,12 +23,12 @@ __all__ = ["fill_as_planned"]
 def fill_as_planned(
     model: nn.Module, plan: Plan, kept: Set[str], shapes: Any, parts: Parts | None
 ) -> Callable[[], None]:
-    """Return what fills the parameters and the persistent buffers of a model, but those that are to be kept.
+    """Return a function that fills the parameters and persistent buffers of a model, except those that are kept.
 
     Raises
     ------
     ValueError
-        As :func:`initcore.torch.initialize`; nothing is written before what is returned is called.
+        For the reasons that :func:`initcore.torch.initialize` has. Nothing is written before the function is called.
     """
     tensors, given = held_by_parts(model, parts)
     if parts is not None:
@@ -47,7 +47,7 @@ def fill_as_planned(
 
     def fill() -> None:
         for name, local in locals_.items():
-            # what cannot be drawn by parts is drawn whole, where the CPU does not reach it
+            # for another device, an initializer that is costly to draw by parts draws all of the local tensor at once
             write(resolved[name].fill, local, STAGED if resolved[name].cheap_by_rows else max(1, local.tensor.numel()))
             others = [local.tensor] if name in given and local.tensor is not tensors[name] else []
             increment_version([tensors[name], *others])
@@ -57,11 +57,11 @@ def fill_as_planned(
 
 def _local(name: str, tensor: Tensor, given: Local | None, resolved: Resolved) -> Local:
     if name not in resolved:
-        raise ValueError(f"{name}: the model has this parameter, `shapes` has not")
+        raise ValueError(f"{name}: the model has this parameter, but `shapes` does not")
     shape = tuple(tensor.shape) if given is None else shape_of(given)
     if resolved[name].shape != shape:
-        raise ValueError(f"{name}: the model has the shape {shape}, `shapes` {resolved[name].shape}")
+        raise ValueError(f"{name}: the model has the shape {shape}, but `shapes` has {resolved[name].shape}")
     local = local_of(tensor) if given is None else given
     if not is_writable(local.tensor):
-        raise ValueError(f"{name}: {type(local.tensor).__name__} of {tensor.dtype} has no memory that can be written")
+        raise ValueError(f"{name}: initcore cannot write to a {type(local.tensor).__name__} of {tensor.dtype}")
     return local

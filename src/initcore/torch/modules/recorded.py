@@ -1,4 +1,7 @@
-"""A model's own rules as a plan: its code is run without writing, and each parameter's last call becomes a rule."""
+"""Find the rules by which a model's own code initialises it, for a plan.
+
+The code runs without writing to the model, and the call that fills a parameter last becomes a rule.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ __all__ = ["Recorded", "record", "rules_of"]
 
 
 class Filled(NamedTuple):
-    """What a rule says: the initializer, its settings, and which rows are zero."""
+    """What a rule says: the initializer, its settings, and the rows that are set to zero."""
 
     init: str
     settings: dict[str, Any]
@@ -34,14 +37,14 @@ class Filled(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """What a model's own rules are.
+    """The rules by which a model's own code initialises it.
 
     Attributes
     ----------
     rules : list of Rule
-        Of what one call of an initializer fills.
+        The rules of the parameters that one call of an initializer fills.
     computed : list of str
-        Names of what the model's own code computes, in more steps than one, and no initializer does.
+        The names of the parameters that the model's own code computes in several steps, so that no rule describes them.
     """
 
     rules: list[Rule]
@@ -49,12 +52,12 @@ class Recorded(NamedTuple):
 
 
 def record(model: nn.Module, by: str | Callable[[Any], Any] | None = None, keep: Iterable[str] = ()) -> Recorded:
-    """Return a model's own rules. Nothing is written to it; it may be on the meta device.
+    """Return a model's own rules. Nothing is written to the model, and it may be on the meta device.
 
     Raises
     ------
     ValueError, RuntimeError
-        As :func:`initcore.torch.initialize`.
+        For the reasons that :func:`initcore.torch.initialize` has.
     PlanError
         If the model's code needs the values that it has written.
     """
@@ -65,10 +68,10 @@ def record(model: nn.Module, by: str | Callable[[Any], Any] | None = None, keep:
     check(model, kept=kept)
     tensors = {name: tensor for name, tensor in named_tensors(model).items() if name not in kept}
     required = {held.name for held in held_in(model) if held.name in tensors and inner_of(held.tensor).numel()}
-    shadows = Parametrized(model, kept)
-    prepared = prepare(model, Stream(0), own_steps(model, by), required, kept, shadows)
+    parametrized = Parametrized(model, kept)
+    prepared = prepare(model, Stream(0), own_steps(model, by), required, kept, parametrized)
     if prepared.failed is not None:
-        raise PlanError([f"the model's own code needs what it has written: {prepared.failed}"]) from prepared.failed
+        raise PlanError([f"the model's own code reads what it has written: {prepared.failed}"]) from prepared.failed
     calls: dict[str, Filled | None] = {}
     for name, tensor in tensors.items():
         if not tensor.numel():
@@ -88,7 +91,7 @@ def rules_of(model: Any, by: str | Callable[[Any], Any] | None, keep: Iterable[s
     Raises
     ------
     PlanError
-        If there are parameters that they do not give.
+        If no rule describes how some parameters are initialised.
     """
     if not isinstance(model, nn.Module):
         with torch.device("meta"):
@@ -120,7 +123,7 @@ def _named_constant(value: float) -> Filled:
 
 
 def _settings(call: Call | None, tensor: Tensor) -> Filled | None:
-    """Return the name of an initializer and its settings, without those that are its defaults."""
+    """Return the rule of a call, without settings that are defaults; None if the catalog lacks its initializer."""
     if call is None:
         return None
     name = call.fill.__name__.removesuffix("_")
@@ -132,7 +135,7 @@ def _settings(call: Call | None, tensor: Tensor) -> Filled | None:
         return _named_constant(float(settings["val"]))
     defaults = {key: parameter.default for key, parameter in initializer.settings.items()}
     settings = {key: value for key, value in settings.items() if value != defaults[key]}
-    if initializer.scaled and tensor.ndim > 2:  # as torch reads the axes, whatever the shape looks like
+    if initializer.scaled and tensor.ndim > 2:  # the axes that torch reads, which initcore would guess from the shape
         settings |= {"in_axis": 1, "out_axis": 0}
     return Filled(initializer.name, settings, call.zero_rows)
 
@@ -142,7 +145,10 @@ def _initializers() -> Mapping[str, catalog.Initializer]:
 
 
 def _rules(calls: Mapping[str, Filled], others: Iterable[str]) -> Iterator[Rule]:
-    """Yield as few rules as give each name its call, the first that matches taken, and match none of the others."""
+    """Yield few rules that give each name its call, where the first rule that matches a name counts.
+
+    The patterns match none of the names in `others`.
+    """
     left = dict(calls)
     others = list(others)
     while left:
@@ -158,7 +164,7 @@ def _rules(calls: Mapping[str, Filled], others: Iterable[str]) -> Iterator[Rule]
 
 
 def _patterns(name: str) -> Iterator[str]:
-    """Yield globs that a name matches, the widest first, itself last."""
+    """Yield globs that a name matches, from the widest to the name itself."""
     parts = [_escaped(part) for part in name.split(".")]
     for length in range(1, min(4, len(parts))):
         yield f"*.{'.'.join(parts[-length:])}"

@@ -1,4 +1,4 @@
-"""Models of which a process holds parts that do not say what they are: found before anything is written."""
+"""Refuse models in which a tensor does not tell which part of a parameter it is, before anything is written."""
 
 from __future__ import annotations
 
@@ -9,30 +9,28 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from initcore.torch.layouts import inner_of, is_distributed, local_of
-from initcore.torch.modules.names import Held, classes_of, held_in
-from initcore.torch.modules.stacks import is_cut, is_lost
+from initcore.torch.modules.names import FSDP1, Held, classes_of, held_in
+from initcore.torch.modules.parts.deepspeed import is_lost
+from initcore.torch.modules.parts.megatron import is_cut
 
 __all__ = ["REFUSALS", "Refusal", "check", "check_memory"]
 
 
 class Refusal(NamedTuple):
-    """A row of the table: what a parameter is a part of, how that is seen, and what works instead."""
+    """A row of :data:`REFUSALS`: what such a parameter is, how it is recognised, and what works instead."""
 
     what: str
-    #: Of a model, whether a parameter of it is such a part
+    #: Returns, for a model, a function that tells whether a parameter of the model is of this kind
     holds: Callable[[nn.Module], Callable[[Held], bool]]
     instead: str
 
 
-_FSDP1 = "torch.distributed.fsdp.fully_sharded_data_parallel.FullyShardedDataParallel"
-
-
 def _flat(model: nn.Module) -> Callable[[Held], bool]:
-    """Whether a parameter is, or is a view of, what FSDP1 has flattened, cut, and not gathered at the moment."""
+    """Recognise a parameter that FSDP1 has flattened and cut and has not gathered at the moment, or a view of one."""
     parts: set[int] = set()
     wholes: set[int] = set()
     for module in model.modules():
-        handle: Any = getattr(module, "_handle", None) if _FSDP1 in classes_of(module) else None
+        handle: Any = getattr(module, "_handle", None) if FSDP1 in classes_of(module) else None
         if handle is None:
             continue
         flat: Any = getattr(handle, "flat_param", None)
@@ -42,7 +40,7 @@ def _flat(model: nn.Module) -> Callable[[Held], bool]:
         (wholes if gathered or not_cut else parts).update(map(id, (flat, *(views or ()))))
 
     def holds(held: Held) -> bool:
-        marks = ("_is_flat_param", "_fsdp_flattened")  # as what wraps the model may not be seen from here
+        marks = ("_is_flat_param", "_fsdp_flattened")  # FSDP may wrap a module that contains this model
         marked = any(getattr(held.tensor, mark, False) for mark in marks)
         return id(held.tensor) in parts or (marked and id(held.tensor) not in wholes)
 
@@ -50,7 +48,7 @@ def _flat(model: nn.Module) -> Callable[[Held], bool]:
 
 
 def _partition(model: nn.Module) -> Callable[[Held], bool]:
-    """Whether DeepSpeed has taken a parameter apart and not put it together at the moment."""
+    """Recognise a parameter that DeepSpeed has partitioned and has not gathered at the moment."""
 
     def holds(held: Held) -> bool:
         whole = getattr(held.tensor, "ds_shape", None)
@@ -65,7 +63,7 @@ def _sharded_tensor(model: nn.Module) -> Callable[[Held], bool]:
 
 
 def _of_a_stage(model: nn.Module) -> Callable[[Held], bool]:
-    """Whether a parameter is of Megatron-core's layers, in a stage of a pipeline or beside experts elsewhere."""
+    """Recognise a parameter of Megatron-core's layers in a pipeline stage, or of experts on several processes."""
     inside: set[int] = set()
     for module in model.modules():
         config: Any = getattr(module, "config", None)
@@ -80,17 +78,17 @@ def _of_a_stage(model: nn.Module) -> Callable[[Held], bool]:
 
 REFUSALS: tuple[Refusal, ...] = (
     Refusal(
-        "of a stage of Megatron's pipeline, or of experts of several processes, which count their layers and experts "
-        "from 0 in each process, so that names are not those of the whole model",
+        "a parameter of a stage of Megatron's pipeline, or of experts on several processes: each process counts its "
+        "layers and experts from 0, so that names are not those of the whole model",
         _of_a_stage,
         "let Megatron initialise by init_method= within initcore.torch.patch()",
     ),
     Refusal(
-        "a part of what FSDP1 has flattened",
+        "a part of a parameter that FSDP1 has flattened",
         _flat,
-        "initialise the model before it is wrapped, by FSDP's param_init_fn, "
-        "within FSDP.summon_full_params(model), or give a plan and parts=initcore.torch.fsdp_parts(model), "
-        "of the outermost module",
+        "initialise the model before it is wrapped, by FSDP's param_init_fn, or within "
+        "FSDP.summon_full_params(model), or give a plan and parts=initcore.torch.fsdp_parts(model), where model is the "
+        "outermost module",
     ),
     Refusal(
         "a partition of DeepSpeed's ZeRO-3",
@@ -99,7 +97,7 @@ REFUSALS: tuple[Refusal, ...] = (
         "or give a plan and parts=initcore.torch.deepspeed_parts(model)",
     ),
     Refusal(
-        "of which DeepSpeed has another copy, which it writes back",
+        "a parameter of which DeepSpeed has another copy, which it writes back",
         lambda model: is_lost,
         "initialise the model before deepspeed.initialize",
     ),
@@ -117,12 +115,12 @@ REFUSALS: tuple[Refusal, ...] = (
 
 
 def check(model: nn.Module, *, parts: Iterable[str] = (), kept: Iterable[str] = ()) -> None:
-    """Refuse a model of which some parameters do not say what they are.
+    """Refuse a model in which some parameters do not tell which part of the whole they are.
 
     Raises
     ------
     ValueError
-        Naming them, and what works.
+        Naming these parameters, and what works instead.
     """
     excused = set(parts) | set(kept)
     held = [one for one in held_in(model) if one.name not in excused]
@@ -132,25 +130,25 @@ def check(model: nn.Module, *, parts: Iterable[str] = (), kept: Iterable[str] = 
         holds = row.holds(model)
         found = [one.name for one in held if holds(one)]
         if found:
-            problems.append(f"{_listed(found)}: {row.what}. Instead, {row.instead}")
+            problems.append(f"{_listed(found)} cannot be filled: each is {row.what}. Instead, {row.instead}")
     if problems:
         raise ValueError("\n".join(problems))
 
 
 def check_memory(tensors: Mapping[str, Tensor], *, meta: bool = False) -> None:
-    """Refuse what has no shape yet, or does not say where its elements belong, or has no memory, unless `meta`.
+    """Refuse tensors without a shape, DTensors whose elements have no position, and, unless `meta`, meta tensors.
 
     Raises
     ------
     ValueError
-        Naming all of them.
+        Naming all these tensors.
     """
     shapeless = [name for name, tensor in tensors.items() if is_lazy(tensor)]
     if shapeless:
         raise ValueError(f"{', '.join(shapeless)} have no shape yet: run the model once first")
     absent = [name for name, tensor in tensors.items() if inner_of(tensor).is_meta]
     if absent and not meta:
-        raise ValueError(f'{", ".join(absent)} have no memory: model.to_empty(device="cpu") gives them some')
+        raise ValueError(f'{", ".join(absent)} have no memory: model.to_empty(device="cpu") gives them memory')
     problems = []
     for name, tensor in tensors.items():
         try:

@@ -1,4 +1,4 @@
-"""Running a model's own code under the names of its parameters: first without writing, then for real."""
+"""Run a model's own code while its parameters take the streams of their names: first without writing, then for real."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from initcore.torch.patching.patch import patch
 
 __all__ = ["METHODS", "Prepared", "draw", "naming_of", "prepare", "under_names"]
 
-#: Of tensors themselves, as in ``weight.data.normal_()``
+#: The functions that draw instead of tensors' own methods, as in ``weight.data.normal_()``
 METHODS: dict[Any, Callable[..., Tensor]] = {
     torch.ops.aten.normal_.default: initializers.normal_,
     torch.ops.aten.uniform_.default: initializers.uniform_,
 }
-#: Methods that write the buffers of a module which are computed and not saved
+#: Methods of modules that compute buffers which are not saved
 BUFFER_METHODS = ("init_non_persistent_buffers", "_init_buffers", "reset_buffers", "reset_running_stats")
 
 
@@ -42,7 +42,7 @@ def naming_of(model: nn.Module, base: Stream, *, kept: Iterable[str] = (), dry: 
 
 @contextmanager
 def under_names(naming: Naming) -> Iterator[Naming]:
-    """Let initcore draw for a model by name; torch's generators are afterwards as they were."""
+    """Let initcore draw under a Naming; torch's generators are afterwards in the same state as before."""
     cuda: Any = torch.cuda
     devices = list(range(cuda.device_count())) if cuda.is_available() and cuda.is_initialized() else []
     with patch(), torch.random.fork_rng(devices=devices), torch.no_grad(), naming:
@@ -50,20 +50,20 @@ def under_names(naming: Naming) -> Iterator[Naming]:
 
 
 class Prepared(NamedTuple):
-    """What is to be called, as it was found without writing.
+    """The calls that initialise a model, as a run without writing has found them.
 
     Attributes
     ----------
     before : list of Step
-        Calls that initialise what `steps` leave, as the constructors of the modules that hold it do.
+        Calls that initialise what `steps` do not write, as the constructors of the modules that hold it do.
     steps : list of Step
         Calls that initialise the model.
     constants : dict
-        Values of what neither writes, found by building what holds it once more.
+        By name, the values of tensors that neither writes, found by building the modules that hold them again.
     laws : dict
-        From the name of what is written to the call that writes it last and whole; to None where there is no one call.
+        By name of each tensor that is written, the call that fills all of it last; None if it is not one call.
     failed : Exception or None
-        What `steps` raised: they need what they have written, so that it is not known what they would leave.
+        What `steps` raised, since they read values that they have written. What they write is then not known.
     """
 
     before: list[Step]
@@ -74,29 +74,29 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    model: nn.Module, base: Stream, steps: list[Step], required: set[str], kept: set[str], shadows: Parametrized
+    model: nn.Module, base: Stream, steps: list[Step], required: set[str], kept: set[str], parametrized: Parametrized
 ) -> Prepared:
     """Find out what initialises a model, without writing to it.
 
-    What its own code leaves unwritten is initialised before by the modules that hold it, as their constructors do; what
-    is left then are constants, which are found by building what holds them once more.
+    Tensors that the model's own code does not write are initialised before it, as the constructors of the modules that
+    hold them do. Those that are still missing are constants, which are found by building these modules again.
 
     Raises
     ------
     RuntimeError
-        If something of `required` would not be written.
+        If a tensor whose name is in `required` would not be written.
     """
-    tried = _tried(model, base, steps, kept)
-    missing = required - tried.laws.keys() - shadows.names
+    tried = _dry_run(model, base, steps, kept)
+    missing = required - tried.laws.keys() - parametrized.names
     if tried.failed is not None:
         everything = {id(module) for _, module in walk(model)}
         return Prepared(_as_constructed(model, everything, steps), steps, {}, {}, tried.failed)
-    if not missing and not shadows:
+    if not missing and not parametrized:
         return Prepared([], steps, {}, tried.laws, None)
-    owners = {id(held.module) for held in held_in(model) if held.name in missing} | shadows.owners
+    owners = {id(held.module) for held in held_in(model) if held.name in missing} | parametrized.owners
     parameters = {held.name for held in held_in(model) if held.is_parameter}
-    before = _as_constructed(model, owners, steps, needed=bool(missing & parameters) or bool(shadows))
-    first = _tried(model, base, before, kept)
+    before = _as_constructed(model, owners, steps, needed=bool(missing & parameters) or bool(parametrized))
+    first = _dry_run(model, base, before, kept)
     missing -= first.laws.keys()
     constants = recovered(model, missing, base) if missing else {}
     missing -= constants.keys()
@@ -111,32 +111,33 @@ def draw(model: nn.Module, base: Stream, steps: list[Step], required: set[str], 
     Raises
     ------
     RuntimeError
-        If something of `required` would not be written. Nothing is then written.
+        If a tensor whose name is in `required` would not be written. Nothing is then written, unless the code reads
+        values that it has written: it then runs first.
     """
-    shadows = Parametrized(model, kept)
-    prepared = prepare(model, base, steps, required, kept, shadows)
+    parametrized = Parametrized(model, kept)
+    prepared = prepare(model, base, steps, required, kept, parametrized)
     with under_names(naming_of(model, base, kept=kept)) as naming:
         held = {one.name: one.tensor for one in held_in(model)}
         for name, value in prepared.constants.items():
             held[name].copy_(value)
-        with shadows.shown(naming):
+        with parametrized.writable(naming):
             for step in prepared.before:
                 step.call()
         for step in steps:
             step.call()
     if prepared.failed is not None:
-        missing = required - naming.written - shadows.names
+        missing = required - naming.written - parametrized.names
         if missing:
             raise RuntimeError(_nothing_writes(missing, steps)) from prepared.failed
 
 
-class _Tried(NamedTuple):
+class _DryRun(NamedTuple):
     laws: dict[str, Call | None]
     failed: Exception | None
 
 
-def _tried(model: nn.Module, base: Stream, steps: list[Step], kept: set[str]) -> _Tried:
-    """Return what calls would write, and what they raise where they need what they have written."""
+def _dry_run(model: nn.Module, base: Stream, steps: list[Step], kept: set[str]) -> _DryRun:
+    """Run calls without writing: return what they would write, and what they raise if they read what they wrote."""
     snapshot = Snapshot(model)
     failed: Exception | None = None
     naming = naming_of(model, base, kept=kept, dry=True)
@@ -154,21 +155,22 @@ def _tried(model: nn.Module, base: Stream, steps: list[Step], kept: set[str]) ->
     laws: dict[str, Call | None] = {name: naming.known.laws.get(name) for name in naming.written}
     laws.update(dict.fromkeys(replaced))
     by_tensor = {id(held.tensor): laws[held.name] for held in held_in(model) if held.name in laws}
-    for held in held_in(model):  # a tied tensor is written under all its names
+    for held in held_in(model):  # a tied tensor counts as written under all its names
         if id(held.tensor) in by_tensor:
             laws[held.name] = by_tensor[id(held.tensor)]
-    return _Tried(laws, failed)
+    return _DryRun(laws, failed)
 
 
 def _as_constructed(model: nn.Module, owners: set[int], steps: list[Step], *, needed: bool = True) -> list[Step]:
-    """Return what initialises some modules as their constructors did: their own parts, and then what holds them.
+    """Return the calls that initialise the modules `owners` as constructors do: their own, then their parents'.
 
-    What cannot be known of a constructor is left out where it is not `needed`: where only buffers are looked for.
+    If they are not `needed`, since only buffers are missing, what is not known of a constructor is left out.
 
     Raises
     ------
     RefusedError
-        If a constructor does so with what a module does not keep, and the module is in none that can be built again.
+        If a constructor uses values that a module does not keep, and the module is not within one that can be built
+        again.
     """
     owners = owners - built_by_config(model)
     called = {step.name for step in steps}
@@ -185,7 +187,7 @@ def _as_constructed(model: nn.Module, owners: set[int], steps: list[Step], *, ne
             owners -= inside
             groups = [group for group in groups if id(group[0]) not in inside]
             continue
-        if id(module) not in owners:  # of which only what it does to the parts of others is wanted
+        if id(module) not in owners:  # only what it does to its descendants is needed
             resets = {step.label for step in resets_of(module)}
             own = [step for step in own if step.label not in resets]
         else:
@@ -201,6 +203,6 @@ def _nothing_writes(names: set[str], steps: list[Step]) -> str:
     called = ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
     return (
         f"nothing writes to {', '.join(sorted(names))}: neither {called or 'any method of the model'} nor the modules "
-        "that hold them. Pass initialize(lambda: the call that builds the model, rng) if its constructor does, "
-        "by= what else initialises them, or name in keep= what is to stay as it is"
+        "that hold them. If the constructor writes them, call initialize(lambda: the call that builds the model, rng); "
+        "otherwise pass by= a method or a function that does, or name in keep= what must stay as it is"
     )

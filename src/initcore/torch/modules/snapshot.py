@@ -1,4 +1,4 @@
-"""What the modules of a model hold, to give it back, and to see what was replaced."""
+"""Remember which tensors the modules of a model hold, to restore them, and to find those that were replaced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Snapshot"]
 
 
 class Snapshot:
-    """The parameters, buffers and modules of each module of a model at a moment."""
+    """The parameters, buffers and submodules that each module of a model holds when the snapshot is taken."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
@@ -28,7 +28,7 @@ class Snapshot:
         self._tensors = {held.name: held.tensor for held in held_in(model)}
 
     def restore(self) -> None:
-        """Let each module hold what it held."""
+        """Let each module hold again what it held."""
         for module, parameters, buffers, modules in self._held:
             here: list[tuple[Any, Any]] = [(module._parameters, parameters), (module._buffers, buffers)]
             for now, then in [*here, (module._modules, modules)]:
@@ -40,7 +40,7 @@ class Snapshot:
                 parameter.data = data
 
     def replaced(self) -> dict[str, Tensor]:
-        """Return what is held now, under names of what was held, and is another tensor or has other memory."""
+        """Return, by name, the tensors that are not the ones of the snapshot, or are in other memory than then."""
         found: dict[str, Tensor] = {}
         for held in held_in(self._model):
             before = self._tensors.get(held.name)
@@ -52,7 +52,7 @@ class Snapshot:
 
 
 def _moved(tensor: Tensor, data: Tensor) -> bool:
-    """Whether a tensor has other memory than it had."""
+    """Whether a tensor has another memory, shape, device or dtype than `data`."""
     if tensor.shape != data.shape or tensor.device != data.device or tensor.dtype != data.dtype:
         return True
     try:

@@ -1,1 +1,1 @@
-"""``patch()``: what it exchanges, where, and who drew what meanwhile."""
+"""How ``patch()`` replaces the functions and kernels of torch, and counts what initcore and torch draw meanwhile."""

@@ -1,8 +1,8 @@
-"""What torch's dispatcher calls for random numbers on the CPU while ``patch()`` lasts.
+"""The kernels that torch's dispatcher calls for random numbers on the CPU under ``patch()``.
 
-``aten::normal_`` and ``aten::uniform_`` are filled by initcore, and with them all that torch makes of them: methods of
-tensors, ``torch.randn``, ``torch.rand``, ``torch.normal``, their ``_like`` and ``out=`` forms. Other operations that
-draw are torch's, and are counted.
+initcore fills ``aten::normal_`` and ``aten::uniform_``, and so everything that torch builds on them: the methods of
+tensors, ``torch.randn``, ``torch.rand``, ``torch.normal``, and their ``_like`` and ``out=`` forms. torch still executes
+the other operations that draw, and they are counted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ __all__ = ["Kernels"]
 
 _UNIFORM, _NORMAL = (_core.DISTS[name][0] for name in ("uniform", "normal"))
 
-#: What torch draws itself, but for activations (dropout) and multinomial with replacement; others are made of these
+#: The operations that torch draws itself. Activations (dropout) and multinomial with replacement are not counted; all
+#: other operations that draw are built on these.
 COUNTED = (
     "bernoulli_.Tensor",
     "bernoulli_.float",
@@ -44,12 +45,12 @@ COUNTED = (
     "_sample_dirichlet",
     "_standard_gamma",
 )
-_CPU = torch._C.DispatchKey.CPU  # by its name it takes five times as long
+_CPU = torch._C.DispatchKey.CPU  # to look it up by its name takes five times as long
 Original = Callable[..., Any]
 
 
 def _filling(dist: int, name: str, original: Original, first: float, second: float) -> Callable[..., Tensor]:
-    """Return the kernel of an operation that initcore fills; `first` and `second` are its defaults."""
+    """Return the kernel of an operation that initcore fills; `first` and `second` are its default arguments."""
 
     def kernel(
         tensor: Tensor, first: float = first, second: float = second, *, generator: torch.Generator | None = None
@@ -59,35 +60,35 @@ def _filling(dist: int, name: str, original: Original, first: float, second: flo
         if target is not None:
             try:
                 _core.fill(target, dist, (first, second), keys_of(generator))
-            except (TypeError, ValueError):  # torch's to fill, or to refuse
+            except (TypeError, ValueError):  # torch fills the tensor, or raises its own error
                 pass
             else:
-                tally.filled(name, tensor.numel())
+                tally.drawn_by_initcore(name, tensor.numel())
                 return tensor
         result: Tensor = original(tensor, first, second, generator=generator)
-        tally.escaped(name, result.numel())
+        tally.drawn_by_torch(name, result.numel())
         return result
 
     return kernel
 
 
-def _around(name: str, original: Original) -> Callable[..., Any]:
-    """Return a kernel that counts what torch's own draws."""
+def _counting(name: str, original: Original) -> Callable[..., Any]:
+    """Return a kernel that calls torch's own and counts what it draws."""
 
     def kernel(*args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
-        tally.escaped(name, result.numel())
+        tally.drawn_by_torch(name, result.numel())
         return result
 
     return kernel
 
 
 def _normal_of_tensors(name: str, original: Original) -> Callable[..., Any]:
-    """Return the kernel of ``torch.normal`` of a tensor: standard normals, scaled and moved, as torch makes them."""
-    theirs = _around(name, original)
+    """Return the kernel of ``torch.normal`` of a tensor: it scales and shifts standard normals, as torch's does."""
+    theirs = _counting(name, original)
 
     def kernel(mean: Any, std: Any = 1.0, *, generator: torch.Generator | None = None, out: Any = None) -> Tensor:
-        shape = _shape_of_composed(mean, std, out)
+        shape = _shape_of_normal(mean, std, out)
         filled: Tensor
         if shape is None:
             filled = theirs(mean, std, generator=generator, **({} if out is None else {"out": out}))
@@ -102,14 +103,14 @@ def _normal_of_tensors(name: str, original: Original) -> Callable[..., Any]:
     return kernel
 
 
-def _shape_of_composed(mean: Any, std: Any, out: Any) -> tuple[int, ...] | None:
-    """Return the shape of the result; None if it is torch's to draw, or to refuse."""
+def _shape_of_normal(mean: Any, std: Any, out: Any) -> tuple[int, ...] | None:
+    """Return the shape of the result of ``torch.normal``; None if torch must draw it, or raise its own error."""
     tensors = [value for value in (mean, std) if isinstance(value, Tensor)]
     dtype = tensors[0].dtype
     if dtype not in KINDS or any(tensor.dtype != dtype for tensor in tensors):
         return None
     if out is not None and (out.dtype != dtype or any(_share(out, tensor) for tensor in tensors)):
-        return None  # what is read would be written first
+        return None  # mean or std would be overwritten before it is read
     least = std.min() if isinstance(std, Tensor) and std.numel() else 0 if isinstance(std, Tensor) else std
     if not bool(least >= 0):
         return None
@@ -124,17 +125,17 @@ def _share(one: Tensor, other: Tensor) -> bool:
 
 
 class Kernels:
-    """The kernels, and torch's own, which they call for what is not theirs.
+    """initcore's kernels, which can be registered in torch's dispatcher and removed from it.
 
     Attributes
     ----------
     reached : bool
-        Whether this torch lets its kernels be exchanged.
+        Whether this torch lets its kernels be replaced.
     """
 
     def __init__(self) -> None:
         self._library: Any = None
-        #: A thread may still be about to run a kernel when another one has left patch(): the last ones stay alive
+        #: A thread may still be about to run a kernel when another thread leaves patch(): the last ones are kept alive
         self._retired: deque[Any] = deque(maxlen=4096)
         self._made: list[tuple[str, Callable[..., Any]]] | None = None
 
@@ -157,27 +158,27 @@ class Kernels:
             elif name in composed:
                 kernels[name] = _normal_of_tensors(name, original)
             else:
-                kernels[name] = _around(name, original)
+                kernels[name] = _counting(name, original)
         made = list(kernels.items())
-        with warnings.catch_warnings():  # torch says once in a process that a kernel is exchanged
+        with warnings.catch_warnings():  # torch warns once in a process that a kernel is replaced
             warnings.simplefilter("ignore")
             _register(made[:1]).reset()
         return made
 
     @property
     def reached(self) -> bool:
-        """Whether there are kernels to put."""
+        """Whether there are kernels to register."""
         if self._made is None:
             self._made = self._make()
         return bool(self._made)
 
-    def put(self) -> None:
-        """Let the dispatcher call these."""
+    def install(self) -> None:
+        """Let the dispatcher call initcore's kernels."""
         if self.reached and self._library is None:
             self._library = _register(self._made or [])
 
-    def take_away(self) -> None:
-        """Let the dispatcher call torch's own again."""
+    def uninstall(self) -> None:
+        """Let the dispatcher call torch's own kernels again."""
         if self._library is not None:
             for name, _ in (self._made or ()) if threading.active_count() > 1 else ():
                 self._retired.append(privates.get_kernel(f"aten::{name}", _CPU))  # type: ignore[misc]

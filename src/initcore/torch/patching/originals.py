@@ -1,4 +1,4 @@
-"""torch.nn.init's functions: the objects that everybody holds, and copies of them as they are without ``patch()``."""
+"""The functions of torch.nn.init: the objects themselves, and copies that do what they do without ``patch()``."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def _is_own(value: Any, name: str) -> bool:
 
 
 def _held() -> dict[str, FunctionType]:
-    """Return torch.nn.init's functions, also where others stand in their places at this moment.
+    """Return torch.nn.init's own functions, even if another package has replaced them at this moment.
 
-    Libraries exchange the names while they load a model (transformers does), and this package may be imported then.
-    The functions themselves still exist: whoever will put them back holds them.
+    Packages such as transformers bind the names to other functions while they load a model, and this package may be
+    imported then. The functions themselves still exist: the package that will restore them keeps references to them.
     """
     found: dict[str, FunctionType] = {}
     lost: list[str] = []
@@ -42,7 +42,7 @@ def _held() -> dict[str, FunctionType]:
     return found
 
 
-#: By name: the functions themselves, whose code patch() exchanges
+#: By name: the functions themselves, whose code patch() replaces
 held: dict[str, FunctionType] = _held()
-#: By name: what they do without patch()
+#: By name: copies of the functions, which do what these do without patch()
 own: Any = SimpleNamespace(**{name: copy_of(function) for name, function in held.items()})

@@ -1,4 +1,4 @@
-"""Entering and leaving: what holds for the process as long as anybody is inside."""
+"""``patch()`` itself: what is replaced when the first caller enters it, and restored when the last one leaves."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ _FUNCTIONS = [
 _kernels = Kernels()
 _samplers = Samplers()
 _lock = threading.RLock()
-#: By whoever is inside: the thread that entered, or None of what was switched on for the process
+#: For each report of a patch that is active: the thread that entered it, or None if ``patch.on()`` did
 _inside: dict[Drawn, int | None] = {}
 
 
-def _put() -> None:
+def _install() -> None:
     for function in _FUNCTIONS:
-        function.put()
-    _kernels.put()
-    _samplers.put()
+        function.install()
+    _kernels.install()
+    _samplers.install()
     tally.watch(True)
 
 
-def _take_away() -> None:
+def _uninstall() -> None:
     tally.watch(False)
-    _samplers.take_away()
-    _kernels.take_away()
+    _samplers.uninstall()
+    _kernels.uninstall()
     for function in reversed(_FUNCTIONS):
-        function.take_away()
+        function.uninstall()
 
 
 def _enter(thread: int | None) -> Drawn:
     with _lock:
         if not _inside:
             try:
-                _put()
+                _install()
             except BaseException:
-                _take_away()
+                _uninstall()
                 raise
         drawn = Drawn()
         _inside[drawn] = thread
@@ -64,17 +64,17 @@ def _enter(thread: int | None) -> Drawn:
 
 def _leave(drawn: Drawn) -> None:
     with _lock:
-        if drawn not in _inside:  # of a thread that a fork has left behind
+        if drawn not in _inside:  # a thread entered it that a fork has not copied
             return
         del _inside[drawn]
         drawn.notes = (*privates.missing(), *_samplers.notes())
         drawn._end()
         if not _inside:
-            _take_away()
+            _uninstall()
 
 
 def _after_fork() -> None:
-    """Leave for the threads that the child does not have."""
+    """Leave the patches that were entered by threads which the child process does not have."""
     global _lock
     _lock = threading.RLock()
     here = threading.get_ident()
@@ -125,36 +125,38 @@ def _patch(check_ranks: bool = False) -> Patch:
     Parameters
     ----------
     check_ranks : bool
-        Whether to ask all processes of torch.distributed, by one small all-gather each time it is entered, if their
-        default generators are in the same state: what is replicated is drawn differently otherwise.
+        Whether to check, each time the patch is entered, that the default generators of all processes of
+        torch.distributed are in the same state. It takes one small all-gather. Where states differ, the processes draw
+        different values for parameters that are replicated.
 
     Returns
     -------
     context manager and decorator
-        ``with patch() as drawn:`` gives the report that counts what was drawn, by initcore and by torch: a
-        :class:`Drawn`.
+        ``with patch() as drawn:`` gives a :class:`Drawn`, the report that counts what initcore and torch drew.
         ``patch.on()`` and ``patch.off()`` do the same for a notebook or a whole program; so does
         ``python -m initcore.torch script.py``.
 
     Raises
     ------
     ValueError
-        When it is entered with `check_ranks`, in every process, if some are in another state than rank 0.
+        When the patch is entered with `check_ranks`, in every process, if the generators of some processes are in
+        another state than that of rank 0.
 
     Notes
     -----
-    Within it, for all threads,
+    While the patch is active, in all threads,
 
-    - the functions of ``torch.nn.init`` are those of this module, by whatever reference they are called: their code is
-      exchanged, not their names;
-    - the dispatcher's CPU kernels of ``normal_`` and ``uniform_`` are initcore's, so ``weight.data.normal_()``,
-      ``torch.randn``, ``torch.rand``, ``torch.normal`` and all that is made of them;
-    - samplers that other packages have copied, as timm's truncated normal, are initcore's too, if their source is one
-      that was checked (``initcore.torch.patching.samplers``).
+    - the functions of ``torch.nn.init`` do what those of this module do, by whatever reference they are called: their
+      code is replaced, not their names;
+    - the dispatcher's CPU kernels of ``normal_`` and ``uniform_`` are initcore's, so initcore draws
+      ``weight.data.normal_()``, ``torch.randn``, ``torch.rand``, ``torch.normal`` and all that is built on them;
+    - private samplers of other packages, as timm's truncated normal, are replaced too, if their source is one that was
+      checked (``initcore.torch.patching.samplers``).
 
-    The law of every number stays as it is, and ``torch.manual_seed`` and ``generator=`` govern it as ever; the numbers
-    are others. Afterwards, and after an exception, everything is torch's again, in any order in which several are left.
-    What initcore does not draw (integers, permutations, exponentials, other dtypes) is torch's, and counted.
+    The distribution of every number stays the same, and ``torch.manual_seed`` and ``generator=`` still determine the
+    numbers, but they are not those that torch would draw. When the last active patch is left, also by an exception,
+    everything is torch's again; patches may be left in any order. torch draws what initcore does not (integers,
+    permutations, exponentials, other dtypes), and these draws are counted.
 
     Examples
     --------
@@ -177,7 +179,7 @@ _switched_on: Drawn | None = None
 
 
 def _on() -> Drawn:
-    """Patch the process until ``patch.off()``; what is on already stays, and goes on counting.
+    """Patch the process until ``patch.off()``, and return the report; if it is on already, return the same report.
 
     Examples
     --------
@@ -195,7 +197,7 @@ def _on() -> Drawn:
 
 
 def _off() -> Drawn | None:
-    """End what ``patch.on()`` began, and return its report; None if nothing was on."""
+    """End what ``patch.on()`` began, and return its report; None if ``patch.on()`` was not called before."""
     global _switched_on
     with _lock:
         drawn, _switched_on = _switched_on, None

@@ -1,6 +1,7 @@
-"""Private copies of samplers in other packages, whose law is exactly one of initcore's.
+"""Replace private samplers of other packages whose distribution is exactly one of initcore's.
 
-They draw uniform numbers and transform them by an inverse distribution function, in three more passes over memory.
+These samplers draw uniform numbers and transform them by an inverse distribution function, in three more passes over
+memory.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Law = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
 
 
 def _truncated(theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """``(tensor, mean, std, a, b)``: N(mean, std^2) truncated to [a, b]."""
+    """Return a function of ``(tensor, mean, std, a, b)`` that draws N(mean, std^2) truncated to [a, b]."""
 
     def trunc_normal_(tensor: Tensor, mean: float, std: float, a: float, b: float) -> Tensor:
         if _is_differentiated(tensor):
@@ -37,10 +38,13 @@ def _truncated(theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _truncated_in_sigmas(theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """``(tensor, mean, std, a, b)``: mean + std times N(0, 1) truncated to [a, b], under no_grad()."""
+    """Return a function of ``(tensor, mean, std, a, b)`` that draws mean + std times N(0, 1) truncated to [a, b].
+
+    `theirs` does so under no_grad().
+    """
 
     def trunc_normal_(tensor: Tensor, mean: float, std: float, a: float, b: float) -> Tensor:
-        if not (std > 0 and a <= b and a <= 2 and b >= -2):  # the rest warns, or is refused
+        if not (std > 0 and a <= b and a <= 2 and b >= -2):  # theirs warns or raises its own error
             return theirs(tensor, mean, std, a, b)
 
         def left(tensor: Tensor, *args: float, generator: None = None) -> Tensor:
@@ -53,7 +57,7 @@ def _truncated_in_sigmas(theirs: Callable[..., Tensor]) -> Callable[..., Tensor]
 
 
 def _is_differentiated(tensor: Tensor) -> bool:
-    """Whether autograd would record, or refuse, what these functions do outside of no_grad()."""
+    """Whether autograd would record the in-place operations of `theirs`, or refuse them."""
     return torch.is_grad_enabled() and tensor.requires_grad
 
 
@@ -73,20 +77,20 @@ def _without_result(function: Callable[..., Any]) -> Callable[..., None]:
 
 
 class Sampler(NamedTuple):
-    """A row of the table.
+    """A row of :data:`SAMPLERS`: a function of another package that draws random numbers.
 
     Attributes
     ----------
     module, name : str
-        Where the function is.
+        The full name of the module, and the name of the function in it.
     law : callable
-        Makes initcore's function of a copy of theirs.
+        Returns the function of initcore that replaces a sampler, given a copy of the sampler.
     sources : tuple of str
-        SHA-256, its first 16 digits, of each source of the function that was checked.
+        The first 16 digits of the SHA-256 of each source of the function that was checked.
     uses : str
-        A function of the same module that it calls, whose row must hold as well.
+        The name of a function of the same module that it calls, which must be replaced as well; empty if there is none.
     returns : bool
-        Whether it returns the tensor, or nothing.
+        Whether the function returns the tensor; otherwise it returns None.
     """
 
     module: str
@@ -131,52 +135,52 @@ def _source(function: Any) -> str | None:
 
 
 class Samplers:
-    """Those of the table that are imported, or will be while ``patch()`` lasts."""
+    """Replaces the samplers of a table in the modules that are imported, or will be imported, under ``patch()``."""
 
     def __init__(self, table: tuple[Sampler, ...] = SAMPLERS) -> None:
         self._table = table
         self._modules = frozenset(row.module for row in table)
-        #: By module and function, so that a module that is imported anew is looked at anew
+        #: By the name and the ``id`` of a module, so that a module that is imported again is examined again
         self._known: dict[tuple[str, int], list[StandIn]] = {}
         self._notes: dict[tuple[str, int], list[str]] = {}
         self._finder = _Finder(self)
         self._active = False
 
-    def put(self) -> None:
-        """Exchange the functions of the modules that are imported, and of others as soon as they are."""
+    def install(self) -> None:
+        """Replace the functions of the modules that are imported, and of other modules as soon as they are imported."""
         self._active = True
         sys.meta_path.insert(0, self._finder)
         for name in self._modules:
             module = sys.modules.get(name)
             if module is not None and not getattr(module.__spec__, "_initializing", False):
-                self.take_in(module)
+                self.install_in(module)
 
-    def take_away(self) -> None:
-        """Give all functions their own code back."""
+    def uninstall(self) -> None:
+        """Restore the own code of all functions."""
         self._active = False
         if self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
         for stand_ins in self._known.values():
             for stand_in in stand_ins:
-                stand_in.take_away()
+                stand_in.uninstall()
 
     @property
     def modules(self) -> frozenset[str]:
-        """Names of the modules that the table is about."""
+        """The names of the modules in the table."""
         return self._modules
 
     def notes(self) -> list[str]:
-        """Return what was left alone, and why."""
+        """Return a sentence for each function that was not replaced, with the reason."""
         return [note for notes in self._notes.values() for note in notes]
 
-    def take_in(self, module: types.ModuleType) -> None:
-        """Exchange the functions of a module."""
+    def install_in(self, module: types.ModuleType) -> None:
+        """Replace the functions of a module."""
         key = (module.__name__, id(module))
         if key not in self._known:
             self._known[key], self._notes[key] = self._examined(module)
         if self._active:
             for stand_in in self._known[key]:
-                stand_in.put()
+                stand_in.install()
 
     def _examined(self, module: types.ModuleType) -> tuple[list[StandIn], list[str]]:
         stand_ins: dict[str, StandIn] = {}
@@ -190,8 +194,8 @@ class Samplers:
             source = _source(function)
             if not isinstance(function, types.FunctionType) or source not in row.sources:
                 notes.append(
-                    f"{row.module}.{row.name} is not one that was checked (its source has the hash {source}): "
-                    "it is left alone, and what it draws is transformed as it says"
+                    f"{row.module}.{row.name} is not one that was checked (its source has the hash {source}), "
+                    "so it is not replaced"
                 )
             elif not row.uses or row.uses in stand_ins:
                 ours = row.law(copy_of(function))
@@ -200,7 +204,7 @@ class Samplers:
 
 
 class _Finder:
-    """Looks at the modules of the table when they are imported."""
+    """A finder of modules that lets the samplers of a module be replaced when it is imported."""
 
     def __init__(self, samplers: Samplers) -> None:
         self._samplers = samplers
@@ -220,7 +224,7 @@ class _Finder:
 
 
 class _Loader:
-    """A loader that shows the module to the samplers once it is there; all else is the other loader's."""
+    """A loader that loads a module by another loader, and then lets the samplers of the module be replaced."""
 
     def __init__(self, loader: Any, samplers: Samplers) -> None:
         self._loader = loader
@@ -236,4 +240,4 @@ class _Loader:
         spec: Any = module.__spec__
         spec.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
-        self._samplers.take_in(module)
+        self._samplers.install_in(module)

@@ -1,7 +1,7 @@
-"""Functions changed where they are: every reference to one of them, wherever it is kept, is changed with it.
+"""Replace the code of a function by code that calls another function, whatever references to the function there are.
 
-A function's code is exchanged for one that calls another function. Its identity, name, defaults, signature and source
-(as :mod:`inspect` finds it, and with it ``torch.jit.script``) remain.
+The identity, name, defaults and signature of the function remain, and so does its source, as :mod:`inspect` and
+``torch.jit.script`` find it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["StandIn", "copy_of"]
 
 
 def copy_of(function: FunctionType) -> FunctionType:
-    """Return the function as it is now, which an exchange of its code does not reach."""
+    """Return a copy of the function, which keeps the code that the function has now."""
     copy = FunctionType(
         function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
     )
@@ -25,37 +25,37 @@ def copy_of(function: FunctionType) -> FunctionType:
 
 
 class StandIn:
-    """A function of somebody else's, and what is to be called in its place.
+    """A function of another package, and the function to call in its place.
 
     Parameters
     ----------
     theirs : function
-        Without free variables.
+        The function whose code is replaced; it must have no free variables.
     ours : callable
-        Of the same parameters.
+        The function to call, of the same parameters.
     """
 
     def __init__(self, theirs: FunctionType, ours: Callable[..., Any]) -> None:
         self.theirs = theirs
         self._own = theirs.__code__
-        self._exchanged = _code_that_calls(ours, theirs)
+        self._replacement = _code_that_calls(ours, theirs)
 
-    def put(self) -> None:
-        """Exchange the code, unless somebody else has."""
+    def install(self) -> None:
+        """Replace the code, unless another package has replaced it."""
         if self.theirs.__code__ is self._own:
-            self.theirs.__code__ = self._exchanged
+            self.theirs.__code__ = self._replacement
 
-    def take_away(self) -> None:
-        """Give the function its own code back, unless somebody else has exchanged it meanwhile."""
-        if self.theirs.__code__ is self._exchanged:
+    def uninstall(self) -> None:
+        """Restore the function's own code, unless another package has replaced it meanwhile."""
+        if self.theirs.__code__ is self._replacement:
             self.theirs.__code__ = self._own
 
 
 def _code_that_calls(ours: Callable[..., Any], theirs: FunctionType) -> CodeType:
     """Return code for `theirs` that calls `ours`.
 
-    It imports what it calls: names could only be added to the globals of `theirs`, and constants are no functions to
-    torch.compile, which looks through this code.
+    The code imports `ours`. A name for it could only be added to the globals of `theirs`, and torch.compile, which
+    traces this code, does not call functions that are constants of the code.
     """
     own = theirs.__code__
     if own.co_freevars:

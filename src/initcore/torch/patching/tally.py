@@ -1,4 +1,4 @@
-"""Who drew how many random numbers while :func:`initcore.torch.patch` lasted."""
+"""Count the random numbers that initcore and torch draw under :func:`initcore.torch.patch`."""
 
 from __future__ import annotations
 
@@ -11,64 +11,64 @@ import torch
 
 import initcore
 
-__all__ = ["Count", "Drawn", "Place", "Snapshot", "escaped", "filled", "now", "watch"]
+__all__ = ["Count", "Drawn", "Place", "Snapshot", "drawn_by_initcore", "drawn_by_torch", "now", "watch"]
 
 
 class Count(NamedTuple):
-    """Calls, and the elements that they drew."""
+    """The number of calls, and the number of elements that they drew."""
 
     calls: int
     elements: int
 
 
 class Place(NamedTuple):
-    """What drew without initcore: an operation of torch, and where it was called from."""
+    """An operation of torch that drew without initcore, and the line of the program that called it."""
 
     operation: str
     file: str
     line: int
 
 
-# Counters only grow, in steps that no thread can come between: they are read as differences of two moments.
-_filled: dict[str, list[int]] = {}
-_escaped: dict[tuple[str, CodeType | None, int], list[int]] = {}
+# Counters only grow, by increments that no other thread can interrupt. A report is the difference of two moments.
+_by_initcore: dict[str, list[int]] = {}
+_by_torch: dict[tuple[str, CodeType | None, int], list[int]] = {}
 _watching = False
 
 
 def watch(whether: bool) -> None:
-    """Begin to count, or end it."""
+    """Begin to count what initcore draws, or stop."""
     global _watching
     _watching = whether
 
 
-def filled(operation: str, elements: int) -> None:
+def drawn_by_initcore(operation: str, elements: int) -> None:
     """Count a fill by initcore."""
     if _watching:
-        count = _filled.get(operation)
+        count = _by_initcore.get(operation)
         if count is None:
-            count = _filled.setdefault(operation, [0, 0])
+            count = _by_initcore.setdefault(operation, [0, 0])
         count[0] += 1
         count[1] += elements
 
 
-def escaped(operation: str, elements: int) -> None:
-    """Count what torch drew, at the place in the program that asked for it."""
+def drawn_by_torch(operation: str, elements: int) -> None:
+    """Count what torch drew itself, under the line of the program that asked for it."""
     frame = _caller()
     key = (operation, None, 0) if frame is None else (operation, frame.f_code, frame.f_lineno)
-    count = _escaped.get(key)
+    count = _by_torch.get(key)
     if count is None:
-        count = _escaped.setdefault(key, [0, 0])
+        count = _by_torch.setdefault(key, [0, 0])
     count[0] += 1
     count[1] += elements
 
 
-_NOT_PLACES = tuple(os.path.dirname(module.__file__ or "") + os.sep for module in (torch, initcore))
+_LIBRARIES = tuple(os.path.dirname(module.__file__ or "") + os.sep for module in (torch, initcore))
 
 
 def _caller() -> FrameType | None:
-    """Return the innermost frame that is neither torch's nor initcore's."""
+    """Return the innermost frame whose code is neither torch's nor initcore's."""
     frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_code.co_filename.startswith(_NOT_PLACES):
+    while frame is not None and frame.f_code.co_filename.startswith(_LIBRARIES):
         frame = frame.f_back
     return frame
 
@@ -77,10 +77,10 @@ Snapshot: TypeAlias = "tuple[dict[str, Count], dict[Place, Count]]"
 
 
 def now() -> Snapshot:
-    """Return the counts of this moment."""
-    ours = {operation: Count(*count) for operation, count in list(_filled.items())}
+    """Return the counts at this moment: those of initcore by operation, and those of torch by place."""
+    ours = {operation: Count(*count) for operation, count in list(_by_initcore.items())}
     theirs: dict[Place, Count] = {}
-    for (operation, code, line), (calls, elements) in list(_escaped.items()):
+    for (operation, code, line), (calls, elements) in list(_by_torch.items()):
         place = Place(operation, "" if code is None else code.co_filename, line)
         before = theirs.get(place, Count(0, 0))
         theirs[place] = Count(before.calls + calls, before.elements + elements)
@@ -88,7 +88,7 @@ def now() -> Snapshot:
 
 
 def _since(before: dict[Any, Count], after: dict[Any, Count]) -> dict[Any, Count]:
-    """Return what was added, the largest first, and of the same size in the order of their names."""
+    """Return by how much counts have grown, if they have, the largest first; equal ones in the order of keys."""
     none = Count(0, 0)
     added = {
         key: Count(count.calls - before.get(key, none).calls, count.elements - before.get(key, none).elements)
@@ -99,15 +99,15 @@ def _since(before: dict[Any, Count], after: dict[Any, Count]) -> dict[Any, Count
 
 
 class Drawn:
-    """What was drawn since ``patch()`` was entered, until it was left: by initcore and by torch.
+    """A report of what initcore and torch drew from the moment ``patch()`` was entered until it was left.
 
-    Counts are of all threads of the process. What is drawn again counts again; numbers that Python's or NumPy's own
-    generators draw, and those drawn on other devices by torch, are not seen.
+    It counts the draws of all threads of the process. An element that is drawn twice counts twice. Numbers that
+    Python's or NumPy's own generators draw, and those that torch draws on other devices, are not counted.
 
     Attributes
     ----------
     notes : tuple of str
-        What this patch does not reach, in words: samplers that have changed, names that torch lacks.
+        Sentences about what was not replaced: samplers whose source has changed, private names that this torch lacks.
     """
 
     def __init__(self) -> None:
@@ -130,18 +130,18 @@ class Drawn:
 
     @property
     def elements(self) -> int:
-        """All that were drawn, by either."""
+        """The number of elements that were drawn, by initcore and by torch."""
         return sum(count.elements for count in (*self.initcore.values(), *self.torch.values()))
 
     @property
     def share(self) -> float:
-        """Share of all drawn elements that initcore drew; 1 if none were drawn."""
+        """The share of all drawn elements that initcore drew; 1 if none were drawn."""
         ours = sum(count.elements for count in self.initcore.values())
         everything = self.elements
         return ours / everything if everything else 1.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON takes it."""
+        """Return the report as dictionaries, lists, strings and numbers, which JSON can represent."""
         return {
             "share": self.share,
             "elements": self.elements,
@@ -169,5 +169,5 @@ class Drawn:
 
 
 def _percent(share: float) -> str:
-    """Never 100 % of what is not all."""
+    """Return a share in percent; one that is less than 1 is never rounded to 100 %."""
     return "100 %" if share == 1 else f"{min(100 * share, 99.99):.2f} %"

@@ -1,7 +1,8 @@
-"""What part of a whole a plain local tensor is, where it does not say so itself: Megatron-core, DeepSpeed, FSDP1.
+"""Describe which part of a whole parameter a plain local tensor is, as under Megatron-core, DeepSpeed and FSDP1.
 
-A part is a :class:`initcore.Shard`; or a list of blocks of the local tensor, each with the Shard that it is; or, of
-what holds elements i to j of the whole in C order, a :class:`initcore.FlatShard` or the blocks of :func:`flat_range`.
+A part is a :class:`initcore.Shard`, or a list of blocks of the local tensor, each with its Shard. If the local tensor
+holds elements i to j of the whole in C order, the part is a :class:`initcore.FlatShard`, or the list that
+:func:`flat_range` returns.
 """
 
 from __future__ import annotations
@@ -17,35 +18,36 @@ from initcore.shards import FlatShard, Shard
 from initcore.torch.layouts import Local
 from initcore.torch.modules.names import held_in, named_tensors
 
-__all__ = ["Given", "Part", "Parts", "flat_range", "held_by_parts", "shape_of"]
+__all__ = ["Given", "Part", "Parts", "flat_range", "held_by_parts", "range_in", "shape_of"]
 
-#: A block of the whole; or blocks of the local tensor, each with the block of the whole that it is
+#: A block of the whole, or a list of the indices of blocks of the local tensor, each with its block of the whole
 Part: TypeAlias = "Shard | Sequence[tuple[Any, Shard]]"
-#: A part of the tensor of that name, or of another tensor, which is to be filled instead
+#: A part of the whole, which the tensor of the given name holds, or which another tensor holds, to be filled instead
 Given: TypeAlias = "Part | tuple[Tensor, Part]"
 Parts: TypeAlias = "Mapping[str, Given] | Callable[[str, Tensor], Given | None]"
 
 
 def flat_range(shape: Sequence[int], start: int, stop: int) -> list[tuple[Any, Shard]]:
-    """Return the blocks of a whole that its elements from start to stop are, in C order, and where each lies there.
+    """Return the blocks of an array that together are its elements from `start` to `stop` in C order.
 
     Parameters
     ----------
     shape : sequence of int
-        Of the whole.
+        The shape of the whole array.
     start, stop : int
-        From 0 to the number of elements of the whole.
+        The first element of the range, and one past the last, counted from 0.
 
     Returns
     -------
     list of (slice, Shard)
-        At most two for each axis and one: where in a flat array of ``stop - start`` elements a block lies, and which
-        block it is. As it is, ``parts=`` takes it: of no elements it is one empty block, but of a scalar there is none.
+        For each block, where it is in a flat array of ``stop - start`` elements, and which block of the whole it is.
+        There are at most 2 n + 1 blocks for n axes. ``parts=`` takes the list as it is: an empty range is one empty
+        block, but no block if the whole is a scalar.
 
     Raises
     ------
     ValueError
-        If the range leaves the whole.
+        If the range is not within the whole array.
 
     Examples
     --------
@@ -67,8 +69,15 @@ def flat_range(shape: Sequence[int], start: int, stop: int) -> list[tuple[Any, S
     ]
 
 
+def range_in(shape: tuple[int, ...], start: int, stop: int, at: int = 0) -> list[tuple[Any, Shard]]:
+    """Return :func:`flat_range` for a flat tensor whose range begins at `at`; without elements, an empty block."""
+    if start == stop:
+        return [(slice(at, at), Shard(shape, (slice(0, 0),) * len(shape)))]
+    return [(slice(at + here.start, at + here.stop), shard) for here, shard in flat_range(shape, start, stop)]
+
+
 def _blocks(shape: tuple[int, ...], start: int, stop: int) -> Iterator[tuple[int, int, tuple[slice, ...]]]:
-    """Yield where each block begins and ends in C order, and its slices: as few as there can be."""
+    """Yield where each block begins and ends in C order, and its slices; there are as few blocks as possible."""
     if start >= stop:
         return
     row = math.prod(shape[1:])
@@ -95,15 +104,15 @@ def shape_of(local: Local) -> tuple[int, ...]:
 
 
 def held_by_parts(model: nn.Module, parts: Parts | None) -> tuple[dict[str, Tensor], dict[str, Local]]:
-    """Return what is to be filled, by name, and of what a process holds a part of, which part.
+    """Return the tensors to fill, by name, and the parts that this process holds, for those that are not whole.
 
-    A mapping may have names of parameters that the model has not, each with the tensor that it is a part of: those that
-    FSDP1 has flattened. The tensor of the model that they are parts of is then not filled under its own name.
+    A mapping may have names that the model does not have, if each comes with the tensor that holds the part: the names
+    of parameters that FSDP1 has flattened. That tensor of the model is then not filled under its own name.
 
     Raises
     ------
     ValueError
-        If shapes do not agree, or if a name is none of the model and comes without a tensor.
+        If shapes do not agree, or if a name that the model does not have comes without a tensor.
     """
     tensors = named_tensors(model)
     if parts is None:
@@ -115,7 +124,7 @@ def held_by_parts(model: nn.Module, parts: Parts | None) -> tuple[dict[str, Tens
         others: dict[str, Any] = {name: part for name, part in parts.items() if name not in known}
         unknown = [name for name, part in others.items() if not _is_pair(part)]
         if unknown:
-            raise ValueError(f"parts= has {', '.join(unknown)}, which the model has not")
+            raise ValueError(f"parts= names {', '.join(unknown)}, which the model does not have")
         flat = {id(tensor) for tensor, _ in others.values()}
         tensors = {name: tensor for name, tensor in tensors.items() if name in parts or id(tensor) not in flat}
         tensors |= {name: tensor for name, (tensor, _) in others.items()}
@@ -136,17 +145,17 @@ def _local(name: str, tensor: Tensor, given: Any) -> Local:
     if isinstance(given, Shard):
         blocks = [(tuple(slice(0, size) for size in given.shape), given)]
         if tuple(tensor.shape) != given.shape:
-            raise ValueError(f"{name}: the tensor has the shape {tuple(tensor.shape)}, {given!r} has {given.shape}")
+            raise ValueError(f"{name}: the tensor has the shape {tuple(tensor.shape)}, but {given!r} has {given.shape}")
     else:
         blocks = [(index if isinstance(index, tuple) else (index,), shard) for index, shard in given]
     wholes = {shard.global_shape for _, shard in blocks}
     if len(wholes) != 1:
-        raise ValueError(f"{name}: parts must be of one whole, and there are {sorted(wholes) or 'none'}")
+        raise ValueError(f"{name}: all blocks must be of a whole of one shape, not {sorted(wholes) or 'of none'}")
     for index, shard in blocks:
         view = np.broadcast_to(np.int8(0), tuple(tensor.shape))[index]
         if view.size != math.prod(shard.shape):
             raise ValueError(
-                f"{name}: {index} of the tensor has {view.size} elements, {shard!r} {math.prod(shard.shape)}"
+                f"{name}: {index} of the tensor has {view.size} elements, but {shard!r} has {math.prod(shard.shape)}"
             )
     whole = wholes.pop()
     return Local(
