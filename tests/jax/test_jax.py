@@ -234,8 +234,8 @@ def test_memory_is_handed_over_not_copied(jax: Any, ours: Any, monkeypatch: pyte
     from initcore.jax import arrays
 
     made: list[Array] = []
-    empty = arrays._empty
-    monkeypatch.setattr(arrays, "_empty", lambda *args: made.append(empty(*args)) or made[-1])
+    empty = arrays._empty_aligned
+    monkeypatch.setattr(arrays, "_empty_aligned", lambda *args: made.append(empty(*args)) or made[-1])
     for name in ("float32", "bfloat16"):
         w = ours.normal()(0, (100, 10), dtype_of(name))
         assert w.unsafe_buffer_pointer() == made[-1].ctypes.data

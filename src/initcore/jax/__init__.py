@@ -1,7 +1,7 @@
-"""``jax.nn.initializers`` by initcore: ``from initcore import jax as initializers``, and nothing else changes.
+"""A drop-in for ``jax.nn.initializers``: write ``from initcore import jax as initializers``, and change nothing else.
 
-The names, signatures, defaults, axes, dtypes and errors are those of JAX 0.10.2; ``docs/frameworks.md`` says what each
-draws, what a key is to a stream, and what differs.
+The names, signatures, defaults, axes, dtypes and errors are those of JAX 0.10.2. ``docs/frameworks.md`` says what each
+initializer draws, which stream belongs to a key, and what differs from JAX.
 
 >>> import initcore.jax, jax
 >>> init = initcore.jax.he_normal()
@@ -23,7 +23,7 @@ from initcore.jax.distributions import constant, normal, ones, truncated_normal,
 from initcore.jax.factories import Initializer
 from initcore.jax.orthogonal import delta_orthogonal, orthogonal
 from initcore.jax.plans import plan_arrays
-from initcore.jax.scaling import *  # noqa: F403, all that it makes public
+from initcore.jax.scaling import *  # noqa: F403, all its public names
 
 __all__ = [
     "Initializer",

@@ -1,4 +1,4 @@
-"""Constants, and distributions whose scale is given."""
+"""Initializers that set constants, or draw from a distribution whose scale the caller gives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["constant", "normal", "ones", "truncated_normal", "uniform", "zeros"]
 
 
 def zeros(key: Any, shape: Any, dtype: DType = None, out_sharding: OutSharding = None) -> jax.Array:
-    """Return zeros, of any dtype; itself an initializer, which ignores `key`.
+    """Return zeros of any dtype. This function is itself an initializer, not a factory; it ignores `key`.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def zeros(key: Any, shape: Any, dtype: DType = None, out_sharding: OutSharding =
 
 
 def ones(key: Any, shape: Any, dtype: DType = None, out_sharding: OutSharding = None) -> jax.Array:
-    """Return ones, of any dtype; itself an initializer, which ignores `key`.
+    """Return ones of any dtype. This function is itself an initializer, not a factory; it ignores `key`.
 
     Examples
     --------
@@ -41,7 +41,9 @@ def ones(key: Any, shape: Any, dtype: DType = None, out_sharding: OutSharding = 
 
 
 def constant(value: Any, dtype: DType = None) -> Initializer:
-    """Make an initializer of a value, or an array that is broadcast; of any dtype, `key` is ignored.
+    """Make an initializer that returns `value`, a number or an array, broadcast to the shape, in any dtype.
+
+    The initializer ignores its key.
 
     Examples
     --------
@@ -58,16 +60,16 @@ def constant(value: Any, dtype: DType = None) -> Initializer:
 
 
 def _scaled(factor: float, fill: Fill) -> Fill:
-    """Draw for a factor's magnitude and apply its sign, as JAX, which multiplies."""
+    """Return `fill`, which draws with the factor's magnitude, times the factor's sign: JAX multiplies by the factor."""
     return draws.negated(fill) if factor < 0 else fill
 
 
 def uniform(scale: Real = 1e-2, dtype: DType = None) -> Initializer:
-    """Make an initializer of the uniform distribution on [0, scale): **not** symmetric.
+    """Make an initializer of the uniform distribution on [0, scale), which is **not** symmetric about 0.
 
     Notes
     -----
-    :func:`initcore.uniform_` with bounds 0 and `scale`. A negative scale gives (scale, 0].
+    The values are those of :func:`initcore.uniform_` with bounds 0 and `scale`. A negative scale gives (scale, 0].
 
     Examples
     --------
@@ -90,7 +92,8 @@ def normal(stddev: Real = 1e-2, dtype: DType = None) -> Initializer:
 
     Notes
     -----
-    :func:`initcore.normal_`. Complex numbers have :math:`E |z|^2 = stddev^2`: each part half the variance.
+    The values are those of :func:`initcore.normal_`. Complex numbers have :math:`E |z|^2 = stddev^2`: each of both
+    parts has half the variance.
 
     Examples
     --------
@@ -114,15 +117,17 @@ def truncated_normal(stddev: Real = 1e-2, dtype: DType = None, lower: Real = -2.
     Parameters
     ----------
     stddev : float
-        **Before** truncation: at two of it to both sides 0.88 of it are left. :func:`variance_scaling` corrects this.
+        The standard deviation **before** truncation. Truncation at two standard deviations leaves 0.88 of it;
+        :func:`variance_scaling` corrects this.
     dtype : dtype, optional
-        The second by position, before the bounds.
+        The second positional parameter, before the bounds.
     lower, upper : float
-        In multiples of `stddev`.
+        The bounds, as multiples of `stddev`.
 
     Notes
     -----
-    :func:`initcore.trunc_normal_` with ``bounds="sigma"``. Bounds may be drawn, where JAX's interval is open.
+    The values are those of :func:`initcore.trunc_normal_` with ``bounds="sigma"``. A value may equal a bound; in JAX
+    the interval is open.
 
     Examples
     --------

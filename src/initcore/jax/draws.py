@@ -1,7 +1,7 @@
-"""What is drawn into a NumPy array, or a shard of one, for an array of JAX's.
+"""Fills of NumPy arrays, or of shards of them, whose memory JAX arrays then use.
 
-Each function here returns a :data:`Fill`, and raises nothing but what the fill would: values are checked when it is
-called, on an array without elements too.
+Each function returns a :data:`Fill`. The fill checks the parameters when it is called, even on an array without
+elements; the function itself does not.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from initcore.streams import Stream
 __all__ = ["Fill", "delta_orthogonal", "disk", "normal", "orthogonal", "truncated", "truncated_modulus", "uniform"]
 
 Array: TypeAlias = NDArray[Any]
-#: Fills an array, or the shard of a larger one that it is, from a stream; the array is contiguous
+#: Fills a contiguous array from a stream; the array is a whole one, or a shard of a larger one
 Fill: TypeAlias = "Callable[[Array, Stream, Shard | None], object]"
 
 #: Std of the complex standard normal whose modulus is truncated at 2: sqrt(1 - 4 / (e^4 - 1)). JAX 0.10 has
-#: sqrt(1 - 5 / e^4) = 0.953, which leaves out the mass of what is cut off: its weights are 0.9 % too wide.
+#: sqrt(1 - 5 / e^4) = 0.953, which is not normalised by the mass that remains: JAX's weights are 0.9 % too wide.
 STD_WITHIN_MODULUS_TWO = 0.9619618280082136
-LARGEST_NORMAL = 6.77  # stds that a float32 normal reaches
+LARGEST_NORMAL = 6.77  # no float32 normal is farther from the mean, in stds
 
 
 def uniform(low: float, high: float) -> Fill:
-    """Uniform on [low, high)."""
+    """Return a fill with the uniform distribution on [low, high)."""
 
     def fill(out: Array, rng: Stream, shard: Shard | None) -> None:
         uniform_(out, low, high, rng=rng, shard=shard)
@@ -40,7 +40,10 @@ def uniform(low: float, high: float) -> Fill:
 
 
 def normal(std: float) -> Fill:
-    """Normal; of complex numbers, both parts, a Box-Muller pair, with half the variance."""
+    """Return a fill with the normal distribution.
+
+    Both parts of a complex number have half the variance; they are the two normals of one Box-Muller pair.
+    """
 
     def fill(out: Array, rng: Stream, shard: Shard | None) -> None:
         if out.dtype.kind == "c":
@@ -52,7 +55,7 @@ def normal(std: float) -> Fill:
 
 
 def truncated(std: float, lower: float, upper: float) -> Fill:
-    """Normal, truncated to `lower` .. `upper` times its std."""
+    """Return a fill with the normal distribution truncated to [lower std, upper std]."""
     low, high = lower * std, upper * std
 
     def fill(out: Array, rng: Stream, shard: Shard | None) -> None:
@@ -62,7 +65,7 @@ def truncated(std: float, lower: float, upper: float) -> Fill:
 
 
 def negated(fill: Fill) -> Fill:
-    """Minus what `fill` draws."""
+    """Return a fill with the negatives of what `fill` draws."""
 
     def negate(out: Array, rng: Stream, shard: Shard | None) -> None:
         fill(out, rng, shard)
@@ -72,9 +75,9 @@ def negated(fill: Fill) -> Fill:
 
 
 def _rounded(fill: Fill, reach: float, low: float = -math.inf, high: float = math.inf) -> Fill:
-    """Let a fill serve the dtypes of 8 bits: drawn in float32, rounded once, and kept from `low` to `high`.
+    """Return a fill that serves dtypes of 8 bits, too: it draws in float32, and rounds once to values in [low, high].
 
-    Of those dtypes whose values go as far as `reach`, the largest magnitude that is drawn.
+    `reach` is the largest magnitude that is drawn. The fill refuses dtypes whose largest value is smaller.
     """
 
     def round_once(out: Array, rng: Stream, shard: Shard | None) -> None:
@@ -100,7 +103,7 @@ def _rounded(fill: Fill, reach: float, low: float = -math.inf, high: float = mat
 
 
 def _parts(out: Array) -> Array:
-    """Both parts of complex numbers, as a last axis."""
+    """Return a view of complex numbers in which the last axis holds the real and the imaginary part."""
     return out.reshape(-1).view(out.real.dtype).reshape(*out.shape, 2)
 
 
@@ -109,18 +112,18 @@ def _shard_of_parts(shard: Shard | None) -> Shard | None:
 
 
 def _modulus_squared(parts: Array) -> Array:
-    """Of operations that IEEE 754 rounds correctly only, as all here: the same bytes everywhere."""
+    """Return the squares of moduli, by operations that IEEE 754 rounds correctly: all machines give the same bytes."""
     return np.asarray(np.square(parts[..., 0]) + np.square(parts[..., 1]))
 
 
 def disk(std: float) -> Fill:
-    """Complex, uniform on the disk about 0 that has this std: its radius is sqrt(2) std."""
+    """Return a fill with complex numbers, uniform on the disk about 0 of radius sqrt(2) std, which have this std."""
 
     def fill(out: Array, rng: Stream, shard: Shard | None) -> None:
         parts = _parts(out)
         normal_(parts, rng=rng, shard=_shard_of_parts(shard))
         squared_radius = uniform_(np.empty(out.shape, parts.dtype), rng=rng / "radius", shard=shard)
-        # a normal pair has a modulus of 1e-5 at least
+        # no division by 0: the modulus of a normal pair is at least 1e-5
         parts *= np.sqrt(squared_radius / _modulus_squared(parts))[..., None]
         parts *= parts.dtype.type(math.sqrt(2.0) * std)
 
@@ -128,10 +131,10 @@ def disk(std: float) -> Fill:
 
 
 def truncated_modulus(std: float) -> Fill:
-    """Complex normal, truncated where its modulus is 2, of this std afterwards.
+    """Return a fill with complex normals whose modulus is truncated at two stds, and which have this std afterwards.
 
-    Its squared modulus is exponential, which has no memory: what goes beyond 4 is, less 4, distributed as what does
-    not. So the remainder of a division by 4 is the truncated distribution, without another draw.
+    The squared modulus of a complex standard normal is distributed exponentially, and the exponential distribution is
+    memoryless. Therefore the remainder of its division by 4 has the truncated distribution, and nothing is drawn again.
     """
 
     def fill(out: Array, rng: Stream, shard: Shard | None) -> None:
@@ -146,7 +149,7 @@ def truncated_modulus(std: float) -> Fill:
 
 
 def orthogonal(scale: float, column_axis: int) -> Fill:
-    """An orthogonal matrix whose columns are one axis, whose rows all others."""
+    """Return a fill with an orthogonal matrix; `column_axis` indexes its columns, all other axes index its rows."""
 
     def fill(out: Array, rng: Stream, shard: Shard | None) -> None:
         axes = list(range(out.ndim))
@@ -157,7 +160,7 @@ def orthogonal(scale: float, column_axis: int) -> Fill:
 
 
 def delta_orthogonal(scale: float, inputs_first: bool) -> Fill:
-    r"""Zeros but for the central tap of a kernel of axes (\*kernel, in, out), which is orthogonal."""
+    r"""Return a fill of a kernel with axes (\*kernel, in, out): its central tap is orthogonal, all others are zero."""
 
     def fill(out: Array, rng: Stream, shard: Shard | None) -> None:
         *kernel, fan_in, fan_out = range(out.ndim)

@@ -1,4 +1,4 @@
-"""What JAX calls a key, as a stream."""
+"""The streams that JAX's keys stand for."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Key: TypeAlias = "jax.Array | int | Stream"
 
 
 class Source(NamedTuple):
-    """A stream, or what it takes to know it once the program runs.
+    """A stream, or for a traced key the operands from which a running program knows the stream.
 
     Attributes
     ----------
     stream : Stream or None
         None if the key is traced.
     impl : str
-        The name of the key's implementation.
+        The name of the key's implementation; empty if it is not needed.
     operands : tuple of jax.Array
-        The key's words if it is traced; nothing otherwise.
+        The key's words if the key is traced; an empty tuple otherwise.
     """
 
     stream: Stream | None
@@ -34,7 +34,7 @@ class Source(NamedTuple):
     operands: tuple[jax.Array, ...] = ()
 
     def stream_at(self, words: Iterable[Any]) -> Stream:
-        """Return the stream, given the words if it is traced."""
+        """Return the stream; `words` are those of the key, and are used only if the key is traced."""
         return stream_of(self.impl, words) if self.stream is None else self.stream
 
 
@@ -53,12 +53,12 @@ def stream_of(impl: str, words: Iterable[Any]) -> Stream:
 
 
 def source_of(key: Any, caller: str) -> Source:
-    """Return where the numbers come from; what is no key is refused by JAX itself.
+    """Return the source of an initializer's random numbers.
 
     Raises
     ------
     TypeError, ValueError
-        JAX's, if `key` is not a single key, raw or typed, and not an int >= 0 or a Stream either.
+        If `key` is neither a single key, raw or typed, nor an int >= 0, nor a Stream. JAX raises most of these errors.
     """
     if isinstance(key, Stream) or (isinstance(key, (int, np.integer)) and not isinstance(key, bool)):
         stream = resolve(key)

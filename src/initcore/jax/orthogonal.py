@@ -1,4 +1,4 @@
-"""Initializers whose matrices are orthogonal."""
+"""Initializers that draw orthogonal matrices."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def orthogonal(scale: Real = 1.0, column_axis: int = -1, dtype: DType = None) ->
     scale : float
         Any finite number.
     column_axis : int
-        The axis of the columns; all others, flattened, are the rows. Of a tall matrix the columns are orthonormal, of a
-        wide one the rows.
+        The axis of the columns; all other axes, flattened, are the rows. The columns of a tall matrix are orthonormal;
+        the rows of a wide one are.
 
     Raises
     ------
     ValueError
         When the initializer is called with fewer than two dimensions.
     IndexError
-        If there is no such axis.
+        If the shape has no axis `column_axis`.
     NotImplementedError
         If the dtype is complex.
 
     Notes
     -----
-    The transpose of the matrix that :func:`initcore.orthogonal_` makes of shape (columns, rows): uniform over all
-    orthogonal matrices, of a sign-corrected QR's distribution, without one. float16, bfloat16 and shards, which JAX
-    refuses, are made too.
+    The matrix is the transpose of the one that :func:`initcore.orthogonal_` makes of shape (columns, rows). It is
+    distributed uniformly over all orthogonal matrices, as a QR factorisation with corrected signs is, but no
+    factorisation is computed. float16, bfloat16 and shards, which JAX refuses, are possible.
 
     Examples
     --------
@@ -64,30 +64,30 @@ def orthogonal(scale: Real = 1.0, column_axis: int = -1, dtype: DType = None) ->
 
 
 def delta_orthogonal(scale: Real = 1.0, column_axis: int = -1, dtype: DType = None) -> Initializer:
-    r"""Make an initializer of convolutions, (\*kernel, in, out): zeros but for the central tap, which is orthogonal.
+    r"""Make an initializer of kernels (\*kernel, in, out) whose central tap is orthogonal and whose other taps are 0.
 
     Parameters
     ----------
     scale : float
         Any finite number.
     column_axis : int
-        Of the tap's two axes. As the tap has no more rows than columns, it changes the numbers of a square one, and
-        the distribution of none.
+        The axis of the tap's columns. It changes the values of a square tap only, since no tap has more rows than
+        columns, and the distribution of no tap.
 
     Raises
     ------
     ValueError
         When the initializer is called with other than three to five dimensions, or more inputs than outputs.
     IndexError
-        If the tap has no such axis.
+        If `column_axis` is not an axis of the tap, which has two.
     NotImplementedError
         If the dtype is complex.
 
     Notes
     -----
-    :func:`initcore.delta_orthogonal_`, with JAX's axes: the tap at ``(size - 1) // 2`` of each, of an even size left of
-    the middle. L. Xiao, Y. Bahri, J. Sohl-Dickstein, S. Schoenholz, J. Pennington, "Dynamical isometry and a mean field
-    theory of CNNs", ICML 2018.
+    The values are those of :func:`initcore.delta_orthogonal_`, with JAX's order of axes. The tap is at
+    ``(size - 1) // 2`` of each axis, which is left of the middle if the size is even. L. Xiao, Y. Bahri,
+    J. Sohl-Dickstein, S. Schoenholz, J. Pennington, "Dynamical isometry and a mean field theory of CNNs", ICML 2018.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Arrays for whole models: each device's part drawn by itself, with the bytes that a plan gives everywhere."""
+"""Arrays for all parameters of a model: each device's part is drawn alone, and has the bytes that the plan says."""
 
 from __future__ import annotations
 
@@ -21,27 +21,30 @@ __all__ = ["plan_arrays"]
 def plan_arrays(
     plan: Plan, shapes: ShapesLike, shardings: Mapping[str, OutSharding] | OutSharding = None
 ) -> dict[str, jax.Array]:
-    """Return an array for each parameter of a model, of the bytes that a plan gives it everywhere.
+    """Return an array for each parameter of a model, with the bytes that the plan gives the parameter everywhere.
 
     Parameters
     ----------
     plan : initcore.Plan
     shapes : mapping or iterable
-        Of all parameters, as :meth:`initcore.Plan.resolve` takes them; also what ``jax.eval_shape`` returns, by name.
+        The shapes of all parameters, as :meth:`initcore.Plan.resolve` takes them, or a mapping from names to what
+        ``jax.eval_shape`` returns.
     shardings : NamedSharding, PartitionSpec or mapping, optional
-        For all parameters, or by name; those without one are on the default device. A PartitionSpec is one of the mesh
-        in use. Each process draws the parts of its own devices, and what several of them hold once.
+        One sharding for all parameters, or a mapping from names to shardings. Parameters without one are put on the
+        default device. A PartitionSpec refers to the mesh in use. Each process draws the parts of its own devices; a
+        part that several of them hold is drawn once.
 
     Raises
     ------
     PlanError
-        As :meth:`initcore.Plan.resolve`.
+        If :meth:`initcore.Plan.resolve` raises it.
     ValueError
-        If there is a sharding for a name that there is not, or JAX has not enabled a dtype.
+        If `shardings` has a name that is not a parameter's, or JAX has not enabled the dtype of a parameter.
 
     Notes
     -----
-    Not for traced programs, in which ``initcore.jax``'s initializers draw; their keys are other streams.
+    This function cannot be traced. In traced programs use the initializers of ``initcore.jax``, which draw other
+    values, because their keys stand for other streams.
 
     Examples
     --------
@@ -57,7 +60,7 @@ def plan_arrays(
     problems = [f"{name}: there is a sharding, but no such parameter" for name in of_each if name not in resolved]
     for name, parameter in resolved.items():
         if jax.dtypes.canonicalize_dtype(parameter.dtype) != parameter.dtype:
-            problems.append(f"{name}: JAX makes something else of {parameter.dtype} unless jax_enable_x64 is set")
+            problems.append(f"{name}: JAX converts {parameter.dtype} to another dtype unless jax_enable_x64 is set")
     if problems:
         raise ValueError("\n".join(problems))
     return {name: _array(parameter, of_each.get(name)) for name, parameter in resolved.items()}

@@ -1,4 +1,4 @@
-"""Distributions whose scale is derived from the shape."""
+"""Initializers that draw from a distribution whose scale is derived from the shape."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from initcore.distributions import TruncNormal, Uniform
+from initcore.fans import MODES, fan_of
 from initcore.jax import draws
 from initcore.jax.draws import Fill
 from initcore.jax.factories import DType, Initializer, Real, initializer, refuse_integers
@@ -35,14 +36,14 @@ def _sizes(shape: tuple[int, ...], axes: Axes) -> int:
 
 
 def _fans(shape: tuple[int, ...], in_axis: Axes, out_axis: Axes, batch_axis: Axes) -> tuple[float, float]:
-    """Return fan_in and fan_out; axes that are none of the three are those of a kernel.
+    """Return fan_in and fan_out; an axis that is neither an input, an output nor a batch axis is a kernel's.
 
     Raises
     ------
     ValueError
-        If there are fewer than two dimensions, unless `in_axis` says which is the input's.
+        If there are fewer than two dimensions and `in_axis` is the default.
     ZeroDivisionError
-        If a size is 0, as in JAX.
+        If a size is 0; JAX raises it, too.
     """
     if isinstance(in_axis, int) and in_axis == -2 and len(shape) <= 1:
         raise ValueError(
@@ -54,21 +55,15 @@ def _fans(shape: tuple[int, ...], in_axis: Axes, out_axis: Axes, batch_axis: Axe
     return inputs * kernel, outputs * kernel
 
 
-def _fan_of(mode: str, fan_in: float, fan_out: float) -> float:
-    means = {
-        "fan_in": fan_in,
-        "fan_out": fan_out,
-        "fan_avg": (fan_in + fan_out) / 2,
-        "fan_geo_avg": math.sqrt(fan_in * fan_out),
-    }
-    if mode not in means:
+def _fan_of(mode: str, fans: tuple[float, float]) -> float:
+    if mode not in MODES:
         raise ValueError(f"invalid mode for variance scaling initializer: {mode}")
-    return means[mode]
+    return fan_of(mode, fans)
 
 
 def _std_of(scale: float, fan: float) -> float:
     variance = scale / fan
-    if not 0 <= variance < math.inf:  # NaN too; of a negative one JAX makes weights of NaN
+    if not 0 <= variance < math.inf:  # true of NaN, too; JAX makes weights of NaN if the variance is negative
         raise ValueError(f"scale must be finite and not negative, got {scale}")
     return math.sqrt(variance)
 
@@ -93,18 +88,18 @@ def variance_scaling(
     batch_axis: Axes = (),
     dtype: DType = None,
 ) -> Initializer:
-    r"""Make an initializer of variance scale / fan.
+    r"""Make an initializer of a distribution with variance scale / fan.
 
     Parameters
     ----------
     scale : float
-        Not negative.
+        A finite number that is not negative.
     mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}
-        The fan to divide by: one of both, their arithmetic or their geometric mean.
+        The fan to divide by: one of the two fans, or their arithmetic or geometric mean.
     distribution : {"truncated_normal", "normal", "uniform"}
-        ``normal`` is **not** truncated, other than in Keras.
+        ``normal`` is **not** truncated; in Keras it is.
     in_axis, out_axis, batch_axis : int or sequence of int
-        Which axes are inputs, which outputs, which neither nor a kernel's. All others are a kernel's.
+        The axes of the inputs, of the outputs, and those that do not count. All other axes are a kernel's.
 
     Raises
     ------
@@ -112,17 +107,18 @@ def variance_scaling(
         When the initializer is called: if `mode` or `distribution` is unknown, `scale` is negative or not finite, or
         there are fewer than two dimensions and `in_axis` is the default.
     ZeroDivisionError
-        If a size of the shape is 0.
+        When the initializer is called with a shape in which a size is 0.
 
     Notes
     -----
-    :math:`\sigma^2 = scale / fan`, in float64. ``uniform``: on :math:`\pm\sqrt{3} \sigma`. ``truncated_normal``: of a
-    std of :math:`\sigma / 0.87962566103423978`, truncated at two of it to both sides, which leaves :math:`\sigma`. No
-    lower bound of 1 on the fan.
+    The variance is :math:`\sigma^2 = scale / fan`, computed in float64; the fan has no lower bound of 1. ``uniform`` is
+    the uniform distribution between :math:`\pm\sqrt{3} \sigma`. ``truncated_normal`` is a normal distribution with the
+    std :math:`\sigma / 0.87962566103423978`, truncated at two of these stds on both sides, which leaves :math:`\sigma`.
 
-    Complex: ``normal`` has :math:`\sigma^2 / 2` in each part, ``uniform`` is so on a disk of radius
-    :math:`\sqrt{2} \sigma`, ``truncated_normal`` is truncated by its modulus, at two stds of before, and has the
-    :math:`\sigma` asked for: JAX's is 0.9 % wider, because its constant lacks a normalisation.
+    For complex dtypes, ``normal`` has the variance :math:`\sigma^2 / 2` in each part; ``uniform`` is uniform on a disk
+    of radius :math:`\sqrt{2} \sigma`; ``truncated_normal`` is truncated where the modulus is two stds of the
+    untruncated distribution, and has the std :math:`\sigma`. JAX's is 0.9 % wider, because JAX's constant lacks a
+    normalisation.
 
     Examples
     --------
@@ -133,7 +129,7 @@ def variance_scaling(
     """
 
     def fill_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Fill:
-        fan = _fan_of(mode, *_fans(shape, in_axis, out_axis, batch_axis))
+        fan = _fan_of(mode, _fans(shape, in_axis, out_axis, batch_axis))
         refuse_integers("variance_scaling", dtype, or_complex=True)
         return _of_std(distribution, _std_of(float(scale), fan), real=dtype.kind != "c")
 
@@ -145,8 +141,8 @@ def glorot_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (
 
     Notes
     -----
-    :math:`U(-b, b)`, :math:`b = \sqrt{6 / (fan_{in} + fan_{out})}`. X. Glorot, Y. Bengio, "Understanding the difficulty
-    of training deep feedforward neural networks", AISTATS 2010.
+    The distribution is :math:`U(-b, b)` with :math:`b = \sqrt{6 / (fan_{in} + fan_{out})}`. X. Glorot, Y. Bengio,
+    "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
 
     Examples
     --------
@@ -158,11 +154,11 @@ def glorot_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (
 
 
 def glorot_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
-    r"""Make Glorot's normal initializer, also called Xavier's: truncated, other than torch's of that name.
+    r"""Make Glorot's normal initializer, also called Xavier's. It is truncated; torch's ``xavier_normal_`` is not.
 
     Notes
     -----
-    A std of :math:`\sqrt{2 / (fan_{in} + fan_{out})}` after truncation; Glorot and Bengio, 2010.
+    The std after truncation is :math:`\sqrt{2 / (fan_{in} + fan_{out})}`; Glorot and Bengio, 2010.
 
     Examples
     --------
@@ -178,8 +174,8 @@ def lecun_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = ()
 
     Notes
     -----
-    :math:`U(-b, b)`, :math:`b = \sqrt{3 / fan_{in}}`. Y. LeCun, L. Bottou, G. Orr, K.-R. Mueller, "Efficient BackProp",
-    1998.
+    The distribution is :math:`U(-b, b)` with :math:`b = \sqrt{3 / fan_{in}}`. Y. LeCun, L. Bottou, G. Orr, K.-R.
+    Mueller, "Efficient BackProp", 1998.
 
     Examples
     --------
@@ -191,11 +187,11 @@ def lecun_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = ()
 
 
 def lecun_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
-    r"""Make LeCun's normal initializer, which is truncated: the default of Flax's layers.
+    r"""Make LeCun's normal initializer, which is truncated, and is the default of Flax's layers.
 
     Notes
     -----
-    A std of :math:`\sqrt{1 / fan_{in}}` after truncation; LeCun et al., 1998.
+    The std after truncation is :math:`\sqrt{1 / fan_{in}}`; LeCun et al., 1998.
 
     Examples
     --------
@@ -211,8 +207,8 @@ def he_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), d
 
     Notes
     -----
-    :math:`U(-b, b)`, :math:`b = \sqrt{6 / fan_{in}}`. K. He, X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers",
-    ICCV 2015.
+    The distribution is :math:`U(-b, b)` with :math:`b = \sqrt{6 / fan_{in}}`. K. He, X. Zhang, S. Ren, J. Sun, "Delving
+    deep into rectifiers", ICCV 2015.
 
     Examples
     --------
@@ -224,11 +220,11 @@ def he_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), d
 
 
 def he_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
-    r"""Make He's normal initializer, also called Kaiming's: truncated, other than torch's of that name.
+    r"""Make He's normal initializer, also called Kaiming's. It is truncated; torch's ``kaiming_normal_`` is not.
 
     Notes
     -----
-    A std of :math:`\sqrt{2 / fan_{in}}` after truncation; He et al., 2015.
+    The std after truncation is :math:`\sqrt{2 / fan_{in}}`; He et al., 2015.
 
     Examples
     --------

@@ -1,8 +1,9 @@
-"""A drop-in for ``keras.initializers`` of Keras 3.15, with the values of this package.
+"""A drop-in for ``keras.initializers`` of Keras 3.15, which returns the values of this package.
 
-With Keras installed, initializers are instances of Keras' own of the same names, return tensors of its backend, go
-where it takes initializers, and are saved with its models. Without it, they return NumPy arrays. What each draws, what
-seeds mean and how models are loaded again is in ``docs/frameworks.md``.
+If Keras is installed, each initializer is an instance of the class of the same name in Keras, returns tensors of
+Keras' backend, works wherever Keras takes initializers, and is saved with Keras' models. Without Keras, initializers
+return NumPy arrays. ``docs/frameworks.md`` says what each initializer draws, what seeds mean, and how saved models are
+loaded.
 
 Examples
 --------

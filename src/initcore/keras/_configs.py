@@ -1,4 +1,4 @@
-"""Configurations of objects, as ``keras.saving`` makes and reads them, where there is no Keras."""
+"""Make and read configurations of objects as ``keras.saving`` does, if Keras is not installed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["deserialize", "serialize"]
 
 
 def serialize(value: Any) -> Any:
-    """Return what ``keras.saving.serialize_keras_object`` returns of numbers, arrays and objects with a configuration.
+    """Return what ``keras.saving.serialize_keras_object`` returns for a number, an array or a configurable object.
 
     Raises
     ------
     TypeError
-        If it is none of them.
+        If `value` has another type and no ``get_config`` method.
     """
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
@@ -40,16 +40,16 @@ def serialize(value: Any) -> Any:
 
 
 def registered_name(kind: type) -> str | None:
-    """Return the name under which Keras registers a class; its own ones have none."""
+    """Return the name under which Keras registers a class, or None if the class is one of Keras' own."""
     if hasattr(kind, "keras_module"):
         return None
     return f"initcore>{kind.__name__}" if kind.__module__ == "initcore.keras" else kind.__name__
 
 
 def deserialize(config: Any, objects: Mapping[str, Any]) -> Any:
-    """Return what a configuration is of; `objects` are classes and functions by their names.
+    """Return the object that a configuration describes; `objects` maps names to classes and functions.
 
-    A configuration whose name is not among them is answered with the name, as ``keras.initializers.deserialize`` does.
+    If `objects` lacks the configuration's name, the result is that name, as in ``keras.initializers.deserialize``.
     """
     if isinstance(config, (list, tuple)):
         return [deserialize(item, objects) for item in config]

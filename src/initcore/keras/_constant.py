@@ -1,4 +1,4 @@
-"""Initializers that draw nothing."""
+"""Initializers that use no random numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["STFT", "Constant", "Identity", "Ones", "Zeros"]
 
 @public("zeros", "zero")
 class Zeros(Filled, base.Zeros):
-    """Zeros, as ``keras.initializers.Zeros`` 3.15; of any dtype.
+    """Return zeros of any dtype, as ``keras.initializers.Zeros`` 3.15 does.
 
     Examples
     --------
@@ -34,7 +34,7 @@ class Zeros(Filled, base.Zeros):
 
 @public("ones", "one")
 class Ones(Filled, base.Ones):
-    """Ones, as ``keras.initializers.Ones`` 3.15; of any dtype.
+    """Return ones of any dtype, as ``keras.initializers.Ones`` 3.15 does.
 
     Examples
     --------
@@ -49,17 +49,19 @@ class Ones(Filled, base.Ones):
 
 @public("constant")
 class Constant(Filled, base.Constant):
-    """Given values, as ``keras.initializers.Constant`` 3.15; of any dtype.
+    """Return given values in any dtype, as ``keras.initializers.Constant`` 3.15 does.
 
     Parameters
     ----------
     value : number, array or tensor
-        Broadcast to the shape, and converted to the dtype as NumPy converts: what is out of its range overflows.
+        The values, which are broadcast to the shape. NumPy converts them to the dtype, so that numbers beyond its range
+        overflow.
 
     Raises
     ------
     ValueError
-        When called with a shape that `value` cannot be broadcast to. (Keras would return another shape.)
+        When the initializer is called with a shape to which `value` cannot be broadcast. (Keras would return another
+        shape.)
 
     Examples
     --------
@@ -85,17 +87,17 @@ class Constant(Filled, base.Constant):
 
 @public("identity", "IdentityInitializer")
 class Identity(Filled, base.Identity):
-    """The identity matrix, cut or padded with zeros, as ``keras.initializers.Identity`` 3.15; of any dtype.
+    """Return the identity matrix in any dtype, cropped or padded with zeros, as ``keras.initializers.Identity`` 3.15.
 
     Parameters
     ----------
     gain : float
-        What is on the diagonal. It is part of the configuration, which Keras 3.15 forgets.
+        The value on the diagonal. It is part of the configuration; Keras 3.15 omits it there.
 
     Raises
     ------
     ValueError
-        When called with a shape that does not have two dimensions.
+        When the initializer is called with a shape that does not have two dimensions.
 
     Examples
     --------
@@ -122,32 +124,33 @@ class Identity(Filled, base.Identity):
 
 @public("stft", "STFTInitializer")
 class STFT(Filled, base.STFT):
-    r"""Real or imaginary part of a windowed Fourier transform, as ``keras.initializers.STFT`` 3.15.
+    r"""Return the real or imaginary part of a windowed Fourier transform, as ``keras.initializers.STFT`` 3.15 does.
 
     Parameters
     ----------
     side : {"real", "imag"}
-        Which part.
+        The part of the transform.
     window : str, array or None
-        The name of a window of ``scipy.signal.windows``, which is then needed; its values; or none.
+        The window: its values, or its name in ``scipy.signal.windows``, for which SciPy must be installed. None stands
+        for a transform without a window.
     scaling : {"density", "spectrum", None}
         Whether to divide by the root of the sum of the window's squares, by the sum of its magnitudes, or not at all.
     periodic : bool
-        Whether the window is periodic, not symmetric, for names.
+        Whether a window that is given by name is periodic; otherwise it is symmetric.
 
     Raises
     ------
     ImportError
         If `window` is a name and SciPy is not installed.
     ValueError
-        If `side`, `scaling` or the window's name is unknown; when called with other than three dimensions, or as many
-        taps as the window does not have.
+        If `side`, `scaling` or the window's name is unknown. When the initializer is called with a shape that does not
+        have three dimensions, or whose first size is not the length of the window.
 
     Notes
     -----
-    Of shape (T, 1, K): :math:`w_t \cos(2 \pi t k / F) / s` or :math:`-w_t \sin(2 \pi t k / F) / s`, F = 2 (K - 1). In
-    float64, the angle reduced as an integer, and rounded once; Keras' own angles lose precision as t k grows. More
-    than one channel are alike.
+    The kernel of shape (T, 1, K) is :math:`w_t \cos(2 \pi t k / F) / s` or :math:`-w_t \sin(2 \pi t k / F) / s`, where
+    F is 2 (K - 1). It is computed in float64, and rounded once. The angle is reduced as an integer; Keras' own angles
+    lose precision as t k grows. Several channels are equal to each other.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The call that all initializers share: from shape, dtype, layout and seed to a tensor of Keras' backend."""
+"""The ``__call__`` of all initializers, which makes a tensor of Keras' backend from shape, dtype, layout and seed."""
 
 from __future__ import annotations
 
@@ -20,34 +20,38 @@ Array: TypeAlias = "NDArray[Any]"
 
 
 class Filled:
-    """What makes an initializer of a method that fills NumPy arrays, `_fill`."""
+    """Base class that makes an initializer out of a method `_fill`, which returns NumPy arrays."""
 
     def __call__(self, shape: ShapeLike | Shard, dtype: Any = None, layout: Any = None) -> Any:
-        """Return a new tensor of Keras' backend, or an array where there is no Keras.
+        """Return a new tensor of Keras' backend, or a NumPy array if Keras is not installed.
 
         Parameters
         ----------
         shape : int, sequence of int, or Shard
-            A Shard stands for its own shape, and gets its block of the whole.
+            The tensor's shape. With a Shard the tensor has the shard's shape, and holds that block of the global
+            tensor.
         dtype : str, dtype or None
-            However Keras takes it; None is ``keras.config.floatx()``, without Keras float32.
+            A dtype in any form that Keras takes. None stands for ``keras.config.floatx()``, or for float32 without
+            Keras.
         layout : keras.distribution.TensorLayout or jax.sharding.Sharding, optional
-            How to spread the tensor over devices, on the jax backend: each gets what it holds, and no process makes
-            the whole.
+            How the tensor is spread over devices, on the jax backend. Only the parts that a process's devices hold are
+            filled by that process.
 
         Raises
         ------
         TypeError
-            If an initializer that draws is asked for other than float16, bfloat16, float32 or float64.
+            If an initializer that draws gets a dtype other than float16, bfloat16, float32 and float64.
         ValueError
-            If the dtype is unknown, the shape none that this initializer can fill, or a parameter out of its range; if
-            there is a layout, but the backend is not jax or `shape` is a Shard.
+            If the dtype is unknown, if this initializer cannot fill the shape, or if a parameter is out of its range;
+            if `layout` is given, but the backend is not jax or `shape` is a Shard.
         """
         where, name = shape if isinstance(shape, Shard) else Shard(shape), standardize_dtype(dtype)
         if backend() == "torch" and keras.ops.convert_to_tensor(0).is_meta:
-            return keras.ops.empty(where.shape, dtype=name)  # all that is asked for, and it uses up no seed
+            return keras.ops.empty(where.shape, dtype=name)  # a meta tensor has no values; no seed is advanced
         if layout is not None and (backend() != "jax" or isinstance(shape, Shard)):
-            raise ValueError(f"layout= spreads whole shapes, on Keras' jax backend, not {shape} on {backend()}")
+            raise ValueError(
+                f"layout= needs Keras' jax backend and a shape that is no Shard, got {shape} on the backend {backend()}"
+            )
         seed = getattr(self, "seed", None)
         if layout is not None:
             from initcore.keras import _jax
@@ -62,23 +66,23 @@ class Filled:
         return _tensor(self._fill(where, _numpy_dtype(name), rng_of(state)), name)
 
     def _fill(self, where: Shard, dtype: np.dtype[Any], rng: RngLike) -> Array:
-        """Return a new array: a block of the whole."""
+        """Return a new array that holds the block `where` of the global array."""
         raise NotImplementedError
 
 
 def _numpy_dtype(name: str) -> np.dtype[Any]:
     if name.startswith("float8"):
-        import ml_dtypes  # which Keras and JAX bring along
+        import ml_dtypes  # Keras and JAX require it
 
         name = getattr(ml_dtypes, name)
     return as_dtype(name)
 
 
 def _tensor(array: Array, name: str) -> Any:
-    """Return the backend's tensor of an array, which for NumPy is the array itself."""
+    """Return a tensor of the backend with an array's values; on the NumPy backend, return the array itself."""
     if backend() == "numpy":
         return array
-    if backend() == "torch" and array.dtype.isbuiltin != 1:  # of ml_dtypes, of which it takes the bits
+    if backend() == "torch" and array.dtype.isbuiltin != 1:  # torch takes a dtype of ml_dtypes as bits only
         bits = keras.ops.convert_to_tensor(array.view(f"i{array.itemsize}"))
         return bits.view(getattr(importlib.import_module("torch"), name))
     return keras.ops.convert_to_tensor(array, dtype=name)

@@ -1,4 +1,4 @@
-"""What only Keras' jax backend has: tensors spread over devices, and tracing."""
+"""Tensors spread over devices, and tensors in traced programs, which only Keras' jax backend has."""
 
 from __future__ import annotations
 
@@ -23,27 +23,26 @@ Fill = Callable[[Shard, "np.dtype[Any]", RngLike], "NDArray[Any]"]
 
 
 def is_traced(value: Any) -> bool:
-    """Whether a value is known only when the function that is being traced runs."""
+    """Return whether a value is a tracer, which has no number until the traced program runs."""
     return isinstance(value, jax.core.Tracer)
 
 
 def call_back(fill: Fill, where: Shard, dtype: np.dtype[Any], state: Any) -> Any:
-    """Return a tensor that is filled when its seed is known."""
+    """Return a tensor that a callback fills when the traced program runs and the seed is known."""
     dtype = jax.dtypes.canonicalize_dtype(dtype)
     result = jax.ShapeDtypeStruct(where.shape, dtype)
     return jax.pure_callback(lambda words: fill(where, dtype, rng_of(np.asarray(words))), result, state)
 
 
 def spread(fill: Fill, where: Shard, dtype: np.dtype[Any], seed: Any, layout: Any) -> Any:
-    """Return a tensor that is filled part by part, on the devices of a layout."""
+    """Return a tensor that is filled part by part, each part for the devices of a layout that hold it."""
     dtype = jax.dtypes.canonicalize_dtype(dtype)
     sharding = getattr(layout, "backend_layout", layout)
     mesh = jax.sharding.get_mesh()
-    if isinstance(getattr(sharding, "mesh", None), jax.sharding.AbstractMesh):  # as Keras passes it, the mesh being set
+    if isinstance(getattr(sharding, "mesh", None), jax.sharding.AbstractMesh):  # Keras passes it, and sets the mesh
         sharding = jax.sharding.NamedSharding(mesh, sharding.spec)
-    with (
-        nullcontext() if mesh.empty else jax.set_mesh(mesh)
-    ):  # where Keras sets axes to be explicit, a seed cannot move
+    # under a mesh with explicit axes, as Keras sets it, JAX does not move a seed between devices
+    with nullcontext() if mesh.empty else jax.set_mesh(mesh):
         rng = rng_of(advance(seed))
-    part = cache(lambda shard: fill(shard, dtype, rng))  # several devices may hold the same one
+    part = cache(lambda shard: fill(shard, dtype, rng))  # several devices may hold the same part
     return jax.make_array_from_callback(where.shape, sharding, lambda index: part(Shard(where.shape, index)))

@@ -1,18 +1,19 @@
-r"""Initializers that draw.
+r"""Initializers that draw random numbers.
 
-All take, as their last arguments or by keyword,
+All of them take, as their last arguments or by keyword,
 
 seed : int, keras.random.SeedGenerator or None
-    An int s gives the values of ``rng=s`` in this package's functions, at every call. A SeedGenerator of seed s gives
-    those of ``Generator(s)``: other values at every call. None stands for an int that is drawn when the initializer is
-    made, from Python's ``random``, as in Keras.
+    With an int s, every call returns the values that ``rng=s`` gives in this package's functions. With a SeedGenerator
+    of seed s, the calls return the values that successive fills with ``Generator(s)`` give. None stands for an int that
+    Python's ``random`` draws when the initializer is made; Keras does the same.
 
-and those that scale also
+and those whose scale comes from the fans also take
 
 input_axes, output_axes : sequence of int, optional
-    Of which sizes fan_in and fan_out are the products. Unless both are given, they are those of (\*kernel, in, out).
+    The axes of which fan_in and fan_out are the products of sizes. Unless both are given, the axes are read as
+    (\*kernel, in, out).
 
-A seed that is none of them is a ValueError.
+They raise a ValueError for any other `seed`.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ __all__ = [
 
 @public("random_normal", "normal")
 class RandomNormal(Filled, base.RandomNormal):
-    """The normal distribution, as ``keras.initializers.RandomNormal`` 3.15.
+    """Draw from the normal distribution, as ``keras.initializers.RandomNormal`` 3.15 does.
 
     Parameters
     ----------
     mean, stddev : float
-        `stddev` must not be negative.
+        The mean, and the standard deviation, which must not be negative.
 
     Examples
     --------
@@ -70,12 +71,12 @@ class RandomNormal(Filled, base.RandomNormal):
 
 @public("random_uniform", "uniform")
 class RandomUniform(Filled, base.RandomUniform):
-    """The uniform distribution on [minval, maxval), as ``keras.initializers.RandomUniform`` 3.15.
+    """Draw from the uniform distribution on [minval, maxval), as ``keras.initializers.RandomUniform`` 3.15 does.
 
     Parameters
     ----------
     minval, maxval : float
-        `maxval` must not be below `minval`, and is never drawn.
+        The bounds. `maxval` must not be below `minval`, and is never drawn.
 
     Examples
     --------
@@ -92,12 +93,13 @@ class RandomUniform(Filled, base.RandomUniform):
 
 @public("truncated_normal")
 class TruncatedNormal(Filled, base.TruncatedNormal):
-    """The normal distribution truncated at two standard deviations, as ``keras.initializers.TruncatedNormal`` 3.15.
+    """Draw normals truncated at two standard deviations, as ``keras.initializers.TruncatedNormal`` 3.15 does.
 
     Parameters
     ----------
     mean, stddev : float
-        Before the truncation, which leaves a standard deviation of 0.8796 `stddev`. `stddev` must not be negative.
+        Mean and standard deviation before truncation. `stddev` must not be negative; after truncation 0.8796 of it is
+        left.
 
     Examples
     --------
@@ -115,22 +117,23 @@ class TruncatedNormal(Filled, base.TruncatedNormal):
 
 @public("orthogonal", "OrthogonalInitializer")
 class Orthogonal(Filled, base.Orthogonal):
-    """An orthogonal matrix, of the Haar measure, as ``keras.initializers.Orthogonal`` 3.15.
+    """Draw an orthogonal matrix from the Haar measure, as ``keras.initializers.Orthogonal`` 3.15 does.
 
     Parameters
     ----------
     gain : float
-        What the matrix is multiplied with.
+        The factor by which the matrix is multiplied.
 
     Raises
     ------
     ValueError
-        When called with a shape of fewer than two dimensions.
+        When the initializer is called with a shape of fewer than two dimensions.
 
     Notes
     -----
-    All axes but the last are one: ``initcore.orthogonal((prod(shape[:-1]), shape[-1]))``, reshaped. torch keeps the
-    first axis instead. In any float dtype, where QR factorisations know but float32 and float64.
+    The values are those of ``initcore.orthogonal((prod(shape[:-1]), shape[-1]))``, reshaped: all axes but the last are
+    flattened. torch flattens all axes but the first. Every float dtype can be filled; a QR factorisation, which Keras
+    computes, needs float32 or float64.
 
     Examples
     --------
@@ -151,15 +154,16 @@ class Orthogonal(Filled, base.Orthogonal):
         gain, columns = float(self.gain), where.index[-1]
         if len(shape) == 2:
             return initcore.orthogonal(where, gain, dtype=dtype, rng=rng)
-        slab = Shard((math.prod(shape[:-1]), shape[-1]), (slice(None), columns))  # a part of a row costs whole columns
-        matrix = initcore.orthogonal(slab, gain, dtype=dtype, rng=rng)
-        return matrix.reshape(*shape[:-1], slab.shape[-1])[where.index[:-1]]
+        # whole columns are made, since a part of a column costs as much as all of it
+        block = Shard((math.prod(shape[:-1]), shape[-1]), (slice(None), columns))
+        matrix = initcore.orthogonal(block, gain, dtype=dtype, rng=rng)
+        return matrix.reshape(*shape[:-1], block.shape[-1])[where.index[:-1]]
 
 
 def compute_fans(
     shape: Sequence[int], input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
 ) -> tuple[int, int]:
-    """Return fan_in and fan_out of a kernel of Keras'.
+    """Return fan_in and fan_out of a kernel with Keras' order of axes.
 
     Examples
     --------
@@ -180,16 +184,16 @@ def compute_fans(
 
 @public("variance_scaling")
 class VarianceScaling(Filled, base.VarianceScaling):
-    r"""A distribution of variance scale / fan, as ``keras.initializers.VarianceScaling`` 3.15.
+    r"""Draw from a distribution with variance scale / fan, as ``keras.initializers.VarianceScaling`` 3.15 does.
 
     Parameters
     ----------
     scale : float
-        Positive.
+        A positive number.
     mode : {"fan_in", "fan_out", "fan_avg"}
-        Which fan, or the mean of both.
+        The fan to divide by: one of the two fans, or their mean.
     distribution : {"truncated_normal", "untruncated_normal", "uniform"}
-        ``"normal"`` is another name of the first.
+        The distribution's name. ``"normal"`` is another name of ``"truncated_normal"``.
 
     Raises
     ------
@@ -198,8 +202,9 @@ class VarianceScaling(Filled, base.VarianceScaling):
 
     Notes
     -----
-    :math:`\sigma^2 = scale / \max(1, fan)`. ``uniform``: on :math:`\pm\sqrt{3} \sigma`. ``truncated_normal``: of a std
-    of :math:`\sigma / 0.87962566103423978`, truncated at two of it, which leaves :math:`\sigma`.
+    The variance is :math:`\sigma^2 = scale / \max(1, fan)`. ``uniform`` is the uniform distribution between
+    :math:`\pm\sqrt{3} \sigma`. ``truncated_normal`` is a normal distribution with the std
+    :math:`\sigma / 0.87962566103423978`, truncated at two of these stds, which leaves :math:`\sigma`.
 
     Examples
     --------
@@ -211,7 +216,7 @@ class VarianceScaling(Filled, base.VarianceScaling):
     """
 
     def _fill(self, where: Shard, dtype: np.dtype[Any], rng: RngLike) -> Array:
-        axes = (getattr(self, name, None) for name in ("input_axes", "output_axes"))  # which Keras before 3.15 lacks
+        axes = (getattr(self, name, None) for name in ("input_axes", "output_axes"))  # Keras before 3.15 lacks both
         fan_in, fan_out = (max(1, fan) for fan in compute_fans(where.global_shape, *axes))
         return initcore.variance_scaling(
             where, self.scale, self.mode, self.distribution, fans=(fan_in, fan_out), dtype=dtype, rng=rng
@@ -220,12 +225,12 @@ class VarianceScaling(Filled, base.VarianceScaling):
 
 @public("glorot_uniform")
 class GlorotUniform(VarianceScaling, base.GlorotUniform):
-    r"""Glorot's uniform distribution, as ``keras.initializers.GlorotUniform`` 3.15.
+    r"""Draw from Glorot's uniform distribution, as ``keras.initializers.GlorotUniform`` 3.15 does.
 
     Notes
     -----
-    On :math:`\pm\sqrt{6 / (fan_{in} + fan_{out})}`. X. Glorot, Y. Bengio, "Understanding the difficulty of training
-    deep feedforward neural networks", AISTATS 2010.
+    The bounds are :math:`\pm\sqrt{6 / (fan_{in} + fan_{out})}`. X. Glorot, Y. Bengio, "Understanding the difficulty of
+    training deep feedforward neural networks", AISTATS 2010.
 
     Examples
     --------
@@ -239,11 +244,11 @@ class GlorotUniform(VarianceScaling, base.GlorotUniform):
 
 @public("glorot_normal")
 class GlorotNormal(VarianceScaling, base.GlorotNormal):
-    r"""Glorot's truncated normal distribution, as ``keras.initializers.GlorotNormal`` 3.15.
+    r"""Draw from Glorot's truncated normal distribution, as ``keras.initializers.GlorotNormal`` 3.15 does.
 
     Notes
     -----
-    Of a std of :math:`\sqrt{2 / (fan_{in} + fan_{out})}` after truncation; Glorot and Bengio, 2010.
+    The std after truncation is :math:`\sqrt{2 / (fan_{in} + fan_{out})}`; Glorot and Bengio, 2010.
 
     Examples
     --------
@@ -257,11 +262,12 @@ class GlorotNormal(VarianceScaling, base.GlorotNormal):
 
 @public("lecun_uniform")
 class LecunUniform(VarianceScaling, base.LecunUniform):
-    r"""LeCun's uniform distribution, as ``keras.initializers.LecunUniform`` 3.15.
+    r"""Draw from LeCun's uniform distribution, as ``keras.initializers.LecunUniform`` 3.15 does.
 
     Notes
     -----
-    On :math:`\pm\sqrt{3 / fan_{in}}`. Y. LeCun, L. Bottou, G. Orr, K.-R. Mueller, "Efficient BackProp", 1998.
+    The bounds are :math:`\pm\sqrt{3 / fan_{in}}`. Y. LeCun, L. Bottou, G. Orr, K.-R. Mueller, "Efficient BackProp",
+    1998.
 
     Examples
     --------
@@ -275,11 +281,11 @@ class LecunUniform(VarianceScaling, base.LecunUniform):
 
 @public("lecun_normal")
 class LecunNormal(VarianceScaling, base.LecunNormal):
-    r"""LeCun's truncated normal distribution, as ``keras.initializers.LecunNormal`` 3.15.
+    r"""Draw from LeCun's truncated normal distribution, as ``keras.initializers.LecunNormal`` 3.15 does.
 
     Notes
     -----
-    Of a std of :math:`\sqrt{1 / fan_{in}}` after truncation; LeCun et al., 1998.
+    The std after truncation is :math:`\sqrt{1 / fan_{in}}`; LeCun et al., 1998.
 
     Examples
     --------
@@ -293,11 +299,12 @@ class LecunNormal(VarianceScaling, base.LecunNormal):
 
 @public("he_uniform")
 class HeUniform(VarianceScaling, base.HeUniform):
-    r"""He's uniform distribution, as ``keras.initializers.HeUniform`` 3.15.
+    r"""Draw from He's uniform distribution, as ``keras.initializers.HeUniform`` 3.15 does.
 
     Notes
     -----
-    On :math:`\pm\sqrt{6 / fan_{in}}`. K. He, X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers", ICCV 2015.
+    The bounds are :math:`\pm\sqrt{6 / fan_{in}}`. K. He, X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers", ICCV
+    2015.
 
     Examples
     --------
@@ -311,11 +318,11 @@ class HeUniform(VarianceScaling, base.HeUniform):
 
 @public("he_normal")
 class HeNormal(VarianceScaling, base.HeNormal):
-    r"""He's truncated normal distribution, as ``keras.initializers.HeNormal`` 3.15.
+    r"""Draw from He's truncated normal distribution, as ``keras.initializers.HeNormal`` 3.15 does.
 
     Notes
     -----
-    Of a std of :math:`\sqrt{2 / fan_{in}}` after truncation; He et al., 2015.
+    The std after truncation is :math:`\sqrt{2 / fan_{in}}`; He et al., 2015.
 
     Examples
     --------

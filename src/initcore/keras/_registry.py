@@ -1,4 +1,4 @@
-"""From names and configurations to initializers, and back."""
+"""Find initializers by name or configuration, and return the configuration of an initializer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["OBJECTS", "deserialize", "get", "public", "serialize"]
 
 C = TypeVar("C", bound=type)
 
-#: What `get` and `deserialize` know, by every name that it has in Keras
+#: The classes that `get` and `deserialize` find, by each of their names in Keras
 OBJECTS: dict[str, Any] = {"Initializer": Initializer, "initializer": Initializer}
 
 
 def public(*names: str) -> Callable[[C], C]:
-    """Let a class be found under its own name and `names`, and be saved with Keras models."""
+    """Return a decorator that registers a class under its own name and `names`, and for saving with Keras' models."""
 
     def register(kind: C) -> C:
         kind.__module__ = "initcore.keras"
@@ -33,7 +33,9 @@ def public(*names: str) -> Callable[[C], C]:
 
 
 def serialize(initializer: Any) -> Any:
-    """Return the configuration of an initializer, which :func:`deserialize` takes, as ``keras.initializers.serialize``.
+    """Return the configuration of an initializer, as ``keras.initializers.serialize`` does.
+
+    :func:`deserialize` makes an equal initializer from it.
 
     Examples
     --------
@@ -45,24 +47,25 @@ def serialize(initializer: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Return the initializer of a configuration, as ``keras.initializers.deserialize``.
+    """Return the initializer that a configuration describes, as ``keras.initializers.deserialize`` does.
 
     Parameters
     ----------
     config : dict
-        Of this module's :func:`serialize`, or of Keras', whose initializers become this module's.
+        What :func:`serialize` or ``keras.initializers.serialize`` returns. If it names one of Keras' initializers, the
+        result is the one of this module.
     custom_objects : dict, optional
-        Other classes and functions, by name.
+        A mapping from names to other classes and functions.
 
     Returns
     -------
     Initializer or str
-        The name, if there is none of it.
+        The initializer, or the name in the configuration if nothing has that name.
 
     Raises
     ------
     ValueError
-        If a dict has no ``class_name``.
+        If the configuration is a dict without ``class_name``.
 
     Examples
     --------
@@ -82,18 +85,18 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
 
 def get(identifier: Any) -> Any:
-    """Return an initializer, as ``keras.initializers.get``.
+    """Return the initializer that `identifier` describes, as ``keras.initializers.get`` does.
 
     Parameters
     ----------
     identifier : str, dict, class, callable, tensor, array or None
-        A name, with or without capitals, as ``"HeNormal"`` or ``"he_normal"``; a configuration; an initializer or its
-        class; the values themselves; None is answered with None.
+        A name in either form, such as ``"HeNormal"`` or ``"he_normal"``; a configuration; an initializer or its class;
+        or a tensor or array of values, which the initializer then returns. For None the result is None.
 
     Raises
     ------
     ValueError
-        If it is none of them; when an initializer of given values is called with another shape.
+        If `identifier` is none of these. When an initializer that returns given values is called with another shape.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a seed of Keras' stands for."""
+"""The streams that Keras' seeds stand for."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _WORD = 2**32
 
 
 def advance(seed: Any) -> Any:
-    """Return the state to draw from: of a SeedGenerator its next one, an int as it is."""
+    """Return the state to draw from: the next state of a SeedGenerator, or the seed itself if it is an int or None."""
     return seed.next() if hasattr(seed, "next") else seed
 
 
 def rng_of(state: Any) -> RngLike:
-    """Return what a state is here.
+    """Return the ``rng=`` of this package's functions that a state of Keras stands for.
 
-    An int s is ``Stream(s)``; a negative one is read as 32 bits, as Keras' torch backend does. A SeedGenerator's state
-    is its seed and the number of calls before, words that some backends take as signed: n calls before are draw n of
-    ``Generator(seed)``.
+    An int s stands for ``Stream(s)``; a negative one is read as an unsigned number of 32 bits, as Keras' torch backend
+    reads it. A SeedGenerator's state is its seed and the number n of earlier calls, which some backends hold as signed
+    words; it stands for draw n of ``Generator(seed)``.
     """
     if state is None:
         return None
@@ -31,4 +31,4 @@ def rng_of(state: Any) -> RngLike:
     seed, draw = (int(word) % _WORD for word in state)
     generator = Generator(0)
     generator.state = {"seed": seed, "path": (), "draw": draw}
-    return _core.take(generator)  # which, unlike the generator, is good for any number of shards
+    return _core.take(generator)  # a draw fills any number of shards of one array; each fill advances a generator

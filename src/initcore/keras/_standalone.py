@@ -1,7 +1,7 @@
-"""Constructors and configurations of Keras' initializers, where there is no Keras.
+"""Base classes of the initializers if Keras is not installed: constructors and configurations.
 
-Those of ``keras.initializers`` 3.15, which the tests hold them to: signatures, attributes, errors, configurations. What
-the initializers return is not here: it is the same with Keras and without.
+Their signatures, attributes, errors and configurations are those of ``keras.initializers`` 3.15; tests compare them.
+What the initializers return does not depend on Keras, and is defined elsewhere.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def standardize_dtype(dtype: Any) -> str:
     Raises
     ------
     ValueError
-        If Keras has none of that name.
+        If Keras has no dtype of that name.
     """
     if dtype is None:
         return "float32"
@@ -66,19 +66,19 @@ def standardize_dtype(dtype: Any) -> str:
 
 
 class SeedGenerator:
-    """A seed that each use advances, as ``keras.random.SeedGenerator``.
+    """A seed with a counter that advances at each use, as ``keras.random.SeedGenerator``.
 
     Parameters
     ----------
     seed : int, optional
-        None stands for one that is drawn, from Python's ``random``.
+        The seed. None stands for an int that Python's ``random`` draws.
     name : str, optional
-        What a configuration calls it.
+        The generator's name in configurations.
 
     Raises
     ------
     ValueError
-        If `seed` is neither.
+        If `seed` is neither an int nor None.
     """
 
     keras_module = "keras.random"
@@ -93,7 +93,7 @@ class SeedGenerator:
         self.state = np.array([seed, 0], np.uint32)
 
     def next(self) -> np.ndarray[Any, np.dtype[np.uint32]]:
-        """Return the state, which is the seed and the number of calls before, and advance it."""
+        """Return the seed and the number of earlier calls, and count this call."""
         state = self.state
         self.state = state + np.array([0, 1], np.uint32)
         return state
@@ -171,19 +171,19 @@ class STFT(Initializer):
 
 
 def get_window(name: str, size: int, periodic: bool = True) -> Any:
-    """Return a window of SciPy's.
+    """Return a window of ``scipy.signal``.
 
     Raises
     ------
     ImportError
-        If it is not installed.
+        If SciPy is not installed.
     ValueError
-        If it knows no window of that name.
+        If SciPy knows no window of that name.
     """
     try:
         signal: Any = importlib.import_module("scipy.signal")
     except ImportError:
-        raise ImportError("a window's name needs the package scipy: pip install scipy") from None
+        raise ImportError("a window that is given by name needs the package scipy: pip install scipy") from None
     return signal.get_window(name, size, periodic)
 
 
@@ -205,7 +205,7 @@ class RandomInitializer(Initializer):
         return {"seed": serialize(self._init_seed)}
 
 
-class RandomNormal(RandomInitializer):
+class _OfMeanAndStddev(RandomInitializer):
     def __init__(self, mean: Any = 0.0, stddev: Any = 0.05, seed: Any = None) -> None:
         self.mean, self.stddev = mean, stddev
         super().__init__(seed=seed)
@@ -214,13 +214,12 @@ class RandomNormal(RandomInitializer):
         return {**super().get_config(), "mean": self.mean, "stddev": self.stddev}
 
 
-class TruncatedNormal(RandomInitializer):
-    def __init__(self, mean: Any = 0.0, stddev: Any = 0.05, seed: Any = None) -> None:
-        self.mean, self.stddev = mean, stddev
-        super().__init__(seed=seed)
+class RandomNormal(_OfMeanAndStddev):
+    pass
 
-    def get_config(self) -> Config:
-        return {**super().get_config(), "mean": self.mean, "stddev": self.stddev}
+
+class TruncatedNormal(_OfMeanAndStddev):
+    pass
 
 
 class RandomUniform(RandomInitializer):
@@ -272,7 +271,7 @@ class VarianceScaling(RandomInitializer):
 
 
 class _Preset(VarianceScaling):
-    """One of the distributions with a name: its parameters are no part of its configuration."""
+    """A variance scaling with fixed parameters, which are therefore not part of its configuration."""
 
     _parameters: tuple[float, str, str]
 
