@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from initcore.streams import Stream
 from initcore.torch.modules.construction import Recorder, Replayer, small_only
 from initcore.torch.modules.names import PRETRAINED, classes_of, held_in, is_pretrained, walk
+from initcore.torch.modules.under_names import METHODS, under_names
 
 __all__ = ["REBUILT", "built_by_config", "is_rebuilt", "is_within_rebuilt", "recovered"]
 
@@ -103,8 +104,6 @@ def _values(
     factory: Callable[[], nn.Module], like: nn.Module, keys: set[str], base: Stream, before: str
 ) -> dict[str, Tensor]:
     """Build a module again and return its tensors of these names; none if it differs from `like` or cannot be built."""
-    from initcore.torch.modules.rules import METHODS, under_names  # rules imports this module
-
     stream = base
     wanted: set[int] = set()
     first = Recorder(stream, METHODS)

@@ -20,15 +20,15 @@ from initcore.torch.modules.meta import materialise, on_meta, reshard, tie_as_co
 from initcore.torch.modules.names import PRETRAINED, classes_of, held_in, is_pretrained, unwrapped, with_ties
 from initcore.torch.modules.parts.deepspeed import write_back
 from initcore.torch.modules.parts.given import Parts
-from initcore.torch.modules.planned import fill_as_planned
+from initcore.torch.modules.planned import PlanLike, fill_as_planned
 from initcore.torch.modules.refusals import check as refuse
 from initcore.torch.modules.refusals import check_memory
-from initcore.torch.modules.rules import METHODS, draw, naming_of, under_names
+from initcore.torch.modules.rules import draw
 from initcore.torch.modules.snapshot import Snapshot
+from initcore.torch.modules.under_names import METHODS, naming_of, under_names
 from initcore.torch.naming import Naming
 
 if TYPE_CHECKING:
-    from initcore.models import Plan
     from initcore.models.plan.shapes import ShapesLike
 
 __all__ = ["configure", "initialize", "named", "own_steps", "tie"]
@@ -38,7 +38,7 @@ M = TypeVar("M", bound=nn.Module)
 
 def initialize(
     model: M | Callable[[], M],
-    rng: Plan | GeneratorLike = 0,
+    rng: PlanLike | GeneratorLike = 0,
     by: str | Callable[[Any], Any] | None = None,
     device: torch.device | str | int | None = None,
     keep: Iterable[str] = (),
@@ -130,7 +130,7 @@ def initialize(
     True
     """
     source: Any = rng
-    planned = hasattr(source, "resolve")  # a Plan, whose class need not be imported where none is used
+    planned = isinstance(source, PlanLike)
     if (shapes is not None or parts is not None) and not planned:
         raise TypeError("shapes= and parts= are for plans: initcore.Plan.of(model) makes one of the model's own rules")
     if by is not None and planned:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Set
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -14,14 +14,24 @@ from initcore.torch.modules.parts.given import Parts, held_by_parts, shape_of
 from initcore.torch.modules.refusals import check
 from initcore.torch.privates import increment_version
 
-if TYPE_CHECKING:
-    from initcore.models import Plan, Resolved
+__all__ = ["PlanLike", "fill_as_planned"]
 
-__all__ = ["fill_as_planned"]
+
+@runtime_checkable
+class PlanLike(Protocol):
+    """What :class:`initcore.Plan` is to a model, which need not import plans to be filled by one."""
+
+    def resolve(self, shapes: Any) -> Mapping[str, Any]:
+        """Return what fills each parameter."""
+        ...
+
+    def to_toml(self) -> str:
+        """Return the plan as text."""
+        ...
 
 
 def fill_as_planned(
-    model: nn.Module, plan: Plan, kept: Set[str], shapes: Any, parts: Parts | None
+    model: nn.Module, plan: PlanLike, kept: Set[str], shapes: Any, parts: Parts | None
 ) -> Callable[[], None]:
     """Return a function that fills the parameters and persistent buffers of a model, except those that are kept.
 
@@ -55,7 +65,7 @@ def fill_as_planned(
     return fill
 
 
-def _local(name: str, tensor: Tensor, given: Local | None, resolved: Resolved) -> Local:
+def _local(name: str, tensor: Tensor, given: Local | None, resolved: Mapping[str, Any]) -> Local:
     if name not in resolved:
         raise ValueError(f"{name}: the model has this parameter, but `shapes` does not")
     shape = tuple(tensor.shape) if given is None else shape_of(given)

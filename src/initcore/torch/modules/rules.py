@@ -2,51 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from initcore.streams import Stream
-from initcore.torch import initializers
 from initcore.torch.known import Call
 from initcore.torch.layouts import inner_of
 from initcore.torch.modules.constants import built_by_config, is_rebuilt, is_within_rebuilt, recovered
 from initcore.torch.modules.conventions import RefusedError, Step, part_of, resets_of
-from initcore.torch.modules.names import held_in, names_of_tensors, walk
+from initcore.torch.modules.names import held_in, walk
 from initcore.torch.modules.parametrized import Parametrized
 from initcore.torch.modules.snapshot import Snapshot
-from initcore.torch.naming import LayoutError, Naming
-from initcore.torch.patching.patch import patch
+from initcore.torch.modules.under_names import naming_of, under_names
+from initcore.torch.naming import LayoutError
 
-__all__ = ["METHODS", "Prepared", "draw", "naming_of", "prepare", "under_names"]
+__all__ = ["Prepared", "draw", "prepare"]
 
-#: The functions that draw instead of tensors' own methods, as in ``weight.data.normal_()``
-METHODS: dict[Any, Callable[..., Tensor]] = {
-    torch.ops.aten.normal_.default: initializers.normal_,
-    torch.ops.aten.uniform_.default: initializers.uniform_,
-}
 #: Methods of modules that compute buffers which are not saved
 BUFFER_METHODS = ("init_non_persistent_buffers", "_init_buffers", "reset_buffers", "reset_running_stats")
-
-
-def naming_of(model: nn.Module, base: Stream, *, kept: Iterable[str] = (), dry: bool = False) -> Naming:
-    """Return the mode in which the tensors of a model take the streams of their names."""
-    names = names_of_tensors(model)
-    tensors = {names[id(held.tensor)]: held.tensor for held in held_in(model)}
-    modules = {id(module): name for name, module in walk(model)}
-    return Naming(tensors, modules, base, METHODS, kept=kept, dry=dry)
-
-
-@contextmanager
-def under_names(naming: Naming) -> Iterator[Naming]:
-    """Let initcore draw under a Naming; torch's generators are afterwards in the same state as before."""
-    cuda: Any = torch.cuda
-    devices = list(range(cuda.device_count())) if cuda.is_available() and cuda.is_initialized() else []
-    with patch(), torch.random.fork_rng(devices=devices), torch.no_grad(), naming:
-        yield naming
 
 
 class Prepared(NamedTuple):
