@@ -70,7 +70,7 @@ VARIABLES = (
 
 def thread_counts() -> tuple[int, int]:
     """Return how many threads initcore would use, and how many it would if the environment said nothing."""
-    script = "import initcore, initcore.machine as m; print(initcore.get_num_threads(), m.default_threads())"
+    script = "import initcore, initcore.runtime as m; print(initcore.get_num_threads(), m.default_threads())"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     used, most = map(int, done.stdout.split())
     return used, most

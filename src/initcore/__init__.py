@@ -10,11 +10,11 @@ from initcore._version import __version__
 from initcore.distributions import bits_, normal_, trunc_normal_, uniform_
 from initcore.fans import calculate_fans, calculate_gain
 from initcore.initializers import *  # noqa: F403, all that it makes public
-from initcore.machine import configure
 from initcore.new import *  # noqa: F403
 from initcore.orthogonal import delta_orthogonal_, orthogonal_
 from initcore.patterns import constant_, dirac_, eye_, hadamard_, ones_, sparse_, zeros_
 from initcore.philox import philox4x32
+from initcore.runtime import configure
 from initcore.shards import FlatShard, Shard
 from initcore.streams import Generator, Stream, manual_seed
 

@@ -28,7 +28,7 @@ cdef uint64_t nontemporal_bytes = CACHE_BYTES  # arrays that large are written p
 #: Every distribution's row: its id, and the names of its parameters
 DISTS = {ic_dist_name(i).decode(): (i, tuple(ic_dist_params(i).decode().split())) for i in range(ic_dist_count())}
 cdef dict _dist_names = {row[0]: name for name, row in DISTS.items()}
-cdef int max_threads = 1  # machine.py sets it
+cdef int max_threads = 1  # runtime.py sets it
 
 
 cdef void fill_buffer(const ic_stream *stream, uint64_t block, uint32_t *words) noexcept nogil:

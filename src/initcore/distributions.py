@@ -182,10 +182,7 @@ class TruncNormal(Values):
         """After the truncation."""
         if self.low - self.centre == self.centre - self.high:  # symmetric
             return self.centre
-        from initcore.moments import truncated_moments
-
-        alpha, beta = ((bound - self.centre) / self.spread for bound in (self.low, self.high))
-        return self.centre + self.spread * truncated_moments(alpha, beta)[0]
+        return _core.truncated_moments(self.centre, self.spread, self.low, self.high)[0]
 
     @property
     def std(self) -> float:

@@ -14,7 +14,7 @@ import pytest
 from support import Run
 
 import initcore
-from initcore import _core, machine
+from initcore import _core, runtime
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 
@@ -145,7 +145,7 @@ def test_bad_threads_in_the_environment(value: str, run_python: Run) -> None:
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_threads_by_default(value: str | None, run_python: Run) -> None:
-    assert run_python(REPORT, INITCORE_NUM_THREADS=value).stdout.split()[0] == str(machine.default_threads())
+    assert run_python(REPORT, INITCORE_NUM_THREADS=value).stdout.split()[0] == str(runtime.default_threads())
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity")
@@ -161,9 +161,9 @@ def test_threads_by_default_are_the_processors_of_the_affinity_mask(run_python: 
 def test_default_is_the_least_of_processors_and_quotas(
     monkeypatch: pytest.MonkeyPatch, processors: int, quotas: list[float], threads: int
 ) -> None:
-    monkeypatch.setattr(machine, "_available_processors", lambda: processors)
-    monkeypatch.setattr(machine, "_cgroup_quotas", lambda: iter(quotas))
-    assert machine.default_threads() == threads
+    monkeypatch.setattr(runtime, "_available_processors", lambda: processors)
+    monkeypatch.setattr(runtime, "_cgroup_quotas", lambda: iter(quotas))
+    assert runtime.default_threads() == threads
 
 
 #: What /proc/self/cgroup says, the files under /sys/fs/cgroup, and the quotas that hold
@@ -210,11 +210,11 @@ def test_quotas_of_control_groups(name: str, tmp_path: pathlib.Path) -> None:
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
-    assert sorted(machine._cgroup_quotas(root, tmp_path / "membership")) == quotas
+    assert sorted(runtime._cgroup_quotas(root, tmp_path / "membership")) == quotas
 
 
 def test_no_control_groups_at_all(tmp_path: pathlib.Path) -> None:
-    assert list(machine._cgroup_quotas(tmp_path / "none", tmp_path / "neither")) == []
+    assert list(runtime._cgroup_quotas(tmp_path / "none", tmp_path / "neither")) == []
 
 
 def test_versions() -> None:

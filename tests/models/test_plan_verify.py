@@ -20,8 +20,7 @@ from initcore import Plan, Rule, Shard
 from initcore.models import PlanError, Verification
 from initcore.models.verification.checks import check
 from initcore.models.verification.measure import TAKEN, measure
-from initcore.models.verification.moments import NORMAL
-from initcore.moments import truncated_moments
+from initcore.models.verification.moments import NORMAL, truncated_moments
 
 pytestmark = pytest.mark.any_isa
 

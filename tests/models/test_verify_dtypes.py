@@ -24,7 +24,7 @@ from initcore.models.verification import lattice
 from initcore.models.verification.cells import Cells, cells_of
 from initcore.models.verification.drawn import TESTS
 from initcore.models.verification.lattice import LARGEST, ranks
-from initcore.moments import truncated_moments
+from initcore.models.verification.moments import truncated_moments
 
 pytestmark = pytest.mark.any_isa
 

@@ -25,8 +25,7 @@ from initcore.models.verification.lattice import (
     rank_at_most,
     values,
 )
-from initcore.models.verification.moments import shares
-from initcore.moments import Standardised, reach
+from initcore.models.verification.moments import Standardised, reach, shares
 
 __all__ = ["Cells", "cells_of", "ranks_of"]
 

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from initcore.moments import Standardised, reach, truncated_moments
+from initcore import _core
 
-__all__ = ["NORMAL", "UNIFORM", "shares", "standardised"]
+__all__ = ["NORMAL", "UNIFORM", "Standardised", "reach", "shares", "standardised", "truncated_moments"]
 
 #: Of the shares between edges: so many pieces at least, none longer than 1.3 of the density's own lengths, and so many
 #: points in each, by which each piece is right to 1e-15 of itself
 PIECES, POINTS = 256, 8
+#: Beyond it a normal density has fallen by e^-40 from its highest value within the bounds
+NEGLIGIBLE = 80.0
+
+
+class Standardised(NamedTuple):
+    """The third, fourth and sixth moments of (x - mean) / std."""
+
+    third: float
+    fourth: float
+    sixth: float
+
+
 NORMAL = Standardised(0.0, 3.0, 15.0)
 UNIFORM = Standardised(0.0, 9 / 5, 27 / 7)
+
+
+def reach(alpha: float, beta: float) -> tuple[float, float, float]:
+    """Return from where to where a standard normal between two bounds has all its mass, and where it is densest."""
+    peak = min(max(0.0, alpha), beta)
+    furthest = math.sqrt(peak * peak + NEGLIGIBLE)
+    return max(alpha, -furthest), min(beta, furthest), peak
+
+
+def truncated_moments(alpha: float, beta: float) -> tuple[float, float, Standardised]:
+    """Return mean, std and standardised moments of a standard normal between two bounds, infinite or not."""
+    mean, std, *moments = _core.truncated_moments(0.0, 1.0, alpha, beta)
+    return mean, std, Standardised(*moments)
 
 
 def shares(edges: NDArray[np.float64], alpha: float, beta: float) -> NDArray[np.float64]:

@@ -6,8 +6,7 @@ import math
 
 from initcore import _core
 from initcore.distributions import Distribution
-from initcore.models.verification.moments import standardised
-from initcore.moments import Standardised
+from initcore.models.verification.moments import Standardised, standardised
 
 __all__ = ["FAR", "beyond", "extreme_p", "law_moments", "mean_z", "std_z", "two_sided"]
 
