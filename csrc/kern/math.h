@@ -12,8 +12,8 @@
  * rounds keep the shift and logic ports busy, the polynomials the fused multiply-add ports (8 % on Zen 4).
  *
  * Largest error of a normal, in ulp of the exact value: float32 3.81, found by pairing the worst of all first words
- * with the worst of all second words (3.5 among 2^22 random pairs), float64 2.5 (among 2^16). tests/core/test_math.py holds
- * both below the 4 of the stream contract. Coefficients: coefficients.py. */
+ * with the worst of all second words (3.5 among 2^22 random pairs), float64 2.5 (among 2^16). tests/core/test_math.py
+ * holds both below the 4 of the stream contract. Coefficients: coefficients.py. */
 #include "kern/coefficients.h"
 
 /* The angle is kept as the integer that it is, 2^31 times y, and its unit in the coefficients: one multiplication less
