@@ -11,7 +11,7 @@ import numpy as np
 __all__ = ["Standardised", "reach", "truncated_moments"]
 
 NODES = 256
-#: Beyond it a normal density has fallen by e^-40 from its highest value within the bounds
+#: The normal density is e^-40 of its highest value within the bounds where x^2 exceeds the peak's x^2 by this number
 NEGLIGIBLE = 80.0
 
 
@@ -24,7 +24,7 @@ class Standardised(NamedTuple):
 
 
 def reach(alpha: float, beta: float) -> tuple[float, float, float]:
-    """Return from where to where a standard normal between two bounds has all its mass, and where it is densest."""
+    """Return the interval that holds all but a negligible mass of a truncated standard normal, and its mode."""
     peak = min(max(0.0, alpha), beta)
     furthest = math.sqrt(peak * peak + NEGLIGIBLE)
     return max(alpha, -furthest), min(beta, furthest), peak
@@ -32,9 +32,9 @@ def reach(alpha: float, beta: float) -> tuple[float, float, float]:
 
 @lru_cache(maxsize=256)
 def truncated_moments(alpha: float, beta: float) -> tuple[float, float, Standardised]:
-    """Return mean, std and standardised moments of a standard normal between two bounds, infinite or not.
+    """Return mean, std and standardised moments of a standard normal truncated to two bounds, which may be infinite.
 
-    Gauss-Legendre quadrature of the density over its highest value: no mass is too small.
+    The density is divided by its highest value before the Gauss-Legendre quadrature, so that no mass underflows.
     """
     low, high, peak = reach(alpha, beta)
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
