@@ -1,15 +1,15 @@
-"""Fill very large matrices with random numbers of the right scale: fast, in place, the same bytes everywhere."""
+"""Fill very large matrices in place with random numbers of the right scale, the same bytes on every machine."""
 
 from typing import TYPE_CHECKING, Any
 
-from initcore import _command as _command  # first: the rest loads NumPy
+from initcore import _command as _command  # first, because the other imports take long
 from initcore import initializers as initializers
 from initcore import new as new
 from initcore._core import STREAM_VERSION, get_num_threads, isa, isas, set_num_threads, use_isa
 from initcore._version import __version__
 from initcore.distributions import bits_, normal_, trunc_normal_, uniform_
 from initcore.fans import calculate_fans, calculate_gain
-from initcore.initializers import *  # noqa: F403, all that it makes public
+from initcore.initializers import *  # noqa: F403, all its public names
 from initcore.new import *  # noqa: F403
 from initcore.orthogonal import delta_orthogonal_, orthogonal_
 from initcore.patterns import constant_, dirac_, eye_, hadamard_, ones_, sparse_, zeros_
@@ -61,7 +61,7 @@ del configure
 
 
 def __getattr__(name: str) -> Any:
-    """Load what takes as long as all the rest when it is asked for."""
+    """Import a name on first use, if its import would take as long as the rest of the package."""
     from importlib import import_module
 
     if name in ("Plan", "Rule"):

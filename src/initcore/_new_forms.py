@@ -1,6 +1,7 @@
-"""Makes ``new.py`` before the package is built: of every in-place initializer the function that returns a new array.
+"""Write ``new.py`` before the package is built: for each in-place initializer, a function that returns a new array.
 
-``setup.py`` runs it. It reads the sources and imports nothing of initcore, since the core may not be compiled yet.
+``setup.py`` runs this file. It reads the sources and imports nothing of initcore, since the core may not be compiled
+yet.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ __all__ = ["main", "source_of"]
 Given = tuple[str, str, str | None]
 MODULES = ("distributions", "initializers", "orthogonal", "patterns")
 DTYPES = {"bits": "np.uint32"}
-#: The shapes of examples that need more axes than two
+#: The shapes in the examples of functions that need more than two axes
 SHAPES = {"delta_orthogonal": "(4, 3, 5)", "dirac": "(4, 3, 5)"}
-HEAD = '''"""New arrays: the names of the in-place initializers without the underscore, a shape or a Shard first.
+HEAD = '''"""Initializers that return new arrays. They have the names of the in-place ones without the underscore.
 
-New memory is asked for in huge pages, where NumPy and the system have them, and first touched by the threads that
-fill it. This file is made by :mod:`initcore._new_forms`; do not edit it.
+Their first parameter is a shape or a Shard. New memory is in huge pages, if NumPy and the system have them, and the
+threads that fill it touch it first. :mod:`initcore._new_forms` writes this file; do not edit it.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def {name}({parameters}) -> Array:
     Returns
     -------
     ndarray
-        Of the shape, contiguous in C order.
+        A new array, contiguous in C order.
 {rest}
     Examples
     --------
@@ -65,7 +66,7 @@ def {name}({parameters}) -> Array:
     out, shard = allocate(shape, dtype)
     return {name}_({arguments})
 '''
-#: How the summaries of in-place functions begin, and those of the functions for new arrays
+#: The beginnings of summaries of in-place functions, and those of the functions for new arrays
 SUMMARIES = [
     (r"^Fill with ", "Return a new array filled with "),
     (r"^Fill an? (\w+) array with ", r"Return a new \1 array filled with "),
@@ -73,23 +74,25 @@ SUMMARIES = [
 ]
 COMMON = {
     "shape": """shape : int, sequence of int, Shard or FlatShard
-    Of the array; a shard stands for its own shape, and for its place in the whole.""",
+    The shape of the array. With a shard the array has the shard's shape, and holds that part of the global array.""",
     "dtype": """dtype : dtype
-    float64, float32, float16 or bfloat16 (``"bfloat16"``, from ml_dtypes); uint32 for bits; any for fixed patterns.""",
+    float64, float32, float16 or bfloat16 (``"bfloat16"``, which needs ml_dtypes). Bits need uint32; fixed patterns take
+    any dtype.""",
     "fans": """fans : (float, float), optional
-    fan_in and fan_out, instead of those of the global shape, which is read as torch's (out, in, \\*kernel).""",
+    fan_in and fan_out, instead of those of the global shape, whose axes are read in torch's order,
+    (out, in, \\*kernel).""",
     "rng": """rng : int, Stream, Generator, numpy.random.Generator or None
-    Where the numbers come from: a seed, a named stream, a Generator's next draw, a seed that is the next 63-bit word of
-    NumPy's generator, or initcore's default generator.""",
+    The source of the random numbers: a seed; a stream; a Generator, of which the next draw is taken; NumPy's generator,
+    of which the next 63-bit word is taken as a seed; or None, for initcore's default generator.""",
     "gain": """gain : float
-    What the values are multiplied with.""",
+    The factor by which the values are multiplied.""",
     "progress": """progress : callable, optional
-    Called with the share of the work that is done, from 0 to 1.""",
+    A function that is called with the share of the work that is done, from 0 to 1.""",
 }
 
 
 def source_of(folder: Path) -> str:
-    """Return the text of ``new.py``, from the modules of a folder."""
+    """Return the text of ``new.py``, made from the modules in a folder."""
     functions: dict[str, str] = {}
     imports = []
     for module in MODULES:
@@ -138,18 +141,18 @@ def _about_new(summary: str) -> str:
         text, changed = re.subn(pattern, words, summary, count=1)
         if changed:
             return text
-    raise ValueError(f"the summary does not say with what is filled: {summary}")
+    raise ValueError(f"this summary does not begin like one of SUMMARIES: {summary}")
 
 
 def _shape_of(out: str) -> str:
-    """Return the text of `shape` where the text of `out` says which axes there are."""
+    """Return the description of `shape`, with the axes and the text of the description of `out`."""
     head, _, rest = out.partition("\n")
     axes = head.partition("shape ")[2]
-    return COMMON["shape"].replace("Of the array;", f"Of the array, {axes};") + (f"\n{rest}" if rest else "")
+    return COMMON["shape"].replace("of the array.", f"of the array, {axes}.") + (f"\n{rest}" if rest else "")
 
 
 def _parameters(node: ast.FunctionDef) -> tuple[list[Given], list[Given]]:
-    """Return name, type and default of what may be positional, without `out`, and of keywords, without `shard`."""
+    """Return name, type and default of positional parameters but `out`, and of keyword-only ones but `shard`."""
     args = node.args
     defaults: list[ast.expr | None] = [None] * (len(args.args) - len(args.defaults))
     pairs = list(zip(args.args, [*defaults, *args.defaults], strict=True))[1:]
@@ -170,13 +173,13 @@ def _shown(name: str, kind: str, default: str | None) -> str:
 
 
 def _sections(doc: str) -> tuple[str, dict[str, str]]:
-    """Return what stands before the first section of a docstring, and the sections by their titles."""
+    """Return the text before the first section of a docstring, and the sections by their titles."""
     parts = re.split(r"^(\w+)\n-+\n", doc, flags=re.MULTILINE)
     return parts[0].strip(), {title: body.strip("\n") for title, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def _described(section: str) -> Iterator[tuple[str, str]]:
-    """Yield each parameter and its text; several that are described together have it once."""
+    """Yield each parameter and its description; of several that are described together, only the first has a text."""
     for text in re.split(r"\n(?=\S)", section):
         names = [name.strip() for name in text.partition(" :")[0].split(",")]
         yield names[0], text.rstrip()
@@ -186,7 +189,7 @@ def _described(section: str) -> Iterator[tuple[str, str]]:
 def _text_of(name: str, known: dict[str, str]) -> str:
     text = known.get(name, COMMON.get(name))
     if text is None:
-        raise ValueError(f"the parameter {name} is described nowhere")
+        raise ValueError(f"neither a docstring nor COMMON describes the parameter {name}")
     return text
 
 

@@ -16,7 +16,7 @@ Where: TypeAlias = "ShapeLike | Shard"
 
 
 def allocate(shape: Where, dtype: DTypeLike) -> tuple[NDArray[Any], Shard | None]:
-    """Return memory for a shape, or for a shard's, and the shard."""
+    """Return a new array for a shape or for a shard, and the shard, or None if a shape was given."""
     if isinstance(shape, Shard):
         return np.empty(shape.shape, as_dtype(dtype)), shape
     return np.empty(as_shape(shape), as_dtype(dtype)), None

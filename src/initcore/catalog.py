@@ -1,4 +1,4 @@
-"""The initializers there are, and the parameters they take: read from their signatures."""
+"""All initializers and their parameters, which are read from the signatures of the functions."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from initcore.orthogonal import FORMULAS as OF_ORTHOGONAL
 __all__ = ["Initializer", "catalog", "describe", "distribution_of", "elementwise", "names"]
 
 NOT_SETTINGS = {"out", "progress", "rng", "shard"}
-# A block of rows costs an orthogonal fill the whole matrix, and a sparse one the permutations of all its columns.
-DEAR_BY_ROWS = {"delta_orthogonal", "orthogonal", "sparse"}
+# For a block of rows an orthogonal fill computes the whole matrix, and a sparse fill the permutations of all columns.
+EXPENSIVE_BY_ROWS = {"delta_orthogonal", "orthogonal", "sparse"}
 
 
 @dataclass(frozen=True)
 class Initializer:
-    """One initializer: `name` is that of the function that returns a new array."""
+    """One initializer; `name` is the name of the function that returns a new array."""
 
     name: str
     fill: Callable[..., Any]
     settings: Mapping[str, inspect.Parameter]
     draws: bool
-    reports: bool  # while it fills
+    reports: bool  # its progress
     dtype: Any
 
     @property
     def cheap_by_rows(self) -> bool:
-        """Whether a block of rows costs its share of the whole."""
-        return self.name not in DEAR_BY_ROWS
+        """Whether the cost of a block of rows is proportional to its size."""
+        return self.name not in EXPENSIVE_BY_ROWS
 
     @property
     def scaled(self) -> bool:
-        """Whether its scale comes from the fans."""
+        """Whether the initializer derives its scale from the fans."""
         return "fans" in self.settings
 
     @property
@@ -48,7 +48,7 @@ class Initializer:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return the fields of an Initializer of a name that exists."""
+    """Return the fields of the :class:`Initializer` of a name, which must exist."""
     fill = getattr(initcore, name + "_")
     parameters = inspect.signature(fill, eval_str=True).parameters  # whose annotations are types
     return {
@@ -62,7 +62,7 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def names() -> list[str]:
-    """Return all initializers: the names with an in-place function, which ends in _, and one for new arrays."""
+    """Return the names of all initializers: a function for new arrays has the name, an in-place one has it with _."""
     public = set(initcore.__all__)
     return sorted(name for name in public if f"{name}_" in public)
 
@@ -75,9 +75,9 @@ def catalog() -> dict[str, Initializer]:
 def distribution_of(
     name: str, shape: tuple[int, ...], settings: Mapping[str, Any], fans: tuple[float, float] | None = None
 ) -> Distribution:
-    """Return what an initializer fills a shape with, its settings being right.
+    """Return the distribution with which an initializer fills a shape; its settings must be valid.
 
-    `fans` stand for those of the settings and of the shape, where the scale comes from them.
+    `fans`, if given, replace those of the settings and of the shape.
     """
     given = {key: value for key, value in settings.items() if key != "fans"}
     if name in initializers.FORMULAS:
@@ -90,7 +90,7 @@ def distribution_of(
 
 
 def elementwise(name: str, shape: tuple[int, ...], settings: Mapping[str, Any]) -> Elementwise | None:
-    """Return what an initializer draws each element of an array from, None if it does not draw them one by one."""
+    """Return the distribution from which an initializer draws each element, or None if it draws no single elements."""
     if name not in initializers.FORMULAS and name not in ("uniform", "normal", "trunc_normal"):
         return None
     found = distribution_of(name, shape, settings)

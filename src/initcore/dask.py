@@ -1,7 +1,7 @@
-"""Every initializer as a ``dask.array``, of any chunks and on any scheduler: no chunking changes a value.
+"""Every initializer as a ``dask.array``. Neither the chunks nor the scheduler change a value.
 
-The names and parameters are those of the functions that return new arrays; ``chunks=`` is what dask takes everywhere.
-The graph holds where each block begins; a block is drawn where and when it is needed, and as often.
+The names and parameters are those of the functions that return new arrays, and ``chunks=``, which dask's own functions
+take, too. The graph holds where each block begins. A block is drawn where and when dask needs it, and each time.
 
 >>> import initcore, initcore.dask
 >>> w = initcore.dask.normal((4000, 3000), std=0.02, chunks=(1000, "auto"), rng=0)
@@ -48,22 +48,23 @@ Chunks = tuple[tuple[int, ...], ...]
 
 
 def plan(plan: Plan, shapes: ShapesLike, chunks: Any = "auto") -> dict[str, da.Array]:
-    """Return an array for each parameter of a model, of the bytes that the plan gives it everywhere.
+    """Return an array for each parameter of a model, with the bytes that the plan gives the parameter everywhere.
 
     Parameters
     ----------
     plan : initcore.Plan
     shapes : mapping or iterable
-        Of all parameters, as :meth:`initcore.Plan.resolve` takes them.
+        The shapes of all parameters, as :meth:`initcore.Plan.resolve` takes them.
     chunks : int, tuple, str or mapping
-        As dask takes them, for all parameters; or such for each name, ``"auto"`` where there is none.
+        The chunks of all parameters, in any form that dask takes, or a mapping from names to chunks. Parameters without
+        an entry get ``"auto"``.
 
     Raises
     ------
     PlanError
-        As :meth:`initcore.Plan.resolve`.
+        If :meth:`initcore.Plan.resolve` raises it.
     ValueError
-        If there are chunks for a name that there is not.
+        If `chunks` has a name that is not a parameter's.
 
     Examples
     --------
@@ -94,7 +95,7 @@ def plan(plan: Plan, shapes: ShapesLike, chunks: Any = "auto") -> dict[str, da.A
 
 @dataclass(frozen=True)
 class Blocks:
-    """What draws the blocks of an array: all that a task needs, but which of them it is."""
+    """A function that returns a block of an array. It holds all that a task needs, except the block's place."""
 
     init: str
     settings: Mapping[str, Any]
@@ -105,7 +106,7 @@ class Blocks:
     zero_rows: tuple[int, ...] = ()
 
     def __call__(self, block_id: tuple[int, ...] = ()) -> NDArray[Any]:
-        """Return a block, by its place in the grid of them."""
+        """Return the block at a place in the grid of blocks."""
         index = []
         for at, starts, size, offset in zip(block_id, self.starts, self.shard.shape, self.shard.offset, strict=True):
             stop = starts[at + 1] if at + 1 < len(starts) else size
@@ -115,7 +116,7 @@ class Blocks:
         return self.filled(Shard(self.shard.global_shape, tuple(index)))
 
     def filled(self, shard: Shard) -> NDArray[Any]:
-        """Return what a shard of the whole has."""
+        """Return a new array with the values of a shard."""
         given = {} if self.draw is None else {"rng": self.draw}
         array: NDArray[Any] = getattr(initcore, self.init)(shard, dtype=self.dtype, **given, **self.settings)
         set_rows_to_zero(array, self.zero_rows, shard)
@@ -123,7 +124,7 @@ class Blocks:
 
 
 def _starts(sizes: tuple[int, ...]) -> range | tuple[int, ...]:
-    """Where chunks begin; of equal ones without a list of them."""
+    """Return where chunks begin; for equal chunks, as a range instead of a tuple of all."""
     if len(set(sizes[:-1])) == 1 and 0 < sizes[-1] <= sizes[0]:
         return range(0, sum(sizes), sizes[0])
     return tuple(accumulate(sizes[:-1], initial=0))
@@ -147,7 +148,7 @@ def _array(
     grid: Chunks = normalize_chunks(chunks, shard.shape, dtype=dtype)
     starts = tuple(map(_starts, grid))
     blocks = Blocks(init, settings, dtype, shard, starts, _core.take(0) if draws else None, zero_rows)
-    # what a block would refuse is refused now, before a draw is taken: by a block of no elements
+    # a block without elements raises the errors of all blocks now, before a draw is taken
     flat = isinstance(shard, FlatShard)
     whole = shard.global_shape
     blocks.filled(FlatShard(whole, 0, 0) if flat else Shard(whole, (slice(0, 0),) * len(whole)))
@@ -164,7 +165,7 @@ def _array(
 
 
 def _cheap_chunks(init: str, settings: Mapping[str, Any], shape: tuple[int, ...], itemsize: int) -> Any:
-    """Return chunks of dask's own size, cut only where each block costs its share."""
+    """Return chunks of dask's size, cut only along axes where the cost of a block is proportional to its size."""
     if init == "sparse" and len(shape) == 2:
         return (-1, "auto")
     if init == "delta_orthogonal" and len(shape) > 2:
@@ -186,7 +187,7 @@ def _cheap_chunks(init: str, settings: Mapping[str, Any], shape: tuple[int, ...]
 
 
 def _lazily(function: Callable[..., Any]) -> Callable[..., da.Array]:
-    """Return what takes `chunks` beside the parameters of a function, and returns a dask array of the same values."""
+    """Return a function with the parameters of `function` and `chunks` that returns a dask array of the same values."""
     signature = inspect.signature(function)
     known = [parameter for name, parameter in signature.parameters.items() if name != "progress"]
     signature = signature.replace(parameters=known)
@@ -203,22 +204,23 @@ def _lazily(function: Callable[..., Any]) -> Callable[..., da.Array]:
     shown = signature.replace(parameters=[*known, chunks], return_annotation=da.Array)
     initializer.__name__ = initializer.__qualname__ = init
     initializer.__signature__ = shown  # type: ignore[attr-defined]
-    initializer.__doc__ = f"""Return a dask array of what :func:`initcore.{init}` returns; parameters but one are its.
+    initializer.__doc__ = f"""Return a dask array with the values of :func:`initcore.{init}`, whose parameters it takes.
 
     Parameters
     ----------
     chunks : int, tuple or str
-        As dask takes them: no value depends on them. ``"auto"`` cuts where each block costs its share.
+        The chunks, in any form that dask takes. They change no value. ``"auto"`` cuts the array only along axes where
+        the cost of a block is proportional to its size.
 
     Notes
     -----
-    `rng` gives one draw for the array, when this is called.
+    Each call of this function takes one draw of `rng`, from which all blocks are filled.
     """
     return initializer
 
 
 def __getattr__(name: str) -> Callable[..., da.Array]:
-    """Make the function of a name when it is first asked for."""
+    """Make the function of a name on its first use."""
     if name not in new.__all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     function = globals()[name] = _lazily(getattr(new, name))

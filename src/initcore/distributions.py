@@ -1,9 +1,10 @@
-"""The distributions: in place, into any NumPy array, or any shard of one.
+"""Distributions, and the functions that fill any NumPy array, or any shard of one, from them in place.
 
-All take `rng` and `shard`, return `out`, and refuse what they cannot fill, as :mod:`initcore.initializers` says.
+All of these functions take `rng` and `shard`, return `out`, and raise the errors that :mod:`initcore.initializers`
+lists.
 
-A :class:`Distribution` is what an initializer draws every element from: it fills arrays, and says what mean, standard
-deviation and bounds their values have.
+A :class:`Distribution` describes the elements that an initializer writes: their mean, standard deviation and bounds. If
+the elements are drawn independently of each other, it can fill arrays, too.
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ BOUNDS = ("absolute", "sigma")
 
 
 class Values:
-    """Numbers that nothing changes: compared by kind and value. Loaded a millisecond faster than named tuples are."""
+    """Base class of immutable records, which are equal if class and numbers are.
+
+    Classes derived from it are defined a millisecond faster, during the import, than named tuples.
+    """
 
     __slots__: tuple[str, ...] = ()
 
@@ -62,16 +66,17 @@ class Values:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._values().items())})"
 
     def replace(self, **changes: Any) -> Any:
-        """Return another one of the kind, in which some numbers are others."""
+        """Return a copy in which the given numbers are replaced."""
         return type(self)(**(self._values() | changes))
 
 
 class Fixed(Values):
-    """Moments and bounds of what is not drawn element by element: constants, patterns and matrices as wholes.
+    """Moments and bounds of elements that are not drawn one by one: of constants, patterns and whole matrices.
 
     ``mean`` and ``std`` are those of the elements, ``low`` and ``high`` enclose them. ``centre`` and ``spread`` are
-    mean and std of a normal distribution before it is truncated or thinned out. ``zeros`` is how many elements are zero
-    by rule; mean, std and bounds of what is drawn element by element are those of the others.
+    mean and std of a normal distribution before it is truncated or some of its elements are set to zero. ``zeros`` is
+    the number of elements that are set to zero. In the classes below, ``zeros`` elements are zero, too, and mean, std
+    and bounds are those of the other elements.
     """
 
     __slots__ = ("centre", "high", "kind", "low", "mean", "spread", "std", "zeros")
@@ -93,7 +98,7 @@ class Fixed(Values):
 
 
 def constant(value: float) -> Fixed:
-    """Return the distribution of one value."""
+    """Return the distribution of elements that all have one value."""
     return Fixed("constant", value, 0.0, value, value)
 
 
@@ -109,22 +114,22 @@ class Uniform(Values):
 
     @classmethod
     def of_std(cls, std: float) -> Uniform:
-        """Return the one about 0 that has a standard deviation."""
+        """Return the uniform distribution with mean 0 and the given standard deviation."""
         bound = math.sqrt(3.0) * std
         return cls(-bound, bound)
 
     @property
     def mean(self) -> float:
-        """The middle."""
+        """The middle of the interval."""
         return (self.low + self.high) / 2
 
     @property
     def std(self) -> float:
-        """A twelfth of the squared width is the variance."""
+        """The standard deviation; the variance is a twelfth of the squared width."""
         return (self.high - self.low) / math.sqrt(12)
 
     def fill(self, out: A, rng: RngLike = None, shard: Shard | None = None) -> A:
-        """Fill an array with it, and return the array."""
+        """Fill an array with values of this distribution, and return the array."""
         return _core.fill(out, _UNIFORM, (self.low, self.high), rng, shard)
 
 
@@ -140,21 +145,21 @@ class Normal(Values):
 
     @property
     def centre(self) -> float:
-        """The mean: nothing is truncated."""
+        """The mean, since nothing is truncated."""
         return self.mean
 
     @property
     def spread(self) -> float:
-        """The standard deviation: nothing is truncated."""
+        """The standard deviation, since nothing is truncated."""
         return self.std
 
     def fill(self, out: A, rng: RngLike = None, shard: Shard | None = None) -> A:
-        """Fill an array with it, and return the array."""
+        """Fill an array with values of this distribution, and return the array."""
         return _core.fill(out, _NORMAL, (self.mean, self.std), rng, shard)
 
 
 class TruncNormal(Values):
-    """The normal distribution of a mean and a std, `centre` and `spread`, truncated to [low, high]."""
+    """The normal distribution with mean `centre` and std `spread`, truncated to [low, high]."""
 
     __slots__ = ("centre", "high", "low", "spread", "zeros")
     kind = "trunc_normal"
@@ -166,7 +171,7 @@ class TruncNormal(Values):
 
     @classmethod
     def of_std(cls, std: float) -> TruncNormal:
-        """Return the one about 0 that has a standard deviation after it is truncated at two of those before."""
+        """Return the normal distribution with mean 0, truncated at two stds, whose std after truncation is `std`."""
         spread = std / STD_WITHIN_TWO_SIGMA
         return cls(0.0, spread, -2 * spread, 2 * spread)
 
@@ -174,30 +179,30 @@ class TruncNormal(Values):
     def of_bounds(
         cls, mean: float, std: float, a: float, b: float, bounds: str = "absolute", correct_std: bool = False
     ) -> TruncNormal:
-        """Return what :func:`trunc_normal_` fills with."""
+        """Return the distribution with which :func:`trunc_normal_` fills, given the same parameters."""
         return cls(*_parameters(mean, std, a, b, bounds, correct_std))
 
     @property
     def mean(self) -> float:
-        """After the truncation."""
+        """The mean after truncation."""
         if self.low - self.centre == self.centre - self.high:  # symmetric
             return self.centre
         return _core.truncated_moments(self.centre, self.spread, self.low, self.high)[0]
 
     @property
     def std(self) -> float:
-        """After the truncation."""
+        """The standard deviation after truncation."""
         return _core.truncated_std(self.centre, self.spread, self.low, self.high)
 
     def fill(self, out: A, rng: RngLike = None, shard: Shard | None = None) -> A:
-        """Fill an array with it, and return the array."""
+        """Fill an array with values of this distribution, and return the array."""
         return _core.fill(out, _TRUNC_NORMAL, (self.centre, self.spread, self.low, self.high), rng, shard)
 
 
 def _parameters(
     mean: float, std: float, a: float, b: float, bounds: str, correct_std: bool
 ) -> tuple[float, float, float, float]:
-    """Return mean and std before the truncation, and absolute bounds."""
+    """Return mean and std before truncation, and the bounds as absolute values."""
     if bounds not in BOUNDS:
         raise ValueError(f"bounds must be one of {', '.join(BOUNDS)}, got {bounds!r}")
     sigma = bounds == "sigma"
@@ -211,7 +216,7 @@ Distribution: TypeAlias = "Elementwise | Fixed"
 
 
 def simplified(distribution: Elementwise) -> Distribution:
-    """Return a constant where a distribution has one value only."""
+    """Return a constant if the distribution has one value only, and the distribution itself otherwise."""
     if distribution.kind == "normal":
         value = distribution.mean if distribution.std == 0 else None
     elif distribution.low == distribution.high:
@@ -234,23 +239,23 @@ def bits_(out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
 
 
 def uniform_(out: A, a: float = 0.0, b: float = 1.0, *, rng: RngLike = None, shard: Shard | None = None) -> A:
-    """Fill with the uniform distribution on [a, b); no value is outside, whatever the dtype rounds to.
+    """Fill with the uniform distribution on [a, b). Rounding to the dtype moves no value out of the interval.
 
     Parameters
     ----------
     a, b : float
-        The lower bound, which is drawn, and the upper one, which is not.
+        The bounds. `a` may be drawn, and `b` is never drawn.
 
     Raises
     ------
     ValueError
-        If a > b, or either or their difference overflows the dtype or is not finite; if no value of a dtype of half
-        precision lies in [a, b).
+        If a > b; if a bound, or their difference, overflows the dtype or is not finite; if the dtype has half precision
+        and none of its values lies in [a, b).
 
     Notes
     -----
-    ``a + (b - a) * u`` in one rounding, u a multiple of 2**-24 (float64: 2**-53). a == b gives the constant. Values in
-    half precision are rounded once more, and kept between a and b as float32 holds these.
+    A value is ``a + (b - a) * u``, rounded once, where u is a multiple of 2**-24, or of 2**-53 in float64. a == b gives
+    the constant. Values in half precision are rounded once more, and kept between a and b as float32 represents these.
 
     Examples
     --------
@@ -273,11 +278,12 @@ def normal_(out: A, mean: float = 0.0, std: float = 1.0, *, rng: RngLike = None,
     Raises
     ------
     ValueError
-        If `std` is negative or either is not finite, or values could overflow the dtype.
+        If `std` is negative, if `mean` or `std` is not finite, or if values could overflow the dtype.
 
     Notes
     -----
-    Box-Muller on two words of a pair of elements: ``|z|`` reaches 6.76 in float32 and below, 8.65 in float64.
+    The Box-Muller transform makes two elements of two uniform numbers. A standard normal has a magnitude of at most
+    6.76 in float32 and half precision, and of at most 8.65 in float64.
 
     Examples
     --------
@@ -306,27 +312,30 @@ def trunc_normal_(
     Parameters
     ----------
     mean, std : float
-        Of the normal distribution, before it is truncated.
+        Mean and standard deviation before truncation.
     a, b : float
         The bounds, which may be infinite.
     bounds : {"absolute", "sigma"}
-        Whether they are values, as in torch, or multiples of the std from the mean, as in Keras and JAX.
+        Whether the bounds are absolute values, as in torch, or multiples of the std, counted from the mean, as in Keras
+        and JAX.
     correct_std : bool
-        Whether `std` is the std of the truncated distribution instead. With bounds in sigmas these are multiples of
-        the std before.
+        Whether `std` is the standard deviation after truncation instead. Bounds in sigmas are multiples of the one
+        before truncation in any case.
 
     Raises
     ------
     ValueError
         If a parameter is NaN, a > b, std < 0, or std is 0 and the mean outside [a, b]; if no value of the dtype lies in
-        [a, b]; if values would overflow the dtype; if no normal distribution has the std asked for.
+        [a, b]; if values would overflow the dtype; if `correct_std` is set and no normal distribution has this std
+        after truncation.
 
     Notes
     -----
-    Exact, by rejection, at any bounds: no value is ever outside [a, b] as the dtype holds it, and none is moved onto a
-    bound. Windows of at least a quarter of the mass take normals until one is inside, narrower ones and tails the
-    proposals of C. P. Robert, "Simulation of truncated normal variables", Statistics and Computing 5, 1995. Where
-    nothing can be rejected, the values are those of :func:`normal_`. a == b gives the constant, std == 0 the mean.
+    Rejection sampling makes the distribution exact for all bounds: no value is ever outside [a, b] as the dtype
+    represents it, and none is moved onto a bound. If [a, b] has at least a quarter of the mass, normals are drawn until
+    one is inside; if it has less, the proposals are those of C. P. Robert, "Simulation of truncated normal variables",
+    Statistics and Computing 5, 1995. If nothing can be rejected, the values are those of :func:`normal_`. a == b gives
+    the constant, and std == 0 gives the mean.
 
     Examples
     --------
@@ -341,7 +350,7 @@ def trunc_normal_(
     return _core.fill(out, _TRUNC_NORMAL, _parameters(mean, std, a, b, bounds, correct_std), rng, shard)
 
 
-#: The distribution of each of these initializers, by its settings
+#: Return the distribution of each of these initializers for its settings
 FORMULAS: dict[str, Callable[..., Elementwise]] = {
     "bits": lambda: Uniform(0.0, 2.0**32),
     "uniform": lambda a=0.0, b=1.0: Uniform(a, b),

@@ -1,4 +1,4 @@
-"""Dtypes by name, and bfloat16 with and without the package that gives it to NumPy."""
+"""Dtypes by name, and bfloat16 with and without ml_dtypes, the package that adds it to NumPy."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["BFLOAT16_BITS", "as_dtype", "as_storage", "bfloat16_bits", "dtype_co
 
 
 def as_dtype(dtype: Any) -> np.dtype[Any]:
-    """Return a dtype; ``"bfloat16"`` is that of ml_dtypes.
+    """Return a NumPy dtype; ``"bfloat16"`` stands for the one of ml_dtypes.
 
     Raises
     ------
     ImportError
-        If it is not installed.
+        If bfloat16 is asked for and ml_dtypes is not installed.
     TypeError
-        If there is no such dtype.
+        If NumPy knows no such dtype.
     """
     if dtype == "bfloat16":
         try:
@@ -32,22 +32,22 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
             raise ImportError("bfloat16 arrays need the package ml_dtypes: pip install ml_dtypes") from None
         dtype = ml_dtypes.bfloat16
     elif isinstance(dtype, str) and dtype.startswith("float") and dtype not in np.sctypeDict:
-        _know_small_floats()
+        _register_small_floats()
     found: np.dtype[Any] = np.dtype(dtype)
     return found
 
 
-def _know_small_floats() -> None:
-    """Have NumPy know float8_e4m3fn and the like by name: it does when ml_dtypes has been imported, if it is there."""
+def _register_small_floats() -> None:
+    """Import ml_dtypes if it is installed: afterwards NumPy knows float8_e4m3fn and the like by name."""
     with suppress(ImportError):
         import_module("ml_dtypes")
 
 
 def as_storage(dtype: Any) -> np.dtype[Any]:
-    """Return a dtype for memory that is filled but not computed with.
+    """Return a dtype for memory that is filled, but on which NumPy does not compute.
 
-    Where ml_dtypes is missing, bfloat16 is :data:`BFLOAT16_BITS`: a record of one field of 16 bits, which every
-    initializer fills as bfloat16.
+    If ml_dtypes is not installed, the result for bfloat16 is :data:`BFLOAT16_BITS`, a record of one field of 16 bits.
+    Every initializer fills such records as bfloat16.
     """
     try:
         return as_dtype(dtype)
@@ -55,19 +55,21 @@ def as_storage(dtype: Any) -> np.dtype[Any]:
         return BFLOAT16_BITS
 
 
-@lru_cache(maxsize=64)  # NumPy takes 4 us to name a dtype, more than all else in a line of a table
+@lru_cache(maxsize=64)  # NumPy takes 4 us to name a dtype, longer than the rest of a table's line takes
 def dtype_name(dtype: np.dtype[Any]) -> str:
-    """Return the name that users know a dtype by."""
+    """Return the name by which users know a dtype."""
     return "bfloat16" if dtype == BFLOAT16_BITS else dtype.name
 
 
 def dtype_code(dtype: np.dtype[Any]) -> str:
-    """Return ``dtype.str``, the same of bfloat16 with and without ml_dtypes."""
+    """Return ``dtype.str``; the result for bfloat16 is the same with and without ml_dtypes."""
     return np.dtype(np.uint16).str[0] + "V2" if dtype == BFLOAT16_BITS else dtype.str
 
 
 def bfloat16_bits(value: float) -> np.ndarray[Any, np.dtype[Any]]:
-    """Return the bfloat16 nearest to a number, ties to even, as its bits; by way of float32, as torch rounds it.
+    """Return the bits of the bfloat16 nearest to a number.
+
+    The number is rounded to float32 first, and ties go to even; torch rounds in the same way.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Errors of the package's own, and what is said where memory runs out."""
+"""The package's own errors, and the message of a MemoryError that leaves an array partly written."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["CheckpointError", "PlanError", "partly_written"]
 
 
 class PlanError(ValueError):
-    """A plan that cannot be carried out; nothing has been written.
+    """Raised for a plan that cannot be carried out, before anything is written.
 
     Parameters
     ----------
     problems : sequence of str
-        One for each place that is wrong, which it names.
+        One text for each place of the plan that is wrong; each names its place.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -26,12 +26,12 @@ class PlanError(ValueError):
 
 
 class CheckpointError(ValueError):
-    """A file that is not what it should be, or cannot be made; the message names it."""
+    """Raised for a file that is not valid or cannot be written; the message names the file."""
 
 
 @contextmanager
 def partly_written() -> Iterator[None]:
-    """Let a MemoryError say that some of an array had been written before memory ran out."""
+    """Change the message of a MemoryError: part of the array had been written before memory ran out."""
     try:
         yield
     except MemoryError as error:

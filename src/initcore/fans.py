@@ -1,4 +1,4 @@
-"""Fans and gains: what the scale of a layer's weights is derived from."""
+"""Fans and gains, from which the scale of a layer's weights is derived."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ MODES = ("fan_in", "fan_out", "fan_avg", "fan_geo_avg")
 _CONVOLUTIONS = tuple(f"conv{transpose}{d}d" for transpose in ("", "_transpose") for d in (1, 2, 3))
 _LINEAR = ("linear", "identity", *_CONVOLUTIONS)
 
-# torch 2.13's values. Those of sigmoid, tanh and selu are its own rules of thumb, not second moments.
+# The values of torch 2.13. Those of sigmoid, tanh and selu are torch's rules of thumb, not second moments.
 _TORCH_GAINS = {"sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}
 
 # 1 / sqrt(E[f(z)^2]) for z ~ N(0, 1): the gain that keeps the second moment, as He et al. (2015) derive sqrt(2) for
-# relu. By quadrature to 20 digits; tests/numpy/test_fans.py does it again.
+# relu. Quadrature gave them to 20 digits; tests/numpy/test_fans.py computes them again.
 _MOMENT_GAINS = {
     "gelu": 1.5335304411955352338,
     "gelu_tanh": 1.5335805216661469181,
@@ -33,16 +33,17 @@ _KNOWN = (*_LINEAR, *_TORCH_GAINS, "leaky_relu", "elu", *_MOMENT_GAINS)
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    r"""Return the gain that a nonlinearity asks for.
+    r"""Return the gain recommended for a nonlinearity.
 
     Parameters
     ----------
     nonlinearity : str
-        torch's names with torch's values: ``linear`` and ``conv*`` 1, ``sigmoid`` 1, ``tanh`` 5/3, ``relu`` sqrt(2),
-        ``leaky_relu``, ``selu`` 3/4. Beyond them ``identity``, ``elu``, ``gelu``, ``gelu_tanh``, ``silu`` (``swish``),
-        ``mish``, ``softplus``, ``hardswish``, ``softsign``, ``relu6``, ``hardtanh``.
+        A name that torch knows, with torch's gain: ``linear`` and ``conv*`` 1, ``sigmoid`` 1, ``tanh`` 5/3, ``relu``
+        sqrt(2), ``leaky_relu``, ``selu`` 3/4; or one that torch does not know: ``identity``, ``elu``, ``gelu``,
+        ``gelu_tanh``, ``silu`` (``swish``), ``mish``, ``softplus``, ``hardswish``, ``softsign``, ``relu6``,
+        ``hardtanh``.
     param : float, optional
-        ``leaky_relu``: the negative slope, 0.01 if not given. ``elu``: alpha, 1 if not given.
+        The negative slope of ``leaky_relu``, 0.01 if not given, or alpha of ``elu``, 1 if not given.
 
     Raises
     ------
@@ -51,9 +52,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
     Notes
     -----
-    ``leaky_relu``: :math:`\sqrt{2 / (1 + s^2)}`. The names beyond torch's: :math:`1 / \sqrt{E[f(z)^2]}` for a standard
-    normal z, which keeps the second moment from layer to layer, as K. He, X. Zhang, S. Ren, J. Sun, "Delving deep into
-    rectifiers", ICCV 2015, do for relu.
+    The gain of ``leaky_relu`` is :math:`\sqrt{2 / (1 + s^2)}`. The gain of a name that torch does not know is
+    :math:`1 / \sqrt{E[f(z)^2]}` for a standard normal z, which keeps the second moment from layer to layer. K. He,
+    X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers", ICCV 2015, derive the gain of relu so.
 
     Examples
     --------
@@ -90,7 +91,7 @@ def _normal_cdf(z: float) -> float:
 
 
 def calculate_fans(shape: Sequence[int]) -> tuple[int, int]:
-    r"""Return fan_in and fan_out of weights laid out as torch's: (out, in, \*kernel).
+    r"""Return fan_in and fan_out of weights with torch's order of axes, (out, in, \*kernel).
 
     Raises
     ------
@@ -110,7 +111,7 @@ def calculate_fans(shape: Sequence[int]) -> tuple[int, int]:
 
 
 def fans_of(shape: Sequence[int], fans: tuple[float, float] | None) -> tuple[float, float]:
-    """Return the fans that are given, or else those of the shape."""
+    """Return `fans` if they are given, and the fans of the shape otherwise."""
     if fans is None:
         return calculate_fans(shape)
     try:
@@ -124,12 +125,12 @@ def fans_of(shape: Sequence[int], fans: tuple[float, float] | None) -> tuple[flo
 
 
 def fan_of(mode: str, fans: tuple[float, float], modes: Sequence[str] = MODES) -> float:
-    """Return the fan, or the mean of both, that a mode asks for.
+    """Return the fan, or the mean of both fans, that a mode names.
 
     Raises
     ------
     ValueError
-        If the mode is none of `modes`.
+        If `mode` is not in `modes`.
     """
     name = mode.lower() if isinstance(mode, str) else mode
     if name not in modes:

@@ -1,19 +1,18 @@
-r"""Initializers whose scale comes from the fans: in place, into any NumPy array, or any shard of one.
+r"""Initializers whose scale comes from the fans. They fill any NumPy array, or any shard of one, in place.
 
-All take, by keyword,
+All of them take, by keyword,
 
 rng : int, Stream, Generator, numpy.random.Generator or None
-    Where the numbers come from; see :func:`initcore.streams.resolve`.
+    The source of the random numbers; see :func:`initcore.streams.resolve`.
 shard : Shard, optional
-    Of which global array `out` is a block: it gets exactly the values of that block.
+    The block of a global array that `out` is. It gets exactly the values of that block.
 fans : (float, float), optional
-    Those that derive a scale from the shape: fan_in and fan_out, instead of what the global shape says, which is
-    read as torch's (out, in, \*kernel).
+    fan_in and fan_out, instead of those of the global shape, whose axes are read in torch's order, (out, in, \*kernel).
 
 and return `out`, a writable array of float64, float32, float16 or bfloat16, of any strides and byte order. Arrays
-without elements are left alone. All raise TypeError if `out` is not such an array or `rng` no such source, and
-ValueError, with nothing written, if `out` is read-only, overlaps itself or is not of the shard's shape, or if a
-parameter is out of its range.
+without elements are left alone. All of them raise TypeError if `out` is not such an array or `rng` not such a source.
+They raise ValueError, with nothing written, if `out` is read-only, overlaps itself or does not have the shard's shape,
+or if a parameter is out of its range.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ Fans = tuple[float, float]
 
 
 def _checked(name: str, value: float) -> float:
-    """Return a factor of a scale, if it is one."""
+    """Return a factor of a scale, or raise ValueError if it is negative or not finite."""
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"{name} must be finite and not negative, got {value!r}")
     return value
@@ -82,7 +81,7 @@ def _variance_scaling(
     return VARIANCE_SCALINGS[name](math.sqrt(_checked("scale", scale) / max(1.0, fan)))
 
 
-#: What each of these initializers draws from, by fan_in, fan_out and its settings: nothing else knows its formula
+#: Return the distribution of each of these initializers for fans and settings. No other code has their formulas
 FORMULAS: dict[str, Callable[..., Elementwise]] = {
     "xavier_uniform": lambda fans, gain=1.0: Uniform.of_std(_xavier_std(fans, gain)),
     "xavier_normal": lambda fans, gain=1.0: Normal(0.0, _xavier_std(fans, gain)),
@@ -115,12 +114,12 @@ def xavier_uniform_(
     Parameters
     ----------
     gain : float
-        What the standard deviation is multiplied with: finite, not negative.
+        The factor by which the standard deviation is multiplied. It must be finite and not negative.
 
     Notes
     -----
-    :math:`U(-b, b)`, :math:`b = gain \sqrt{6 / (fan_{in} + fan_{out})}`. X. Glorot, Y. Bengio, "Understanding the
-    difficulty of training deep feedforward neural networks", AISTATS 2010.
+    The distribution is :math:`U(-b, b)` with :math:`b = gain \sqrt{6 / (fan_{in} + fan_{out})}`. X. Glorot, Y. Bengio,
+    "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
 
     Examples
     --------
@@ -140,12 +139,12 @@ def xavier_normal_(
     Parameters
     ----------
     gain : float
-        What the standard deviation is multiplied with: finite, not negative.
+        The factor by which the standard deviation is multiplied. It must be finite and not negative.
 
     Notes
     -----
-    :math:`N(0, std^2)`, :math:`std = gain \sqrt{2 / (fan_{in} + fan_{out})}`; Glorot and Bengio, 2010.
-    :func:`glorot_normal_` is the truncated one of Keras and JAX.
+    The distribution is :math:`N(0, std^2)` with :math:`std = gain \sqrt{2 / (fan_{in} + fan_{out})}`; Glorot and
+    Bengio, 2010. :func:`glorot_normal_` is the truncated initializer of Keras and JAX.
 
     Examples
     --------
@@ -172,16 +171,16 @@ def kaiming_uniform_(
     Parameters
     ----------
     a : float
-        What :func:`calculate_gain` takes as `param`: for ``leaky_relu``, the negative slope.
+        The `param` of :func:`calculate_gain`, which is the negative slope of ``leaky_relu``.
     mode : {"fan_in", "fan_out"}
-        Which pass keeps its variance: forward or backward.
+        The pass in which variances are kept: ``fan_in`` for the forward one, ``fan_out`` for the backward one.
     nonlinearity : str
         A name that :func:`calculate_gain` knows.
 
     Notes
     -----
-    :math:`U(-b, b)`, :math:`b = gain \sqrt{3 / fan}`. K. He, X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers",
-    ICCV 2015.
+    The distribution is :math:`U(-b, b)` with :math:`b = gain \sqrt{3 / fan}`. K. He, X. Zhang, S. Ren, J. Sun, "Delving
+    deep into rectifiers", ICCV 2015.
 
     Examples
     --------
@@ -208,16 +207,16 @@ def kaiming_normal_(
     Parameters
     ----------
     a : float
-        What :func:`calculate_gain` takes as `param`: for ``leaky_relu``, the negative slope.
+        The `param` of :func:`calculate_gain`, which is the negative slope of ``leaky_relu``.
     mode : {"fan_in", "fan_out"}
-        Which pass keeps its variance: forward or backward.
+        The pass in which variances are kept: ``fan_in`` for the forward one, ``fan_out`` for the backward one.
     nonlinearity : str
         A name that :func:`calculate_gain` knows.
 
     Notes
     -----
-    :math:`N(0, std^2)`, :math:`std = gain / \sqrt{fan}`; He et al., 2015. :func:`he_normal_` is the
-    truncated one of Keras and JAX.
+    The distribution is :math:`N(0, std^2)` with :math:`std = gain / \sqrt{fan}`; He et al., 2015. :func:`he_normal_` is
+    the truncated initializer of Keras and JAX.
 
     Examples
     --------
@@ -244,11 +243,12 @@ def variance_scaling_(
     Parameters
     ----------
     scale : float
-        Not negative.
+        A finite number that is not negative.
     mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}
-        The fan to divide by: one of both, or their arithmetic or geometric mean (JAX's).
+        The fan to divide by: one of the two fans, or their arithmetic or geometric mean. Of these only JAX has the
+        geometric one.
     distribution : {"truncated_normal", "normal", "untruncated_normal", "uniform"}
-        ``normal`` is the truncated one, as in Keras and TensorFlow; in JAX and Haiku the name means the other.
+        The distribution's name. ``normal`` is truncated, as in Keras and TensorFlow; in JAX and Haiku it is not.
 
     Raises
     ------
@@ -257,8 +257,9 @@ def variance_scaling_(
 
     Notes
     -----
-    :math:`\sigma^2 = scale / \max(1, fan)`. ``uniform``: on :math:`\pm\sqrt{3} \sigma`. ``truncated_normal``: of a std
-    of :math:`\sigma / 0.87962566103423978`, truncated at two of it to both sides, which leaves a std of :math:`\sigma`.
+    The variance is :math:`\sigma^2 = scale / \max(1, fan)`. ``uniform`` is the uniform distribution between
+    :math:`\pm\sqrt{3} \sigma`. ``truncated_normal`` is a normal distribution with the std
+    :math:`\sigma / 0.87962566103423978`, truncated at two of these stds on both sides, which leaves :math:`\sigma`.
 
     Examples
     --------
@@ -275,8 +276,8 @@ def lecun_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, sha
 
     Notes
     -----
-    :math:`U(-b, b)`, :math:`b = \sqrt{3 / fan_{in}}`. Y. LeCun, L. Bottou, G. Orr, K.-R. Mueller, "Efficient BackProp",
-    1998.
+    The distribution is :math:`U(-b, b)` with :math:`b = \sqrt{3 / fan_{in}}`. Y. LeCun, L. Bottou, G. Orr, K.-R.
+    Mueller, "Efficient BackProp", 1998.
 
     Examples
     --------
@@ -293,8 +294,8 @@ def lecun_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shar
 
     Notes
     -----
-    :func:`variance_scaling_` of scale 1 by fan_in: a std of :math:`\sqrt{1 / fan_{in}}` after truncation; LeCun et
-    al., 1998.
+    The values are those of :func:`variance_scaling_` with scale 1 and fan_in. Their std after truncation is
+    :math:`\sqrt{1 / fan_{in}}`; LeCun et al., 1998.
 
     Examples
     --------
@@ -311,8 +312,9 @@ def glorot_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, sh
 
     Notes
     -----
-    :math:`U(-b, b)`, :math:`b = \sqrt{6 / (fan_{in} + fan_{out})}`: :func:`xavier_uniform_` by its first name. X.
-    Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+    The distribution is :math:`U(-b, b)` with :math:`b = \sqrt{6 / (fan_{in} + fan_{out})}`, that of
+    :func:`xavier_uniform_`; Xavier is Glorot's first name. X. Glorot, Y. Bengio, "Understanding the difficulty of
+    training deep feedforward neural networks", AISTATS 2010.
 
     Examples
     --------
@@ -329,8 +331,9 @@ def glorot_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, sha
 
     Notes
     -----
-    :func:`variance_scaling_` of scale 1 by the mean of both fans: a std of :math:`\sqrt{2 / (fan_{in} + fan_{out})}`
-    after truncation; Glorot and Bengio, 2010. :func:`xavier_normal_` is torch's, not truncated.
+    The values are those of :func:`variance_scaling_` with scale 1 and the mean of both fans. Their std after truncation
+    is :math:`\sqrt{2 / (fan_{in} + fan_{out})}`; Glorot and Bengio, 2010. :func:`xavier_normal_` is torch's
+    initializer, which is not truncated.
 
     Examples
     --------
@@ -347,8 +350,8 @@ def he_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard:
 
     Notes
     -----
-    :math:`U(-b, b)`, :math:`b = \sqrt{6 / fan_{in}}`. K. He, X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers",
-    ICCV 2015.
+    The distribution is :math:`U(-b, b)` with :math:`b = \sqrt{6 / fan_{in}}`. K. He, X. Zhang, S. Ren, J. Sun, "Delving
+    deep into rectifiers", ICCV 2015.
 
     Examples
     --------
@@ -365,8 +368,9 @@ def he_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: 
 
     Notes
     -----
-    :func:`variance_scaling_` of scale 2 by fan_in: a std of :math:`\sqrt{2 / fan_{in}}` after truncation; He et al.,
-    2015. :func:`kaiming_normal_` is torch's, not truncated.
+    The values are those of :func:`variance_scaling_` with scale 2 and fan_in. Their std after truncation is
+    :math:`\sqrt{2 / fan_{in}}`; He et al., 2015. :func:`kaiming_normal_` is torch's initializer, which is not
+    truncated.
 
     Examples
     --------

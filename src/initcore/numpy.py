@@ -1,4 +1,4 @@
-"""The stream as a bit generator of NumPy: every distribution of ``numpy.random.Generator`` from initcore's words."""
+"""A bit generator that lets ``numpy.random.Generator`` draw all its distributions from initcore's words."""
 
 from __future__ import annotations
 
@@ -20,47 +20,48 @@ PERIOD = 2**66  # words of one draw: four in each of 2**64 blocks
 
 
 class Philox4x32(_bitgen.WordSource):
-    """The words of a stream, for ``numpy.random.Generator``.
+    """A bit generator that gives the words of a stream to ``numpy.random.Generator``.
 
-    Word by word what :func:`initcore.bits_` fills an array with: ``Philox4x32(seed).random_raw(n)`` equals
+    The words are those with which :func:`initcore.bits_` fills an array: ``Philox4x32(seed).random_raw(n)`` equals
     ``initcore.bits(n, rng=seed)``.
 
     Parameters
     ----------
     seed : int, Stream, SeedSequence, array_like of int or None
-        An int or a :class:`~initcore.Stream` gives the words that it gives as ``rng=``. What else NumPy's bit
-        generators take gives the key ``SeedSequence(seed).generate_state(2)``; None takes entropy from the operating
-        system.
+        An int or a :class:`~initcore.Stream` gives the words that it gives as ``rng=``. Every other seed that NumPy's
+        bit generators take gives the key ``SeedSequence(seed).generate_state(2)``. None takes entropy from the
+        operating system.
     counter : int in [0, 2**128) or array_like of 4 words
-        Where to begin: block (low word, high word), plane, draw. Unlike NumPy's, the first words are those of this very
-        counter, not of the next.
+        The position of the first word: block (low word, high word), plane, draw. NumPy's Philox begins with the counter
+        after the given one instead.
     key : int in [0, 2**64) or array_like of 2 words
-        Instead of a seed; nothing can then be spawned.
+        The key to use instead of a seed. A bit generator that is made with a key cannot spawn others.
     draw : int in [0, 2**32)
-        Begin where the fill number `draw` of ``initcore.Generator(seed)`` does; instead of a counter.
+        The number of a fill with ``initcore.Generator(seed)``, at whose first word to begin, instead of a counter.
 
     Attributes
     ----------
     lock : threading.Lock or threading.RLock
-        Held by whoever takes words, so that generators and threads may share them.
+        The lock that is held while words are taken, so that generators and threads may share the bit generator.
 
     Raises
     ------
     TypeError
         If the seed, or a word, is not an int.
     ValueError
-        If it is negative or too large; if a seed is empty; if both `seed` and `key`, or both `counter` and `draw`, are
-        given.
+        If the seed or a word is negative or too large; if the seed is empty; if both `seed` and `key`, or both
+        `counter` and `draw`, are given.
 
     Notes
     -----
-    Philox4x32-10 (J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3",
-    SC'11), with NumPy's conversions: a 64-bit integer is two words, the low one first; a double is its top 53 bits
-    times 2**-53, a float the top 24 of one word times 2**-24. As everything takes whole words, nothing but the position
-    is carried from one call to the next.
+    The algorithm is Philox4x32-10 (J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as
+    easy as 1, 2, 3", SC'11), with NumPy's conversions: a 64-bit integer is two words, the low one first; a double is
+    the top 53 bits of such an integer times 2**-53, a float the top 24 bits of one word times 2**-24. Since every
+    conversion takes whole words, the position is the only state.
 
-    A draw has 2**66 words, and then begins again. Keys have 64 bits: among n seeds the chance that two have the same is
-    n**2 / 2**65. The words are fixed by ``initcore.STREAM_VERSION``; what NumPy makes of them may change with NumPy.
+    A draw has 2**66 words, and then begins again. Keys have 64 bits: among n seeds, two have the same key with a
+    probability of n**2 / 2**65. ``initcore.STREAM_VERSION`` fixes the words; how NumPy converts them to distributions
+    may change with NumPy.
 
     Examples
     --------
@@ -93,19 +94,20 @@ class Philox4x32(_bitgen.WordSource):
         sequence = _seed_sequence(seed) if key is None else None
         words = _words(key if sequence is None else sequence.generate_state(2, np.uint32), 2, "key")
         super().__init__(sequence)
-        self._go(words, _words(counter, 4, "counter"), 0)
+        self._set_position(words, _words(counter, 4, "counter"), 0)
 
-    def _go(self, key: tuple[int, ...], counter: tuple[int, ...], word: int) -> None:
+    def _set_position(self, key: tuple[int, ...], counter: tuple[int, ...], word: int) -> None:
         low, high, plane, draw = counter
         with self.lock:
             self._place((key[0], key[1]), plane, draw, low | high << 32, word)
 
     @property
     def state(self) -> dict[str, Any]:
-        """What to save, and to set again to draw the same words: key, counter and which word of its block is next.
+        """The key, the counter, and the index in its block of the next word; set it again to draw the same words again.
 
-        Setting raises TypeError if it is not a dict, KeyError if it lacks an entry, ValueError if it is another bit
-        generator's or one of its numbers is out of range; the old state then stays.
+        If the new state is not valid, setting it raises an error, and the old state stays: TypeError if the new one is
+        not a dict, KeyError if it lacks an entry, ValueError if it is another bit generator's or one of its numbers is
+        out of range.
         """
         with self.lock:
             key, plane, draw, block, word = self._where()
@@ -123,7 +125,7 @@ class Philox4x32(_bitgen.WordSource):
         word = index(value["word"])
         if not 0 <= word < 4:
             raise ValueError(f"word must be from 0 to 3, got {word}")
-        self._go(key, counter, word)
+        self._set_position(key, counter, word)
 
     def advance(self, delta: int) -> Philox4x32:
         """Skip words.
@@ -131,13 +133,13 @@ class Philox4x32(_bitgen.WordSource):
         Parameters
         ----------
         delta : int
-            How many words of 32 bits, of any sign and size: negative ones go back, and a draw begins again
-            after 2**66 words. A 64-bit integer or a double takes two.
+            The number of words of 32 bits, an int of any size. A negative number goes back, and a draw begins again
+            after 2**66 words. A 64-bit integer or a double takes two words.
 
         Returns
         -------
         Philox4x32
-            This one, in place.
+            This bit generator, which has been changed in place.
 
         Raises
         ------
@@ -146,7 +148,7 @@ class Philox4x32(_bitgen.WordSource):
 
         Notes
         -----
-        ``numpy.random.Philox.advance`` counts blocks of four 64-bit words, though documented as draws.
+        ``numpy.random.Philox.advance`` counts blocks of four 64-bit words, although its documentation says draws.
 
         Examples
         --------
@@ -164,17 +166,17 @@ class Philox4x32(_bitgen.WordSource):
         return self
 
     def jumped(self, jumps: int = 1) -> Philox4x32:
-        """Return a bit generator at the same position of a later draw: 2**66 words further for each jump.
+        """Return a bit generator at the same position of a later draw. Each jump skips one draw of 2**66 words.
 
         Parameters
         ----------
         jumps : int
-            How many draws; negative ones go back.
+            The number of draws to skip. A negative number goes back.
 
         Returns
         -------
         Philox4x32
-            A new one. ``Philox4x32(seed).jumped(n)`` is ``Philox4x32(seed, draw=n)``.
+            A new bit generator. ``Philox4x32(seed).jumped(n)`` equals ``Philox4x32(seed, draw=n)``.
 
         Raises
         ------
@@ -185,8 +187,8 @@ class Philox4x32(_bitgen.WordSource):
 
         Notes
         -----
-        Draws share no counter, so no two of the 2**32 bit generators that jumps lead to ever overlap. They are the
-        words of the fills of ``initcore.Generator(seed)``: use another seed for that.
+        Draws share no counter, so no two of the 2**32 bit generators that jumps reach ever overlap. Their words are
+        also those of the fills with ``initcore.Generator(seed)``: give that generator another seed.
 
         Examples
         --------
@@ -200,7 +202,7 @@ class Philox4x32(_bitgen.WordSource):
         state = self.state
         draw = int(state["state"]["counter"][3]) + index(jumps)
         if not 0 <= draw < 2**32:
-            raise OverflowError(f"draws are from 0 to 2**32 - 1, but {jumps} jumps lead to draw {draw}")
+            raise OverflowError(f"a draw must be from 0 to 2**32 - 1, but {jumps} jumps lead to draw {draw}")
         state["state"]["counter"][3] = draw
         return _restore(type(self), self.seed_seq, state)
 
@@ -215,20 +217,20 @@ def _restore(kind: type[Philox4x32], seed_seq: ISeedSequence | None, state: dict
 
 
 def _seed_sequence(seed: Any) -> ISeedSequence:
-    """Return what NumPy's bit generators make of a seed; an int's or a stream's key is that of ``rng=``."""
+    """Return the SeedSequence of a seed; from that of an int or a stream follows the key that ``rng=`` would use."""
     if seed is None or isinstance(seed, ISeedSequence):
         return SeedSequence() if seed is None else seed
     if isinstance(seed, Stream):
         return SeedSequence(seed.seed, spawn_key=seed.spawn_key)
     if np.ndim(seed) == 0:
         return SeedSequence(Stream(seed).seed)
-    if np.size(seed) == 0:  # SeedSequence takes it for 0
+    if np.size(seed) == 0:  # SeedSequence would read it as 0
         raise ValueError(f"a seed must not be empty, got {seed!r}")
     return SeedSequence(seed)
 
 
 def _words(value: Any, count: int, name: str) -> tuple[int, ...]:
-    """Return so many words of 32 bits, of an int, the low ones first, or one by one."""
+    """Return `count` words of 32 bits; `value` is one int, whose low words come first, or an array of the words."""
     given = np.asarray(value)
     try:
         words = [index(word) for word in given.reshape(-1).tolist()]

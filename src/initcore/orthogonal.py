@@ -1,7 +1,8 @@
-"""Initializers whose matrices are orthogonal, made of Householder reflectors that are drawn, not computed.
+"""Initializers that make orthogonal matrices as products of random Householder reflectors.
 
-As those of :mod:`initcore.initializers` they fill `out` in place, or the `shard` of a global array that it is, and
-return it; what they compute, and what a shard costs, is in ``docs/orthogonal.md``.
+The reflectors are drawn directly, without a QR factorisation. Like those of :mod:`initcore.initializers`, these
+functions fill `out`, an array or a `shard` of a global one, in place and return it. ``docs/orthogonal.md`` says what
+they compute, and what a shard costs.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from initcore import _core
 from initcore.distributions import Distribution, Fixed, constant
 from initcore.errors import partly_written
 from initcore.shards import Shard, offset_of
-from initcore.streams import RngLike, is_numpys, nothing_taken_by_errors
+from initcore.streams import RngLike, fill_or_restore
 
 __all__ = ["FORMULAS", "Progress", "delta_orthogonal_", "orthogonal_"]
 
 A = TypeVar("A", bound=NDArray[Any])
-#: Called with the share of the work that is done
+#: A function that is called with the share of the work that is done
 Progress: TypeAlias = Callable[[float], object]
 
 
@@ -41,29 +42,29 @@ def orthogonal_(
     Parameters
     ----------
     out : ndarray, shape (rows, \*columns)
-        Of two dimensions or more, beside that of a stack: the first against all others, flattened. Of a tall matrix
-        the columns are orthonormal, of a wide one the rows.
+        The matrix. It has two dimensions or more, not counting `batch_axis`; all but the first are flattened. The
+        columns of a tall matrix are orthonormal; the rows of a wide one are.
     gain : float
-        What the matrix is multiplied with; any finite number.
+        The factor by which the matrix is multiplied; any finite number.
     batch_axis : int, optional
-        The axis along which matrices are stacked, independent of each other.
+        The axis along which matrices are stacked. They are independent of each other.
     progress : callable, optional
-        Called now and then, ten times a second at most, in the calling thread, with the share of the work that is
-        done, and with 1.0 at the end. What it raises stops the fill, and leaves the array partly written.
+        A function that is called in the calling thread, at most ten times a second, with the share of the work that is
+        done, and with 1.0 at the end. An error that it raises stops the fill, and leaves the array partly written.
 
     Raises
     ------
     ValueError
-        If there are fewer than two dimensions, `batch_axis` is out of range, or `gain` is not finite or overflows the
-        dtype.
+        If a matrix has fewer than two dimensions, `batch_axis` is out of range, or `gain` is not finite or overflows
+        the dtype.
     MemoryError
-        If there is no memory to work in; `out` is then untouched.
+        If there is too little memory for the workspace; nothing has been written then.
 
     Notes
     -----
-    Uniform over all orthogonal matrices, the Haar measure: G. W. Stewart, "The efficient generation of random
-    orthogonal matrices with an application to condition estimators", SIAM J. Numer. Anal. 17, 1980. float16 and
-    bfloat16 are the float32 matrix, rounded once.
+    The matrix is distributed uniformly over all orthogonal matrices (the Haar measure): G. W. Stewart, "The efficient
+    generation of random orthogonal matrices with an application to condition estimators", SIAM J. Numer. Anal. 17,
+    1980. In float16 and bfloat16 it is the float32 matrix, rounded once.
 
     Examples
     --------
@@ -75,16 +76,14 @@ def orthogonal_(
     >>> bool(np.allclose(heads @ heads.transpose(0, 2, 1), np.eye(64)))
     True
     """
-    if is_numpys(rng):
-        with nothing_taken_by_errors(rng):
-            return _fill_stack(out, gain, batch_axis, progress, rng, shard)
-    return _fill_stack(out, gain, batch_axis, progress, rng, shard)
+    return fill_or_restore(_fill_stack, rng, out, gain, batch_axis, progress, shard)
 
 
 def _fill_stack(
-    out: A, gain: float, batch_axis: int | None, progress: Progress | None, rng: RngLike, shard: Shard | None
+    rng: RngLike, out: A, gain: float, batch_axis: int | None, progress: Progress | None, shard: Shard | None
 ) -> A:
-    gain, rng = _core.as_double(gain), _core.prepare(rng)  # before out is looked at, which nothing may resize then
+    # both may call code of the caller's, which may resize out: therefore they come before all checks of it
+    gain, rng = _core.as_double(gain), _core.prepare(rng)
     batch_axis = None if batch_axis is None else index(batch_axis)
     shape, offset = _core.check_target(out, shard), offset_of(out, shard)
     if batch_axis is None:
@@ -121,27 +120,30 @@ def delta_orthogonal_(
     rng: RngLike = None,
     shard: Shard | None = None,
 ) -> A:
-    r"""Fill a convolution's weights with zeros but for the central tap, which is orthogonal.
+    r"""Fill a convolution's weights so that the central tap is orthogonal and all other taps are zero.
 
     Parameters
     ----------
     out : ndarray, shape (out, in, \*kernel)
-        Of three to five dimensions, with no fewer output channels than input channels.
+        The weights. They have three to five dimensions, and no fewer output channels than input channels.
     gain : float
-        What the matrix is multiplied with; any finite number.
+        The factor by which the tap is multiplied; any finite number.
     progress : callable, optional
-        Called with the share of the work that is done, from 0 to 1, ten times a second at most and at the end.
+        A function that is called at most ten times a second, and at the end, with the share of the work that is done,
+        from 0 to 1.
 
     Raises
     ------
     ValueError
-        If there are other than three to five dimensions, fewer outputs than inputs, or `gain` is out of range.
+        If `out` does not have three to five dimensions, there are fewer outputs than inputs, or `gain` is not finite or
+        overflows the dtype.
 
     Notes
     -----
-    ``jax.nn.initializers.delta_orthogonal`` with torch's axes: the tap is at ``(size - 1) // 2`` of each axis, and
-    holds the matrix that :func:`orthogonal_` makes of shape (out, in). L. Xiao, Y. Bahri, J. Sohl-Dickstein,
-    S. Schoenholz, J. Pennington, "Dynamical isometry and a mean field theory of CNNs", ICML 2018.
+    The distribution is that of ``jax.nn.initializers.delta_orthogonal``, with torch's order of axes. The tap is at
+    ``(size - 1) // 2`` of each axis, and holds the matrix that :func:`orthogonal_` makes of shape (out, in). L. Xiao,
+    Y. Bahri, J. Sohl-Dickstein, S. Schoenholz, J. Pennington, "Dynamical isometry and a mean field theory of CNNs",
+    ICML 2018.
 
     Examples
     --------
@@ -151,13 +153,10 @@ def delta_orthogonal_(
     >>> bool(np.allclose(tap.T @ tap, np.eye(4))), bool(np.count_nonzero(w) == tap.size)
     (True, True)
     """
-    if is_numpys(rng):
-        with nothing_taken_by_errors(rng):
-            return _fill_tap(out, gain, progress, rng, shard)
-    return _fill_tap(out, gain, progress, rng, shard)
+    return fill_or_restore(_fill_tap, rng, out, gain, progress, shard)
 
 
-def _fill_tap(out: A, gain: float, progress: Progress | None, rng: RngLike, shard: Shard | None) -> A:
+def _fill_tap(rng: RngLike, out: A, gain: float, progress: Progress | None, shard: Shard | None) -> A:
     gain, rng = _core.as_double(gain), _core.prepare(rng)
     shape, offset = _core.check_target(out, shard), offset_of(out, shard)
     if len(shape) not in (3, 4, 5):
@@ -166,7 +165,7 @@ def _fill_tap(out: A, gain: float, progress: Progress | None, rng: RngLike, shar
         _core.orthogonal(np.empty((1, 0, 0), out.dtype), (1, 0, 0), (0, 0, 0), gain, rng, progress)
         return out
     if shape[0] < shape[1]:
-        raise ValueError(f"delta_orthogonal_ needs no fewer output than input channels, got shape {shape}")
+        raise ValueError(f"delta_orthogonal_ needs at least as many output as input channels, got shape {shape}")
     places = [(size - 1) // 2 - start for size, start in zip(shape[2:], offset[2:], strict=True)]
     here = all(0 <= place < size for place, size in zip(places, out.shape[2:], strict=True))
     centre: Any = (slice(None), slice(None), *places)
@@ -181,7 +180,7 @@ def _fill_tap(out: A, gain: float, progress: Progress | None, rng: RngLike, shar
 
 
 def _of_matrices(shape: tuple[int, ...], gain: float = 1.0, batch_axis: int | None = None) -> Distribution:
-    """Of an r x c matrix, in which min(r, c) vectors have length gain: a mean square of gain^2 / max(r, c)."""
+    """Return the moments of r x c matrices: min(r, c) vectors of length gain, a mean square of gain^2 / max(r, c)."""
     if batch_axis is not None:
         axis = batch_axis % len(shape)
         shape = shape[:axis] + shape[axis + 1 :]
@@ -196,5 +195,5 @@ def _of_taps(shape: tuple[int, ...], gain: float = 1.0) -> Distribution:
     return Fixed("orthogonal", 0.0, std, -abs(gain), abs(gain), zeros=zeros) if gain else constant(0.0)
 
 
-#: Moments and bounds of the elements of each of these initializers, by the shape and its settings
+#: Return moments and bounds of the elements of each of these initializers for a shape and settings
 FORMULAS: dict[str, Callable[..., Distribution]] = {"orthogonal": _of_matrices, "delta_orthogonal": _of_taps}

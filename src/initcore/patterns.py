@@ -1,8 +1,8 @@
-"""Initializers whose pattern is fixed, and the sparse one.
+"""Initializers that write a fixed pattern, and the sparse initializer.
 
-As those of :mod:`initcore.initializers` they fill `out` in place, or the `shard` of a global array that it is, return
-it, and raise TypeError or ValueError, with nothing written, if it cannot be filled. Those that draw nothing take arrays
-of any dtype.
+Like those of :mod:`initcore.initializers`, they fill `out`, an array or a `shard` of a global one, in place and return
+it. They raise TypeError or ValueError, with nothing written, if they cannot fill it. All of them but the sparse one
+take arrays of any dtype.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from initcore.distributions import Distribution, Fixed, bits_, constant, normal_
 from initcore.dtypes import BFLOAT16_BITS, bfloat16_bits
 from initcore.errors import partly_written
 from initcore.shards import Shard, offset_of
-from initcore.streams import RngLike, is_numpys, nothing_taken_by_errors
+from initcore.streams import RngLike, fill_or_restore
 
 __all__ = ["FORMULAS", "constant_", "dirac_", "eye_", "hadamard_", "ones_", "sparse_", "zeros_"]
 
@@ -33,12 +33,12 @@ def constant_(out: A, val: complex, *, shard: Shard | None = None) -> A:
     Parameters
     ----------
     val : number
-        NaN and infinities are values like others.
+        The value, which may be NaN or infinite.
 
     Raises
     ------
     ValueError
-        If a finite value overflows the dtype, or is no value of it.
+        If `val` is finite and overflows the dtype, or the dtype cannot represent it.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def constant_(out: A, val: complex, *, shard: Shard | None = None) -> A:
 
 
 def _set(out: NDArray[Any], value: Any) -> None:
-    """Set all of it to what _value returned."""
+    """Set all elements of an array to a value that :func:`_value` returned."""
     if not out.dtype.hasobject:
         _core.set_constant(out, np.full((), value, out.dtype).tobytes())
         return
@@ -62,8 +62,8 @@ def _set(out: NDArray[Any], value: Any) -> None:
 
 
 def _parts(out: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Cut an array into parts that NumPy writes in some milliseconds: Python hears Ctrl-C between them."""
-    if out.size <= _MASK:
+    """Yield parts of an array that NumPy writes in some milliseconds, so that Ctrl-C is handled between two of them."""
+    if out.size <= _ELEMENTS_AT_ONCE:
         yield out
         return
     axis = int(np.argmax(out.shape))
@@ -73,7 +73,7 @@ def _parts(out: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def _value(name: str, val: complex, dtype: np.dtype[Any]) -> Any:
-    """Return a value as a dtype holds it, if it does."""
+    """Return a value converted to a dtype, or raise ValueError if the dtype cannot represent it."""
     if isinstance(val, (complex, np.complexfloating)) and dtype.kind != "c":
         raise ValueError(f"{name}={val!r} is no value of {dtype}")
     with np.errstate(all="ignore"):
@@ -118,7 +118,7 @@ def ones_(out: A, *, shard: Shard | None = None) -> A:
 
 
 def eye_(out: A, *, shard: Shard | None = None) -> A:
-    """Fill a matrix with the identity, cut or padded with zeros if it is not square.
+    """Fill a matrix with the identity, cropped or padded with zeros if it is not square.
 
     Raises
     ------
@@ -142,31 +142,31 @@ def eye_(out: A, *, shard: Shard | None = None) -> A:
 
 
 def _set_diagonal(matrix: NDArray[Any], offset: int) -> None:
-    """Set the diagonal whose first element is `offset` columns right of the corner, or so many rows below, to one."""
+    """Set to one the diagonal that starts `offset` columns right of the corner, or -`offset` rows below it."""
     if -matrix.shape[0] < offset < matrix.shape[1]:
         diagonal = matrix.diagonal(offset)
-        diagonal.flags.writeable = True  # NumPy's word for a view that it would not have written to by accident
+        diagonal.flags.writeable = True  # NumPy returns a read-only view, against writing by accident
         _set(diagonal, _value("one", 1, matrix.dtype))
 
 
 def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
-    r"""Fill a convolution's weights so that it passes its input on: as ``torch.nn.init.dirac_`` 2.13.
+    r"""Fill a convolution's weights so that it returns its input unchanged, as ``torch.nn.init.dirac_`` 2.13.
 
     Parameters
     ----------
     out : ndarray, shape (out, in / groups, \*kernel)
-        Of three to five dimensions.
+        The weights, which have three to five dimensions.
     groups : int
-        Each group of output channels passes on the first channels of its inputs.
+        The number of groups. Each group of output channels returns the first channels of its input.
 
     Raises
     ------
     ValueError
-        If there are other than three to five dimensions, or the number of output channels is no multiple of `groups`.
+        If `out` does not have three to five dimensions, or the number of output channels is not a multiple of `groups`.
 
     Notes
     -----
-    The tap is at ``size // 2`` of each axis: of an even number of taps the right one of the middle two.
+    The ones are at the tap ``size // 2`` of each axis of the kernel, which is right of the middle if the size is even.
 
     Examples
     --------
@@ -190,14 +190,14 @@ def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
     if tap is None:
         return out
     for group in range(first // channels, -(-(first + tap.shape[0]) // channels)):
-        top = max(group * channels - first, 0)  # of the group's rows that are here
+        top = max(group * channels - first, 0)  # the first of the group's rows that are in this shard
         rows = tap[top : (group + 1) * channels - first]
         _set_diagonal(rows, first + top - group * channels - column)
     return out
 
 
 def _tap(out: NDArray[Any], shape: tuple[int, ...], offset: tuple[int, ...]) -> NDArray[Any] | None:
-    """Return the matrix in the middle of a convolution's weights, if it is in `out`."""
+    """Return the matrix in the middle of a convolution's weights, or None if it is not in `out`."""
     places = [size // 2 - start for size, start in zip(shape[2:], offset[2:], strict=True)]
     if out.size and all(0 <= place < size for place, size in zip(places, out.shape[2:], strict=True)):
         middle: Any = (slice(None), slice(None), *places)
@@ -207,26 +207,27 @@ def _tap(out: NDArray[Any], shape: tuple[int, ...], offset: tuple[int, ...]) -> 
 
 
 def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None) -> A:
-    r"""Fill with a Hadamard matrix, cut to the shape, whose whole rows have the length `gain`; or a convolution's tap.
+    r"""Fill a matrix or the middle tap of a convolution with a Hadamard matrix that is cropped to the shape.
 
     Parameters
     ----------
     out : ndarray, shape (out, in, \*kernel)
-        Of two to five dimensions. Beyond two, all but the tap at ``size // 2`` of each axis is zero.
+        The weights, which have two to five dimensions. If they have more than two, all taps but the one at
+        ``size // 2`` of each axis are zero.
     gain : float
-        What the matrix is multiplied with; any finite number.
+        The Euclidean length of a row of the uncropped matrix; any finite number.
 
     Raises
     ------
     ValueError
-        If there are other than two to five dimensions, or `gain` is not finite or overflows the dtype.
+        If `out` does not have two to five dimensions, or `gain` is not finite or overflows the dtype.
 
     Notes
     -----
-    Sylvester's: :math:`H_{ij} = gain (-1)^{|i \& j|} / \sqrt{p}`, :math:`|i \& j|` the number of ones that the binary
-    digits of i and j have in common, p the least power of two that neither size of the matrix exceeds. It is what
-    J. Zhao, F. Schaefer, A. Anandkumar, "ZerO initialization: initializing neural networks with only zeros and ones",
-    TMLR 2022, expand a layer with.
+    The matrix is Sylvester's, :math:`H_{ij} = gain (-1)^{|i \& j|} / \sqrt{p}`. Here :math:`|i \& j|` is the number of
+    ones that the binary digits of i and j have in common, and p is the least power of two that neither size of the
+    matrix exceeds. J. Zhao, F. Schaefer, A. Anandkumar, "ZerO initialization: initializing neural networks with only
+    zeros and ones", TMLR 2022, use it for layers with more outputs than inputs.
 
     Examples
     --------
@@ -257,8 +258,8 @@ def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None) -> A:
 
 
 def _fill_hadamard(out: NDArray[Any], offset: tuple[int, ...], plus: Any, minus: Any) -> None:
-    across = min(out.shape[1], _MASK)
-    down = _MASK // across
+    across = min(out.shape[1], _ELEMENTS_AT_ONCE)
+    down = _ELEMENTS_AT_ONCE // across
     for left in range(0, out.shape[1], across):
         columns = np.arange(offset[1] + left, offset[1] + min(left + across, out.shape[1]), dtype=np.uint64)
         for top in range(0, out.shape[0], down):
@@ -268,33 +269,34 @@ def _fill_hadamard(out: NDArray[Any], offset: tuple[int, ...], plus: Any, minus:
 
 
 def _parity(words: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Whether the number of ones is odd."""
+    """Return whether the number of ones in each word is odd."""
     for shift in (32, 16, 8, 4, 2, 1):
         words = words ^ (words >> np.uint64(shift))
     return (words & np.uint64(1)).astype(np.bool_)
 
 
 def sparse_(out: A, sparsity: float, std: float = 0.01, *, rng: RngLike = None, shard: Shard | None = None) -> A:
-    """Fill a matrix with normals, and with zeros at random places: so many in each column.
+    """Fill a matrix with normals, and with the same number of zeros at random places of each column.
 
     Parameters
     ----------
     out : ndarray, shape (rows, columns)
+        The matrix.
     sparsity : float
-        From 0 to 1: ``ceil(sparsity * rows)`` of each column's elements are zero.
+        The share of zeros, from 0 to 1: ``ceil(sparsity * rows)`` elements of each column are zero.
     std : float
-        Of the others; they have the values that ``normal_(out, 0, std)`` gives them.
+        The standard deviation of the other elements, which have the values of ``normal_(out, 0, std)``.
 
     Raises
     ------
     ValueError
-        If `out` does not have two dimensions, `sparsity` is not in [0, 1] or `std` is out of :func:`normal_`'s range.
+        If `out` does not have two dimensions, `sparsity` is not in [0, 1] or :func:`normal_` refuses `std`.
 
     Notes
     -----
-    As ``torch.nn.init.sparse_`` 2.13, after J. Martens, "Deep learning via Hessian-free optimization", ICML 2010.
-    Which rows are zero in a column is a pseudorandom permutation of the rows, found for each element alone, so that a
-    shard needs no more than itself; see ``docs/stream.md``.
+    The distribution is that of ``torch.nn.init.sparse_`` 2.13, after J. Martens, "Deep learning via Hessian-free
+    optimization", ICML 2010. A pseudorandom permutation of the rows of a column decides which of them are zero. It is
+    computed for each element alone, so that a shard needs no other elements; see ``docs/stream.md``.
 
     Examples
     --------
@@ -303,13 +305,10 @@ def sparse_(out: A, sparsity: float, std: float = 0.01, *, rng: RngLike = None, 
     >>> (w == 0).sum(axis=0)
     array([3, 3, 3, 3])
     """
-    if is_numpys(rng):
-        with nothing_taken_by_errors(rng):
-            return _fill_sparse(out, sparsity, std, rng, shard)
-    return _fill_sparse(out, sparsity, std, rng, shard)
+    return fill_or_restore(_fill_sparse, rng, out, sparsity, std, shard)
 
 
-def _fill_sparse(out: A, sparsity: float, std: float, rng: RngLike, shard: Shard | None) -> A:
+def _fill_sparse(rng: RngLike, out: A, sparsity: float, std: float, shard: Shard | None) -> A:
     sparsity, std, rng = _core.as_double(sparsity), _core.as_double(std), _core.prepare(rng)
     shape = _core.check_target(out, shard)
     if len(shape) != 2:
@@ -328,14 +327,14 @@ def _fill_sparse(out: A, sparsity: float, std: float, rng: RngLike, shard: Shard
 def _set_zeros(
     out: NDArray[Any], zeros: int, draw: _core.Draw, shape: tuple[int, ...], offset: tuple[int, ...]
 ) -> None:
-    """Set so many elements of each column of the whole to zero, where they are in `out`."""
+    """Set the elements of `out` to zero that are among the `zeros` zeros of each column of the global matrix."""
     row, column = offset
     left_base = math.isqrt(max(shape[0] - 1, 0)) + 1
     right_base = max(1, -(-shape[0] // left_base))
-    half_rounds = 24 if shape[0] < 1024 else 8  # of few rows 12 leave a bias of 0.2 %; many mix in fewer
+    half_rounds = 24 if shape[0] < 1024 else 8  # few rows need many: 12 would leave a bias of 0.2 %
     bases = (right_base, left_base) * (half_rounds // 2)
     step = max(1, _WORDS // sum(bases))
-    rows = max(1, _MASK // max(1, min(step, out.shape[1])))
+    rows = max(1, _ELEMENTS_AT_ONCE // max(1, min(step, out.shape[1])))
     for start in range(0, out.shape[1], step):
         part = out[:, start : start + step]
         columns = slice(column + start, column + start + part.shape[1])
@@ -350,9 +349,9 @@ def _set_zeros(
             block[_core.sparse_mask(shape[0], zeros, left_base, right_base, row + top, count, half_rounds, words)] = 0
 
 
-_WORDS = 1 << 17  # of round functions at a time: 512 KiB, which stay in the second-level cache
-_MASK = 1 << 20  # elements at a time
-_FIRST_PLANE = 0x60000000  # and the 23 after it
+_WORDS = 1 << 17  # that round functions use at a time: 512 KiB, which stay in the second-level cache
+_ELEMENTS_AT_ONCE = 1 << 20  # that NumPy writes between two checks for Ctrl-C
+_FIRST_PLANE = 0x60000000  # of the 24 planes, one for each half round
 
 
 def _of_sparse(shape: tuple[int, ...], sparsity: float, std: float = 0.01) -> Distribution:
@@ -371,13 +370,13 @@ def _of_dirac(shape: tuple[int, ...], groups: int = 1) -> Distribution:
 
 
 def _of_hadamard(shape: tuple[int, ...], gain: float = 1.0) -> Distribution:
-    """Of one tap: the signs do not quite cancel, and are compared one by one, so the mean does not matter."""
+    """Return the distribution of the elements, with a mean of 0: it is not quite 0, but verification compares signs."""
     size = 1 << (max(shape[0], shape[1], 1) - 1).bit_length()
     most = abs(gain) / math.sqrt(size)
     return Fixed("pattern", 0.0, most / math.sqrt(max(1, math.prod(shape[2:]))), -most, most)
 
 
-#: Moments and bounds of the elements of each of these initializers, by the shape and its settings
+#: Return moments and bounds of the elements of each of these initializers for a shape and settings
 FORMULAS: dict[str, Callable[..., Distribution]] = {
     "constant": lambda shape, val: constant(val),
     "zeros": lambda shape: constant(0.0),

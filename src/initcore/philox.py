@@ -1,4 +1,4 @@
-"""The bits under everything else, of any counter and key."""
+"""Blocks of Philox4x32, the generator from which all random numbers of the package are made."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ def _words(values: ArrayLike) -> NDArray[np.uint32]:
 
 
 def philox4x32(counter: ArrayLike, key: ArrayLike, rounds: int = 10) -> NDArray[np.uint32]:
-    """Return Philox4x32 blocks: the bits under everything else, for any counter and key.
+    """Return blocks of Philox4x32, the generator from which all random numbers are made, for any counters and keys.
 
     Parameters
     ----------
     counter : array_like of uint32, shape (..., 4)
+        The counters.
     key : array_like of uint32, shape (..., 2)
-        Leading axes broadcast against those of `counter`.
+        The keys. Their leading axes broadcast against those of `counter`.
     rounds : int
-        From 0 to 64; the streams use 10.
+        The number of rounds, from 0 to 64; the streams use 10.
 
     Returns
     -------
@@ -57,7 +58,7 @@ def philox4x32(counter: ArrayLike, key: ArrayLike, rounds: int = 10) -> NDArray[
     """
     counters, keys, rounds = _words(counter), _words(key), index(rounds)
     if counters.shape[-1:] != (4,) or keys.shape[-1:] != (2,):
-        raise ValueError(f"a counter has 4 words and a key 2, but the shapes are {counters.shape} and {keys.shape}")
+        raise ValueError(f"counter must have 4 words and key 2, but their shapes are {counters.shape} and {keys.shape}")
     if not 0 <= rounds <= 64:
         raise ValueError(f"rounds must be from 0 to 64, got {rounds}")
     leading = np.broadcast_shapes(counters.shape[:-1], keys.shape[:-1])

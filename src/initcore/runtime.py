@@ -1,4 +1,4 @@
-"""What this process may use of the machine: how many processors, and which instruction set."""
+"""Choose how many threads, and which instruction set, fills use on this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _available_processors() -> int:
     return os.cpu_count() or 1
 
 
-# Paths are strings here: pathlib alone would take a fifth of the time in which this package is imported.
+# Paths are strings in this module, because importing pathlib alone would take a fifth of this package's import time.
 
 
 def _read(*path: StrPath) -> str:
@@ -33,7 +33,7 @@ def _read(*path: StrPath) -> str:
 
 
 def _groups(path: str) -> Iterator[str]:
-    """A control group's path and those around it, up to the root's, which is empty."""
+    """Yield the path of a control group, and those of the groups that contain it; the root's path is empty."""
     path = path.strip("/")
     yield path
     while path:
@@ -42,13 +42,13 @@ def _groups(path: str) -> Iterator[str]:
 
 
 def _cgroup_quotas(root: StrPath = "/sys/fs/cgroup", membership: StrPath = "/proc/self/cgroup") -> Iterator[float]:
-    """Processors that each control group of this process, and those around it, allow in the mean."""
+    """Yield how many processors each control group of this process, and each group around it, allows on average."""
     for line in _read(membership).splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
         top = os.fspath(root) if not controllers else os.path.join(root, "cpu")
-        # inside a container the path may be that of the host, while the group's own files are at the top
+        # inside a container the path may be the one that the host sees, while the group's own files are at the top
         for group in _groups(path):
             quota, _, period = (
                 _read(top, group, "cpu.max").partition(" ")
@@ -60,17 +60,17 @@ def _cgroup_quotas(root: StrPath = "/sys/fs/cgroup", membership: StrPath = "/pro
 
 
 def default_threads() -> int:
-    """Return how many threads fills use unless told otherwise: the processors of the affinity mask and the quota."""
+    """Return the default number of threads: the processors that affinity mask and quota allow."""
     return max(1, min([_available_processors(), *map(math.ceil, _cgroup_quotas()), _core.MOST_THREADS]))
 
 
 def configure() -> None:
-    """Set threads and instruction set from the environment, or to what the machine has.
+    """Set the number of threads and the instruction set from the environment, or else to the machine's defaults.
 
     Raises
     ------
     ValueError
-        If ``INITCORE_NUM_THREADS`` or ``INITCORE_ISA`` is set to what cannot be had.
+        If ``INITCORE_NUM_THREADS`` is not a valid number, or the machine lacks the set ``INITCORE_ISA``.
     """
     threads, isa = (os.environ.get(name, "").strip() for name in ("INITCORE_NUM_THREADS", "INITCORE_ISA"))
     try:

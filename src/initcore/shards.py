@@ -1,4 +1,4 @@
-"""Shards: parts of an array that may never exist whole."""
+"""Shards: parts of a global array, which need not exist as a whole anywhere."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MOST_ELEMENTS = 2**63 - 1
 
 
 def as_shape(shape: ShapeLike) -> tuple[int, ...]:
-    """Return a shape as a tuple of ints, refusing what no array can have."""
+    """Return a shape as a tuple of ints, or raise an error if no array can have that shape."""
     sizes = shape if isinstance(shape, Iterable) else (shape,)
     try:
         whole = tuple(index(size) for size in sizes)
@@ -48,27 +48,28 @@ def as_shape(shape: ShapeLike) -> tuple[int, ...]:
 
 
 class Shard:
-    """A block of a global array, wherever it is filled.
+    """A block of a global array. A fill of a shard writes the values that the global array has there.
 
     Parameters
     ----------
     global_shape : int or sequence of int
-        Shape of the whole, of at most 2**63 - 1 elements. Fans are taken from it.
+        The shape of the global array, of at most 2**63 - 1 elements. Fans are computed from it.
     index : slice or tuple of slice
-        Which block, as ``numpy.s_[...]`` gives it: missing axes are whole, ``...`` and negative bounds as in NumPy;
-        steps other than 1 and ints are refused, and so are bounds outside the global shape.
+        The block, as ``numpy.s_[...]`` gives it. Axes that are not given are whole; ``...`` and negative bounds mean
+        what they mean in NumPy. Ints, steps other than 1 and bounds outside the global shape are refused.
 
     Attributes
     ----------
     global_shape, shape, offset : tuple of int
-        Shape of the whole, shape of the block, and where it starts.
+        The shape of the global array, the shape of the block, and the index of the block's first element.
 
     Raises
     ------
     TypeError
-        If `index` has anything but slices and one ``...``.
+        If `index` holds anything but slices and ``...``.
     ValueError
-        If it has a step, too many axes, or leaves the global shape.
+        If `index` has a step other than 1, more axes than the global shape, more than one ``...``, or a bound outside
+        the global shape.
 
     Examples
     --------
@@ -98,7 +99,7 @@ class Shard:
 
     @property
     def index(self) -> tuple[slice, ...]:
-        """The block as slices of the whole, one for each axis."""
+        """The block as slices of the global array, one for each axis."""
         return tuple(slice(start, start + size) for start, size in zip(self.offset, self.shape, strict=True))
 
     def __eq__(self, other: object) -> bool:
@@ -118,31 +119,32 @@ class Shard:
 
 
 class FlatShard(Shard):
-    """Consecutive elements of a global array in C order, as DeepSpeed and FSDP1 cut parameters.
+    """Consecutive elements of a global array in C order, into which DeepSpeed and FSDP1 cut parameters.
 
     Parameters
     ----------
     global_shape : int or sequence of int
-        Shape of the whole. Fans are taken from it.
+        The shape of the global array. Fans are computed from it.
     start, stop : int
-        The first element, and one past the last, of the whole in C order.
+        The index of the first element, and one past that of the last, in the global array in C order.
 
     Attributes
     ----------
     global_shape, shape, offset : tuple of int
-        Shape of the whole; ``(stop - start,)``; ``(start,)``.
+        The shape of the global array; ``(stop - start,)``; ``(start,)``.
 
     Raises
     ------
     TypeError
-        If `start` or `stop` is no int.
+        If `start` or `stop` is not an int.
     ValueError
-        If they leave the whole.
+        If the elements are not all in the global array.
 
     Notes
     -----
-    It is for what is drawn element by element, and for constants; the others (orthogonal, sparse, ``eye_``, ``dirac_``)
-    raise a TypeError: they take the blocks that :func:`initcore.torch.flat_range` cuts a range into.
+    Initializers that draw element by element or set a constant take a FlatShard. The others (orthogonal, sparse,
+    ``eye_``, ``dirac_``) raise a TypeError; they take the blocks into which :func:`initcore.torch.flat_range` cuts a
+    range.
 
     Examples
     --------
@@ -161,10 +163,10 @@ class FlatShard(Shard):
         try:
             first, last = index(start), index(stop)
         except TypeError:
-            raise TypeError(f"a range of elements is from an int to an int, not from {start!r} to {stop!r}") from None
+            raise TypeError(f"elements must range from an int to an int, not from {start!r} to {stop!r}") from None
         if not 0 <= first <= last <= math.prod(whole):
             raise ValueError(
-                f"elements {first} to {last} are not all in a whole of shape {whole}, which has {math.prod(whole)}"
+                f"elements {first} to {last} are not all in an array of shape {whole}, which has {math.prod(whole)}"
             )
         object.__setattr__(self, "global_shape", whole)
         object.__setattr__(self, "offset", (first,))
@@ -172,14 +174,14 @@ class FlatShard(Shard):
 
     @property
     def index(self) -> tuple[slice, ...]:
-        """There are no slices, one for each axis of the whole, that these elements are.
+        """Consecutive elements in C order need not be a block, so this property only raises an error.
 
         Raises
         ------
         TypeError
             Always.
         """
-        raise TypeError(f"{self!r} is no block of slices")
+        raise TypeError(f"{self!r} is not a block, so no slices describe it")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FlatShard) and super().__eq__(other) is True
@@ -195,40 +197,40 @@ class FlatShard(Shard):
 
 
 def offset_of(out: NDArray[Any], shard: Shard | None) -> tuple[int, ...]:
-    """Return where in the whole the first element of an array is, along each axis.
+    """Return the index in the global array, along each axis, of the first element of `out`.
 
     Raises
     ------
     TypeError
-        If the shard is no block.
+        If the shard is a FlatShard.
     """
     if isinstance(shard, FlatShard):
         raise TypeError(
-            f"{shard!r} is no block of rows and columns, which this initializer needs: it takes those that "
-            "initcore.torch.flat_range cuts a range into"
+            f"{shard!r} is not a block of rows and columns, which this initializer needs; "
+            "initcore.torch.flat_range cuts a range into such blocks"
         )
     return (0,) * out.ndim if shard is None else shard.offset
 
 
 def _per_axis(index: Any, whole: tuple[int, ...]) -> tuple[slice, ...]:
-    """One slice for each axis."""
+    """Return one slice for each axis."""
     parts = index if isinstance(index, tuple) else (index,)
     for part in parts:
         if part is not ... and not isinstance(part, slice):
-            raise TypeError(f"a shard's index is made of slices, as numpy.s_[2:4, :], not of {part!r}")
+            raise TypeError(f"a shard's index must be made of slices, such as numpy.s_[2:4, :], not of {part!r}")
     if parts.count(...) > 1:
-        raise ValueError(f"a shard's index has at most one '...': {index}")
+        raise ValueError(f"a shard's index must have at most one '...', got {index}")
     missing = len(whole) - len(parts) + parts.count(...)
     if missing < 0:
-        raise ValueError(f"a shard's index has {len(parts)} axes, but the global shape is {whole}")
+        raise ValueError(f"a shard's index must not have {len(parts)} axes where the global shape is {whole}")
     at = parts.index(...) if ... in parts else len(parts)
     return (*parts[:at], *[slice(None)] * missing, *parts[at + 1 :])
 
 
 def _bounds(part: slice, size: int, whole: tuple[int, ...], all_parts: Any) -> tuple[int, int]:
-    """Where a slice of one axis starts and stops."""
+    """Return the indices at which a slice of one axis starts and stops."""
     if part.step is not None and index(part.step) != 1:
-        raise ValueError(f"a shard's slices have step 1, not {part}")
+        raise ValueError(f"a shard's slices must have step 1, not {part}")
 
     def absolute(bound: Any, default: int) -> int:
         if bound is None:
@@ -236,7 +238,7 @@ def _bounds(part: slice, size: int, whole: tuple[int, ...], all_parts: Any) -> t
         place = index(bound)
         place += size if place < 0 else 0
         if not 0 <= place <= size:
-            raise ValueError(f"the shard {all_parts} leaves the global shape {whole}")
+            raise ValueError(f"the shard {all_parts} is not inside the global shape {whole}")
         return place
 
     start, stop = absolute(part.start, 0), absolute(part.stop, size)
@@ -244,7 +246,7 @@ def _bounds(part: slice, size: int, whole: tuple[int, ...], all_parts: Any) -> t
 
 
 def set_rows_to_zero(out: NDArray[Any], rows: Iterable[int], shard: Shard | None) -> None:
-    """Set rows of a whole to zero, as far as they are in the shard of it that an array is."""
+    """Set the elements of given rows of a global array to zero, as far as they are in `out`, a shard of that array."""
     if isinstance(shard, FlatShard):
         size = math.prod(shard.global_shape[1:])
         for row in rows:
@@ -258,7 +260,7 @@ def set_rows_to_zero(out: NDArray[Any], rows: Iterable[int], shard: Shard | None
 
 
 def elements_of_rows(rows: Iterable[int], shape: tuple[int, ...], shard: Shard | None) -> int:
-    """Return how many elements of rows of a whole are in a shard of it."""
+    """Return how many elements of the given rows of a global array are in a shard of it."""
     size = math.prod(shape[1:])
     if shard is None:
         return len(set(rows)) * size
@@ -270,7 +272,7 @@ def elements_of_rows(rows: Iterable[int], shape: tuple[int, ...], shard: Shard |
 
 
 def contiguous_blocks(shape: tuple[int, ...], most: int) -> Iterator[Shard]:
-    """Cut an array in C order into contiguous blocks of at most so many elements."""
+    """Yield contiguous blocks, of at most `most` elements if a row has no more, that make up an array in C order."""
     if not shape:
         yield Shard(shape)
         return

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from operator import index
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from initcore import _core
 
 __all__ = ["Generator", "RngLike", "Stream", "default_generator", "manual_seed", "resolve"]
 
+T = TypeVar("T")
 RngLike: TypeAlias = "int | Stream | Generator | np.random.Generator | _core.Draw | None"
 
 
@@ -44,14 +44,14 @@ def _part(value: Any) -> str | int:
     return text
 
 
-#: Held while a module is imported that a first fill needs, and while the process forks: a child can never import what a
-#: thread was importing that it does not have
+#: Held during the imports of a first fill, and during a fork. Without it a fork could happen while another thread
+#: imports a module, and the child, which lacks that thread, could never import the module
 _imports = threading.RLock()
 
 
 def _path_words(part: str | int) -> tuple[int, ...]:
     with _imports:
-        import hashlib  # here, since it loads OpenSSL: a sixth of the time in which this package is imported
+        import hashlib  # not at the top: it loads OpenSSL, which takes a sixth of the import time of this package
 
     data = b"s:" + part.encode() if isinstance(part, str) else b"i:" + str(part).encode("ascii")
     digest = hashlib.blake2b(data, digest_size=16).digest()
@@ -59,27 +59,30 @@ def _path_words(part: str | int) -> tuple[int, ...]:
 
 
 class Stream(_core.KeyedStream):
-    """An immutable stream of random numbers, named by a seed and a path.
+    """An immutable stream of random numbers, identified by a seed and a path.
 
-    The value of element ``i`` of an array is a function of the stream and ``i`` alone. Streams of different paths are
-    independent, so a parameter that is drawn from a stream of its own name keeps its values whatever else is drawn.
+    The value of element ``i`` of an array is a function of the stream and ``i`` alone. Streams with different paths are
+    independent. Therefore a parameter that is drawn from the stream of its own name keeps its values, whatever else is
+    drawn.
 
     Parameters
     ----------
     seed : int
-        Of any size, not negative.
+        An int of any size that is not negative.
     *path : str or int
-        The parts of a name.
+        The parts of the stream's name.
 
     Raises
     ------
-    TypeError, ValueError
-        If the seed is not such an int, or a part neither a str nor an int.
+    TypeError
+        If the seed is not an int, or a part is neither a str nor an int.
+    ValueError
+        If the seed is negative, or a part is text that UTF-8 cannot encode.
 
     Notes
     -----
-    The key is ``numpy.random.SeedSequence(seed, spawn_key=stream.spawn_key).generate_state(2)``; see
-    ``docs/stream.md``.
+    The stream's key is ``numpy.random.SeedSequence(seed, spawn_key=stream.spawn_key).generate_state(2)``.
+    ``docs/stream.md`` defines the stream.
 
     Examples
     --------
@@ -112,7 +115,7 @@ class Stream(_core.KeyedStream):
 
     @property
     def spawn_key(self) -> tuple[int, ...]:
-        """What went into SeedSequence beside the seed: four words for each part of the path."""
+        """The ``spawn_key`` of the stream's SeedSequence: four words for each part of the path."""
         return tuple(word for part in self.path for word in _path_words(part))
 
     def _derive_key(self) -> tuple[int, int]:
@@ -147,20 +150,22 @@ def _stream_of(seed: int) -> Stream:
 
 
 class Generator(_core.DrawCounter):
-    """A source that gives other numbers each time, as ``torch.Generator`` and ``numpy.random.Generator`` do.
+    """A source of random numbers that gives different values to each fill, as ``torch.Generator`` does.
 
-    Each fill takes the next draw of the generator's stream: the first fill of ``Generator(s)`` is that of
+    Each fill takes the next draw of the generator's stream. The first fill with ``Generator(s)`` has the values of
     ``Stream(s)``. Threads may share a generator: no two fills get the same draw.
 
     Parameters
     ----------
     seed : int or Stream
-        An int `s` stands for ``Stream(s)``.
+        The stream to draw from. An int `s` stands for ``Stream(s)``.
 
     Raises
     ------
-    TypeError, ValueError
-        If `seed` is neither.
+    TypeError
+        If `seed` is neither an int nor a Stream.
+    ValueError
+        If `seed` is a negative int.
 
     Examples
     --------
@@ -178,7 +183,7 @@ class Generator(_core.DrawCounter):
 
     @property
     def state(self) -> dict[str, Any]:
-        """What to save and to set again to draw the same numbers: seed, path and the number of the next draw."""
+        """The seed, the path and the number of the next draw; set it again to draw the same numbers again."""
         return {"seed": self.stream.seed, "path": self.stream.path, "draw": self.draw}
 
     @state.setter
@@ -207,7 +212,7 @@ _default_is_ours = False
 
 
 def default_generator() -> Generator:
-    """Return the generator that ``rng=None`` stands for, seeded from the operating system unless by `manual_seed`."""
+    """Return the generator for ``rng=None``, which the operating system seeds unless :func:`manual_seed` did."""
     global _default, _default_is_ours
     with _lock:
         if _default is None:
@@ -221,7 +226,7 @@ def manual_seed(seed: int) -> Generator:
     Parameters
     ----------
     seed : int
-        Of any size, not negative.
+        An int of any size that is not negative.
 
     Examples
     --------
@@ -237,7 +242,7 @@ def manual_seed(seed: int) -> Generator:
 
 
 def _after_fork() -> None:
-    """Give a child its own numbers, unless its parent's seed was asked for."""
+    """Give the child process another default generator, unless the user has seeded it."""
     global _lock, _imports, _default
     _lock, _imports = threading.Lock(), threading.RLock()
     if _default_is_ours:
@@ -250,36 +255,42 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def is_numpys(rng: Any) -> TypeGuard[np.random.Generator]:
-    """Whether it is a ``numpy.random.Generator``; nobody has one where ``numpy.random`` is not imported."""
+def _is_numpy_generator(rng: Any) -> TypeGuard[np.random.Generator]:
+    """Return whether `rng` is a ``numpy.random.Generator``; there is none unless ``numpy.random`` is imported."""
     random = sys.modules.get("numpy.random")
     return random is not None and isinstance(rng, random.Generator)
 
 
-@contextmanager
-def nothing_taken_by_errors(rng: np.random.Generator) -> Iterator[None]:
-    """Set a generator back if what takes its next word early raises an error afterwards."""
+def fill_or_restore(fill: Callable[..., T], rng: Any, out: T, *args: Any) -> T:
+    """Return ``fill(rng, out, *args)``; on an error, restore the ``numpy.random.Generator`` that gave it a word."""
+    if not _is_numpy_generator(rng):
+        return fill(rng, out, *args)
     before = rng.bit_generator.state
     try:
-        yield
+        return fill(rng, out, *args)
     except Exception:
         rng.bit_generator.state = before
         raise
 
 
 def resolve(rng: Any) -> Stream | Generator:
-    """Return what ``rng=`` stands for; the next word of a ``numpy.random.Generator`` is a seed, and is taken.
+    """Return the stream or generator that ``rng=`` stands for.
+
+    A ``numpy.random.Generator`` stands for the stream whose seed is the generator's next 63-bit word, which is taken.
+    None stands for the default generator.
 
     Raises
     ------
-    TypeError, ValueError
-        If it is not an int >= 0, a Stream, a Generator, a ``numpy.random.Generator`` or None.
+    TypeError
+        If `rng` is not an int, a Stream, a Generator, a ``numpy.random.Generator`` or None.
+    ValueError
+        If `rng` is a negative int.
     """
     if rng is None:
         return default_generator()
     if isinstance(rng, (Stream, Generator)):
         return rng
-    if is_numpys(rng):
+    if _is_numpy_generator(rng):
         return _stream_of(int(rng.integers(2**63)))
     if isinstance(rng, (bool, np.bool_)) or not hasattr(rng, "__index__"):
         kind = type(rng)

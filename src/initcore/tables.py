@@ -1,4 +1,4 @@
-"""Tables of `rich` as plain text."""
+"""Convert tables of `rich` to plain text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["plain_text"]
 
 
 def plain_text(table: Table) -> str:
-    """Return a table as wide as its cells need, without colours."""
+    """Return the text of a table, as wide as its cells need and without colours."""
     from rich.console import Console  # here, since most callers never print a table
 
     file = io.StringIO()

@@ -9,7 +9,7 @@ from initcore import _core
 
 __all__ = ["STD_WITHIN_TWO_SIGMA", "std_before_truncation"]
 
-#: Of a standard normal between -2 and 2, as Keras, TensorFlow and JAX have it
+#: The std of a standard normal that is truncated to [-2, 2], to the digits that Keras, TensorFlow and JAX have
 STD_WITHIN_TWO_SIGMA = 0.87962566103423978
 
 
@@ -20,17 +20,18 @@ def std_before_truncation(std: float, mean: float, a: float, b: float, sigma: bo
     Parameters
     ----------
     sigma : bool
-        Whether the bounds are in stds from the mean, or absolute.
+        Whether the bounds are multiples of the std, counted from the mean, or absolute values.
 
     Raises
     ------
     ValueError
-        If no normal distribution has such a std between the bounds: none reaches that of the uniform distribution.
+        If no normal distribution has this std between the bounds: it must be less than the uniform distribution's.
 
     Notes
     -----
-    With bounds in stds the ratio of both is a constant, by Gauss-Legendre quadrature; with absolute bounds it is
-    found by bisection. Both use IEEE arithmetic alone and give the same double on every machine.
+    If the bounds are multiples of the std, the ratio of the stds before and after truncation is a constant, which
+    Gauss-Legendre quadrature gives. With absolute bounds, bisection finds the std before truncation. Both methods use
+    IEEE arithmetic alone, and give the same double on every machine.
     """
     if std == 0 or not a < b or math.inf in (std, mean) or (math.isinf(a) and math.isinf(b)):
         return std
@@ -41,7 +42,7 @@ def std_before_truncation(std: float, mean: float, a: float, b: float, sigma: bo
     while std < most and _core.truncated_std(mean, high, a, b) < std and high < 1e300:
         high *= 2
     if _core.truncated_std(mean, high, a, b) < std:
-        raise ValueError(f"std must be less than {most!r} to be that of values in [{a!r}, {b!r}], got {std!r}")
+        raise ValueError(f"std must be less than {most!r} for values in [{a!r}, {b!r}], got {std!r}")
     while low < (middle := low + (high - low) / 2) < high:
         low, high = (middle, high) if _core.truncated_std(mean, middle, a, b) < std else (low, middle)
     return high

@@ -263,7 +263,7 @@ def test_what_is_refused(out: Any, arguments: dict[str, Any], error: type[Except
 
 @pytest.mark.parametrize(
     ("shape", "words"),
-    [((4, 4), "3, 4, or 5"), ((1,) * 6, "3, 4, or 5"), ((3, 4, 3), "fewer output")],
+    [((4, 4), "3, 4, or 5"), ((1,) * 6, "3, 4, or 5"), ((3, 4, 3), "at least as many output")],
     ids=str,
 )
 def test_what_delta_orthogonal_refuses(shape: tuple[int, ...], words: str) -> None:

@@ -198,11 +198,11 @@ def test_ranges_of_elements_are_refused_where_blocks_are_needed() -> None:
         assert not out.any()
     assert (initcore.ones(shard) == 1).all()
     for wrong in ((-1, 2), (0, 13), (3, 2)):
-        with pytest.raises(ValueError, match="are not all in a whole of shape"):
+        with pytest.raises(ValueError, match="are not all in an array of shape"):
             initcore.FlatShard((4, 3), *wrong)
     with pytest.raises(TypeError, match="from an int to an int"):
         initcore.FlatShard((4, 3), 0.0, 2)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="is no block of slices"):
+    with pytest.raises(TypeError, match="is not a block, so no slices"):
         _ = shard.index
     with pytest.raises(ValueError, match="out has shape"):
         initcore.normal_(np.zeros(4), shard=shard)
