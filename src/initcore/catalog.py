@@ -50,7 +50,7 @@ class Initializer:
 def describe(name: str) -> dict[str, Any]:
     """Return the fields of the :class:`Initializer` of a name, which must exist."""
     fill = getattr(initcore, name + "_")
-    parameters = inspect.signature(fill, eval_str=True).parameters  # whose annotations are types
+    parameters = inspect.signature(fill, eval_str=True).parameters  # with types as annotations
     return {
         "name": name,
         "fill": fill,

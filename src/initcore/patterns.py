@@ -351,7 +351,7 @@ def _set_zeros(
 
 _WORDS = 1 << 17  # that round functions use at a time: 512 KiB, which stay in the second-level cache
 _ELEMENTS_AT_ONCE = 1 << 20  # that NumPy writes between two checks for Ctrl-C
-_FIRST_PLANE = 0x60000000  # of the 24 planes, one for each half round
+_FIRST_PLANE = 0x60000000  # the first of 24 planes, one for each half round
 
 
 def _of_sparse(shape: tuple[int, ...], sparsity: float, std: float = 0.01) -> Distribution:

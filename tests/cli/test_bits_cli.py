@@ -112,18 +112,21 @@ def test_a_terminal_gets_no_bytes() -> None:
         os.close(terminal)
         os.close(end)
     assert done.returncode == 2
-    assert b"not for a terminal" in done.stderr
+    assert b"a terminal cannot show" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--draw", "4294967296"], "--draw: there are 2**32"),
-        (["--order", "planes", "--plane", "4294967290", "--ways", "7"], "--plane: there are 2**32"),
+        (["--draw", "4294967296"], "--draw must stay below 2**32, but number 4294967296 is needed"),
+        (
+            ["--order", "planes", "--plane", "4294967290", "--ways", "7"],
+            "--plane must stay below 2**32, but number 4294967296 is needed",
+        ),
         (["--order", "draws", "--start", "4"], "--start goes with --order words, not with draws"),
-        (["--start", str(MOST_WORDS)], "a draw's words end at"),
+        (["--start", str(MOST_WORDS)], f"--start: a draw has {MOST_WORDS} words, but {MOST_WORDS + 9} are needed"),
         (["--seed", "-1"], "a seed must not be negative"),
-        (["--ways", "65537"], "--ways: at most 65536"),
+        (["--ways", "65537"], "--ways must be at most 65536, not 65537"),
         (["--count", "0"], "must be an integer above 0"),
         (["--start", "1.5"], "must be an integer, 0 or more"),
     ],

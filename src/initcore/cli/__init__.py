@@ -1,4 +1,4 @@
-"""The command line: ``initcore``, or ``python -m initcore``. One file per command."""
+"""The command line, which ``initcore`` and ``python -m initcore`` run. Each command has its own file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands' arguments have in common."""
+"""Parsing of arguments that several commands have, and errors for wrong arguments."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class UsageError(Exception):
-    """What the user asked for cannot be: one line says why."""
+    """Raised if a command cannot do what the user asked for; its text, on one line, says why."""
 
 
 class ProblemsError(UsageError):
-    """Several things that cannot be: a line each, and one for those beyond twenty."""
+    """Raised for several problems. Each of the first twenty gets a line, and one more line counts the others."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -29,14 +29,14 @@ class ProblemsError(UsageError):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises its errors, and knows options by their whole names only."""
+    """A parser that raises UsageError instead of exiting, and does not accept abbreviated options."""
 
     def __init__(self, **settings: Any) -> None:
         settings.setdefault("allow_abbrev", False)
         super().__init__(**settings)
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        """Refuse ``--like=--``, of which Python before 3.13 makes an empty list."""
+        """Refuse ``--like=--``, for which Python before 3.13 returns an empty list."""
         value = super()._get_values(action, arg_strings)
         if value == [] and action.nargs is None:
             raise argparse.ArgumentError(action, "expected one argument")
@@ -47,28 +47,28 @@ class Parser(argparse.ArgumentParser):
 
 
 def shape(text: str) -> tuple[int, ...]:
-    """Read a shape, as 128256x4096 or 128256,4096."""
+    """Return the shape that a text such as 128256x4096 or 128256,4096 describes."""
     if not re.fullmatch(r"\d+([x,]\d+)*", text):
-        raise argparse.ArgumentTypeError(f"a shape is written 128256x4096 or 128256,4096, not {text!r}")
+        raise argparse.ArgumentTypeError(f"a shape must be written as 128256x4096 or 128256,4096, not as {text!r}")
     return tuple(map(int, re.split("[x,]", text)))
 
 
 def positive(text: str) -> int:
-    """Read an integer above 0."""
+    """Return the integer above 0 that a text describes."""
     if not re.fullmatch(r"\d[\d_]*", text) or int(text) == 0:
         raise argparse.ArgumentTypeError(f"must be an integer above 0, not {text!r}")
     return int(text)
 
 
 def natural(text: str) -> int:
-    """Read an integer, 0 or more, in decimal or after 0x."""
+    """Return the integer, 0 or more, that a text describes in decimal digits, or in hexadecimal ones after 0x."""
     if not re.fullmatch(r"0[xX][0-9a-fA-F_]+|\d[\d_]*", text):
         raise argparse.ArgumentTypeError(f"must be an integer, 0 or more, not {text!r}")
     return int(text, 0) if text[:2].lower() == "0x" else int(text)
 
 
 def read_part(text: str) -> str | int:
-    """Return a part of a path: an int if it is written as Python writes one, or else a string."""
+    """Return a part of a path: an int if the text is written as Python writes ints, and a string otherwise."""
     if text.startswith("s:"):
         return text[2:]
     digits = text.removeprefix("-")
@@ -77,31 +77,31 @@ def read_part(text: str) -> str | int:
 
 def add_stream_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that `stream_of` takes."""
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the stream, 0 if not given")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the stream, 0 if not given")
     parser.add_argument(
         "--path",
         action="append",
         default=[],
         metavar="PART",
-        help="a part of the stream's path; given again, the next one. A part in decimal digits is an int, any other a "
-        "string, slashes and all; s:TEXT is the string TEXT whatever it looks like",
+        help="a part of the stream's path; repeat it for the next part. A part in decimal digits is an int, any "
+        "other part is a string, which may contain slashes; s:TEXT is the string TEXT in any case",
     )
 
 
 def stream_of(args: argparse.Namespace) -> Stream:
-    """Return the stream that was asked for."""
+    """Return the stream that the options describe."""
     return Stream(args.seed, *map(read_part, args.path))
 
 
 def add_machine_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `machine` takes: they change how long a command takes, never what it gives."""
-    parser.add_argument("--threads", type=positive, metavar="N", help="how many threads a fill may use")
-    parser.add_argument("--isa", metavar="NAME", help=f"instruction set, one of {', '.join(initcore.isas())}")
+    """Add the options that `machine` takes. They change how long a command takes, and never its results."""
+    parser.add_argument("--threads", type=positive, metavar="N", help="the most threads that a fill may use")
+    parser.add_argument("--isa", metavar="NAME", help=f"the instruction set, one of {', '.join(initcore.isas())}")
 
 
 @contextmanager
 def machine(threads: int | None, isa: str | None) -> Iterator[None]:
-    """Use so many threads and an instruction set, then those of before."""
+    """Use a number of threads and an instruction set in a block, and restore the previous ones after it."""
     before = initcore.get_num_threads(), initcore.isa()
     try:
         initcore.set_num_threads(before[0] if threads is None else threads)

@@ -1,4 +1,4 @@
-"""``initcore bench``: how long fills take, beside memory, NumPy and torch."""
+"""``initcore bench``: measure how long fills take, and compare them with memory, NumPy and torch."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 __all__ = ["add_to", "run"]
 
 DTYPES = ("float64", "float32", "float16", "bfloat16")
-SHARE_OF_MEMORY = 0.8  # the rest is for peers' buffers and for everyone else
+SHARE_OF_MEMORY = 0.8  # that arrays may use; the rest is for the buffers of peers and for other processes
 
 DESCRIPTION = """
-Fill the largest layers of real models, or as many elements as --size says, with every initializer; show the time, the
-share of the memory bandwidth, and how many times as long NumPy and torch take. Some minutes for everything.
+Fill the largest layers of real models, or a matrix of the given --size, with every initializer. Show the time, the
+share of the memory bandwidth, and how many times as long NumPy and torch take. A complete run takes some minutes.
 """
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much to measure."""
+    """How long, and on what sizes, to measure."""
 
     seconds: float  # for each initializer, array and peer
     peer_elements: int
-    most_side: int  # of matrices whose cost grows faster than their size
+    most_side: int  # the largest side of matrices whose cost grows faster than their size
 
 
 THOROUGH = Effort(0.25, 1 << 24, 4096)
@@ -56,7 +56,7 @@ QUICK = Effort(0.03, 1 << 20, 1024)
 
 @dataclass(frozen=True)
 class Cell:
-    """One initializer on one array."""
+    """One measurement: an initializer, and the array that it fills."""
 
     layer: Layer
     shape: tuple[int, ...]
@@ -66,12 +66,12 @@ class Cell:
 
     @property
     def elements(self) -> int:
-        """Of the array."""
+        """The number of the array's elements."""
         return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """Of the array."""
+        """The number of the array's bytes."""
         return self.elements * self.dtype.itemsize
 
     def __str__(self) -> str:
@@ -80,13 +80,13 @@ class Cell:
 
 def add_to(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("bench", help="measure fills beside memory, NumPy and torch", description=DESCRIPTION)
-    parser.add_argument("--quick", action="store_true", help="less than 20 seconds: one matrix, two dtypes")
+    parser = commands.add_parser("bench", help="compare fills with memory, NumPy and torch", description=DESCRIPTION)
+    parser.add_argument("--quick", action="store_true", help="measure one matrix in two dtypes, within 20 seconds")
     parser.add_argument("--size", type=positive, metavar="N", help="fill a square matrix of about N elements")
-    parser.add_argument("--init", action="append", metavar="NAME", help="an initializer; may be given again")
-    parser.add_argument("--dtype", action="append", choices=DTYPES, help="may be given again; bits are uint32 anyway")
-    parser.add_argument("--no-peers", action="store_true", help="leave NumPy and torch out")
-    parser.add_argument("--json", metavar="FILE", help="write JSON; - for standard output, without a table")
+    parser.add_argument("--init", action="append", metavar="NAME", help="an initializer; may be repeated")
+    parser.add_argument("--dtype", action="append", choices=DTYPES, help="may be repeated; bits are always uint32")
+    parser.add_argument("--no-peers", action="store_true", help="do not measure NumPy and torch")
+    parser.add_argument("--json", metavar="FILE", help="write JSON; - writes it to standard output, without a table")
     add_machine_options(parser)
     parser.set_defaults(run=run)
 
@@ -95,13 +95,13 @@ def _layers(args: argparse.Namespace) -> Sequence[Layer]:
     if args.size:
         return [square(args.size)]
     if args.quick:
-        # in two-byte dtypes twice the caches
+        # twice the size of the caches in dtypes of two bytes
         return [Layer("matrix", (math.ceil(_core.CACHE_BYTES / 4096), 4096))]
     return LAYERS
 
 
 def _dtypes(args: argparse.Namespace) -> list[str]:
-    """The dtypes asked for, or those there are."""
+    """Return the dtypes that were asked for, or all that are available."""
     if args.dtype:
         return [name for name in DTYPES if name in args.dtype]
     here = [name for name in DTYPES if name != "bfloat16" or find_spec("ml_dtypes")]
@@ -132,7 +132,7 @@ class Bench:
     peer_times: dict[tuple[object, ...], Times | None] = field(default_factory=dict)
 
     def measure(self, cell: Cell) -> None:
-        """Add a cell to the report, or say why it cannot be filled."""
+        """Add the times of a cell to the report, or the reason why it cannot be filled."""
         array = self._array(cell)
         fill, settings = cell.initializer.fill, dict(cell.case.settings)
         if cell.initializer.draws:
@@ -156,7 +156,7 @@ class Bench:
         return array
 
     def _peer_time(self, peer: str, cell: Cell, array: NDArray[Any]) -> tuple[int, Times | None]:
-        """Of how many elements, and how long: measured once for all layers that give a peer the same work."""
+        """Return how many elements a peer fills, and its times; equal work in several layers is measured once."""
         if cell.case.bound == "draws":
             array = array[: max(1, self.effort.peer_elements // math.prod(cell.shape[1:]))]
         of = (peer, cell.initializer.name, cell.dtype, array.shape)
@@ -170,12 +170,12 @@ class Bench:
             return None
         try:
             return times_of(run, self.effort.seconds)
-        except (MemoryError, RuntimeError, ValueError):  # such as torch's QR, which knows no half precision
+        except (MemoryError, RuntimeError, ValueError):  # torch's QR, for one, supports no half precision
             return None
 
 
 def _fitting(cells: list[Cell], report: Report) -> list[Cell]:
-    """Leave out what does not fit in memory, and say so."""
+    """Return the cells that fit in memory, and report the others as skipped."""
     available = available_bytes()
     if available is None:
         return cells
@@ -192,7 +192,8 @@ def _fitting(cells: list[Cell], report: Report) -> list[Cell]:
 def _measure_all(cells: list[Cell], effort: Effort, report: Report) -> None:
     beyond_caches = 8 * _core.CACHE_BYTES
     buffer = np.empty(max([beyond_caches, *(cell.nbytes for cell in cells)]), np.uint8)
-    for start in range(0, buffer.size, beyond_caches):  # touched before anything is timed; in parts, for Ctrl-C
+    # all pages are touched before anything is timed; in parts, between which Ctrl-C is handled
+    for start in range(0, buffer.size, beyond_caches):
         _core.set_bytes(buffer[start : start + beyond_caches], 1, False)
     report.bandwidth = bandwidth(buffer[:beyond_caches], 4 * effort.seconds)
     bench = Bench(buffer, effort, report)
@@ -219,10 +220,10 @@ def _write_results(report: Report, target: str | None) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, and show what was measured even if it was interrupted."""
+    """Measure, and show the results, even after an interruption by Ctrl-C."""
     effort = QUICK if args.quick else THOROUGH
     if args.json and not Path(args.json).absolute().parent.is_dir():
-        raise UsageError(f"--json: {args.json} is in no directory")
+        raise UsageError(f"--json: there is no directory for {args.json}")
     with machine(args.threads, args.isa):
         peers = [] if args.no_peers else [name for name in PEERS if find_spec(name)]
         report = Report(environment(), peers, effort.peer_elements)

@@ -1,4 +1,4 @@
-"""``initcore bits``: raw words on standard output, for testers of random numbers."""
+"""``initcore bits``: write raw words to standard output, for programs that test random numbers."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["add_to", "run"]
 
-AT_ONCE = 1 << 16  # words: they stay in the second-level cache between the kernel that draws and the pipe that copies
-PIPE_BYTES = 1 << 20  # what Linux lets anyone ask for; the default of 64 KiB costs a switch between processes for each
+AT_ONCE = 1 << 16  # words at a time, which stay in the second-level cache until the system has copied them to the pipe
+PIPE_BYTES = 1 << 20  # the most that Linux grants every user; with the default, processes switch after each 64 KiB
 
 DESCRIPTION = """
-Write the stream's words, four bytes each in this machine's order, to standard output without end, or until the reader
-has had enough. Any tester of random numbers reads them.
+Write the stream's words to standard output, each as four bytes in this machine's byte order, until the reader closes
+the pipe. Any program that tests random numbers can read them.
 """
 EPILOG = """
 initcore bits | dieharder -g 200 -a;
@@ -44,15 +44,17 @@ def add_to(commands: Commands) -> None:
         "bits", help="write raw words to standard output", description=DESCRIPTION, epilog=EPILOG
     )
     add_stream_options(parser)
-    parser.add_argument("--draw", type=natural, default=0, metavar="D", help="of the stream, 0 if not given")
-    parser.add_argument("--plane", type=natural, default=0, metavar="P", help="of the draw's counters, 0 if not given")
+    parser.add_argument("--draw", type=natural, default=0, metavar="D", help="draw of the stream, 0 if not given")
+    parser.add_argument("--plane", type=natural, default=0, metavar="P", help="plane of the draw, 0 if not given")
     parser.add_argument(
-        "--start", type=natural, default=0, metavar="E", help="index of the first word, with order words"
+        "--start", type=natural, default=0, metavar="E", help="index of the first word, for --order words only"
     )
-    parser.add_argument("--count", type=positive, metavar="N", help="stop after so many words")
+    parser.add_argument("--count", type=positive, metavar="N", help="stop after N words")
     orders = "; ".join(f"{name}: {meaning}" for name, meaning in ORDERS.items())
     parser.add_argument("--order", choices=list(ORDERS), default="words", help=orders)
-    parser.add_argument("--ways", type=positive, default=16, metavar="K", help="of the order, 16 if not given")
+    parser.add_argument(
+        "--ways", type=positive, default=16, metavar="K", help="the number K in --order, 16 if not given"
+    )
     add_machine_options(parser)
     parser.set_defaults(run=run)
 
@@ -62,13 +64,13 @@ def _source(args: argparse.Namespace) -> Source:
     for name in ("draw", "plane"):
         last = getattr(args, name) + (mixed if args.order == name + "s" else 1) - 1
         if last >> 32:
-            raise UsageError(f"--{name}: there are 2**32, from 0; {last} is asked for")
+            raise UsageError(f"--{name} must stay below 2**32, but number {last} is needed")
     if args.start and args.order != "words":
         raise UsageError(f"--start goes with --order words, not with {args.order}")
-    if args.start + (args.count or 0) > MOST_WORDS:
-        raise UsageError(f"--start: a draw's words end at {MOST_WORDS}")
+    if (stop := args.start + (args.count or 0)) > MOST_WORDS:
+        raise UsageError(f"--start: a draw has {MOST_WORDS} words, but {stop} are needed")
     if args.ways > AT_ONCE:
-        raise UsageError(f"--ways: at most {AT_ONCE}, not {args.ways}")
+        raise UsageError(f"--ways must be at most {AT_ONCE}, not {args.ways}")
     try:
         return Source(stream_of(args), args.draw, args.plane)
     except ValueError as error:
@@ -76,17 +78,17 @@ def _source(args: argparse.Namespace) -> Source:
 
 
 def _widen_pipe(file: int) -> None:
-    """Let a pipe hold more, where the system can be asked."""
+    """Enlarge the pipe's buffer, if the system allows it."""
     try:
         import fcntl
 
         fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    except (AttributeError, ImportError, OSError):  # no Linux, or no pipe
+    except (AttributeError, ImportError, OSError):  # the system is not Linux, or the file is not a pipe
         pass
 
 
 def _first(parts: Iterator[Words], count: int) -> Iterator[Words]:
-    """Yield so many words of all."""
+    """Yield the first `count` words."""
     for part in parts:
         yield part[:count]
         count -= part.size
@@ -95,7 +97,7 @@ def _first(parts: Iterator[Words], count: int) -> Iterator[Words]:
 
 
 def write_all(file: int, data: memoryview) -> None:
-    """Write all bytes, however many the system takes at once."""
+    """Write all bytes, even if the system takes a part of them at a time."""
     while data:
         data = data[os.write(file, data) :]
 
@@ -104,16 +106,16 @@ def run(args: argparse.Namespace) -> int:
     """Write until the reader closes the pipe or the count is reached."""
     source = _source(args)
     if sys.stdout is None:
-        raise UsageError("words go to standard output, which is closed")
+        raise UsageError("standard output, to which the words go, is closed")
     output = sys.stdout.fileno()
     if os.isatty(output):
-        raise UsageError("words are bytes, not for a terminal: write to a file or a pipe")
+        raise UsageError("the words are bytes that a terminal cannot show; redirect them to a file or a pipe")
     _widen_pipe(output)
     with machine(args.threads, args.isa):
         parts = words(source, args.order, args.ways, AT_ONCE, args.start)
         try:
             for part in parts if args.count is None else _first(parts, args.count):
                 write_all(output, part.data.cast("B"))
-        except BrokenPipeError:  # the reader has had enough
+        except BrokenPipeError:  # the reader has closed the pipe
             pass
     return 0

@@ -1,4 +1,4 @@
-"""What the benchmark fills: layers of real models, and the settings of initializers that need any."""
+"""The arrays that the benchmark fills, which are layers of real models, and the settings of its initializers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Layer:
-    """One parameter of a model, with torch's axes."""
+    """One parameter of a model; its shape has torch's order of axes."""
 
     name: str
     shape: Shape
@@ -31,7 +31,7 @@ LAYERS = (
 
 
 def square(elements: int) -> Layer:
-    """Return a nearly square matrix of about so many elements."""
+    """Return a nearly square matrix of about `elements` elements."""
     side = math.isqrt(elements)
     return Layer("matrix", (elements // side, side))
 
@@ -60,15 +60,16 @@ class Case:
     Attributes
     ----------
     settings : mapping
-        Of its parameters.
+        The values of the initializer's parameters.
     shape_of : callable
-        What it fills, given a layer's shape.
+        A function that returns the shape to fill for a layer's shape.
     dtype : str, optional
-        The only one it fills.
+        The only dtype that the initializer fills, if there is only one.
     bound : {"draws", "memory", "products"}
-        What takes its time. Each draw costs the same, so that peers may draw fewer. Where it is memory, they must fill
-        the same array, since a smaller one may fit in the caches; where it is matrix products, they grow faster than
-        the array, so that peers fill the same one, and its sides are limited.
+        The work that takes most of the time. Each draw costs the same, so that peers may draw fewer elements. If
+        writing to memory takes the time, peers must fill the same array, since a smaller one may fit in the caches. If
+        matrix products take it, peers must fill the same array, too, since products grow faster than the array; the
+        sides of the array are limited then.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -97,5 +98,5 @@ CASES = {
 
 
 def case_of(name: str) -> Case:
-    """Return how an initializer is measured; most need nothing of their own."""
+    """Return how an initializer is measured; the defaults fit most initializers."""
     return CASES.get(name, Case())

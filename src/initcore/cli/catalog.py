@@ -1,4 +1,4 @@
-"""The initializers as the command line names them, and how their parameters are written there."""
+"""The initializers that commands can name, and the forms in which their parameters are written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _fans(text: str) -> tuple[float, float]:
     return fan_in, fan_out
 
 
-#: By the type of a parameter: how it is read, and what that takes
+#: By the type of a parameter: the function that reads its text, and the form that the text must have
 READERS: dict[Any, tuple[Callable[[str], Any], str]] = {
     bool: (_truth, "true or false"),
     int: (int, "an integer"),
@@ -46,10 +46,10 @@ READERS: dict[Any, tuple[Callable[[str], Any], str]] = {
 
 @dataclass(frozen=True)
 class Initializer(initializers.Initializer):
-    """One initializer, which can be asked for on the command line."""
+    """One initializer, whose settings can be read from the command line."""
 
     def read(self, texts: Mapping[str, str]) -> dict[str, Any]:
-        """Return settings from how they were written on the command line."""
+        """Return the values of settings from their texts on the command line."""
         for name in texts:
             if name not in self.settings:
                 known = ", ".join(f"--{known}" for known in self.settings) or "no parameters"
@@ -68,12 +68,12 @@ class Initializer(initializers.Initializer):
 
 
 def catalog() -> dict[str, Initializer]:
-    """Return all initializers: the names with an in-place function, which ends in _, and one for new arrays."""
+    """Return all initializers by name."""
     return {name: Initializer(**describe(name)) for name in names()}
 
 
 def find(name: str) -> Initializer:
-    """Return the initializer of a name, with the underscore of the function that fills in place or without."""
+    """Return the initializer of a name, which may end in the underscore of the in-place function."""
     known, asked = catalog(), name
     name = name.removesuffix("_")
     if name not in known:

@@ -1,4 +1,4 @@
-"""``initcore fill``: one parameter, straight into an .npy file."""
+"""``initcore fill``: fill one parameter directly into an .npy file."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["add_to", "run"]
 
 DESCRIPTION = """
-Fill one parameter and write it straight into an .npy file. The bytes are those of
-initcore.NAME(SHAPE, ..., rng=initcore.Stream(SEED, *PATH)) saved by numpy.save. The file appears under its name when it
-is complete; of a fill that fails or is interrupted nothing is left.
+Fill one parameter and write it directly into an .npy file. The bytes are those that numpy.save writes for
+initcore.NAME(SHAPE, ..., rng=initcore.Stream(SEED, *PATH)). The file gets its name when it is complete. A fill that
+fails or is interrupted leaves no file.
 """
 EPILOG = """
-bfloat16 has no name in the .npy format: as numpy.save does, the file says '<V2', and
-numpy.load(FILE).view(ml_dtypes.bfloat16) reads it. A negative number in exponent form is written with an equals sign:
+The .npy format has no name for bfloat16. The file says '<V2', as numpy.save does, and
+numpy.load(FILE).view(ml_dtypes.bfloat16) reads it. A negative number in exponent form needs an equals sign:
 --val=-1e-3.
 """
 
@@ -40,8 +40,8 @@ def add_to(commands: Commands) -> None:
     """Add the command."""
     known = catalog()
     parser = commands.add_parser("fill", help="fill a parameter into a file", description=DESCRIPTION, epilog=EPILOG)
-    parser.add_argument("name", metavar="NAME", help=f"initializer: {', '.join(known)}")
-    parser.add_argument("shape", metavar="SHAPE", type=shape, help="as 128256x4096 or 128256,4096")
+    parser.add_argument("name", metavar="NAME", help=f"the initializer: {', '.join(known)}")
+    parser.add_argument("shape", metavar="SHAPE", type=shape, help="the shape, such as 128256x4096 or 128256,4096")
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the .npy file")
     parser.add_argument("--force", action="store_true", help="replace the file if there is one")
     parser.add_argument("--dtype", help="float32 (the default; uint32 for bits), float64, float16, bfloat16, ...")
@@ -57,13 +57,13 @@ def _add_settings(parser: Parser, known: dict[str, Initializer]) -> None:
     for initializer in known.values():
         for name in initializer.settings:
             takers.setdefault(name, []).append(initializer.name)
-    for name, of in takers.items():
-        group.add_argument(f"--{name}", dest=f"setting {name}", metavar="VALUE", help=f"of {', '.join(of)}")
+    for name, inits in takers.items():
+        group.add_argument(f"--{name}", dest=f"setting {name}", metavar="VALUE", help=f"for {', '.join(inits)}")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to fill."""
+    """An initializer, its settings, and the array to fill."""
 
     initializer: Initializer
     settings: dict[str, Any]
@@ -72,11 +72,11 @@ class Request:
 
     @property
     def nbytes(self) -> int:
-        """Of the array."""
+        """The number of the array's bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def fill(self, out: np.ndarray[Any, Any], shard: Shard, advance: Callable[[int], None] = lambda _: None) -> None:
-        """Fill a block, telling how many bytes of it are done."""
+        """Fill a block; `advance` is called with the number of bytes that have been filled since its last call."""
         told = 0
 
         def tell(share: float) -> None:
@@ -91,14 +91,14 @@ class Request:
 
 
 def _request(args: argparse.Namespace) -> Request:
-    """Return what to fill, having checked all of it on no elements: nothing is written for a wrong argument."""
+    """Return what to fill, after a fill of no elements has checked it, so that wrong arguments leave no file."""
     initializer = find(args.name)
     texts = {name.split()[1]: text for name, text in vars(args).items() if name.startswith("setting ") and text}
     settings = initializer.read(texts)
     try:
         dtype = as_dtype(args.dtype or initializer.dtype)
         if dtype.hasobject or dtype.itemsize == 0:
-            raise UsageError(f"a file of {dtype.name} cannot be filled")
+            raise UsageError(f"a file cannot be filled with elements of the dtype {dtype.name}")
         stream = stream_of(args)
         if initializer.draws:
             settings["rng"] = stream
@@ -124,7 +124,7 @@ def _target(args: argparse.Namespace) -> Path:
 
 
 def write_file(target: Path, request: Request, advance: Callable[[int], None]) -> None:
-    """Write a file that has its name only when it is complete."""
+    """Fill a file, which gets its name when it is complete."""
     head = npy_head(request.dtype, request.shape)
     size, at = len(head) + request.nbytes, len(head)
     require_space(target.parent, size)

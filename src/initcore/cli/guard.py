@@ -1,4 +1,4 @@
-"""What stands around every command: whatever is raised in it becomes one line and an exit status."""
+"""Turn every error that a command raises into one line of text and an exit status."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from initcore.cli.arguments import ProblemsError, UsageError
 
 __all__ = ["guarded"]
 
-SHOW = "INITCORE_TRACEBACK"
+TRACEBACK_VARIABLE = "INITCORE_TRACEBACK"
 
 
 def guarded(run: Callable[[], int]) -> int:
     """Run a command and return its exit status: 2 for a wrong argument, 1 for a failure, 130 if interrupted."""
-    _escape_what_cannot_be_written()
+    _escape_unencodable_characters()
     try:
         try:
             return run()
         finally:
             if sys.stdout is not None:
-                sys.stdout.flush()  # a full disk is known here, and not when the interpreter ends
+                sys.stdout.flush()  # so that a full disk raises here, and not when the interpreter ends
     except (SystemExit, GeneratorExit):
         raise
     except KeyboardInterrupt:
         return INTERRUPTED
     except BaseException as error:
-        if os.environ.get(SHOW):
+        if os.environ.get(TRACEBACK_VARIABLE):
             raise
         return _report(error)
 
 
-def _escape_what_cannot_be_written() -> None:
-    """Have a character that the terminal's encoding lacks written as an escape, where Python would raise."""
+def _escape_unencodable_characters() -> None:
+    """Write characters that the terminal's encoding lacks as escapes, instead of raising an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -52,18 +52,19 @@ def _report(error: BaseException) -> int:
         return _complain(said or type(error).__name__, 1)
     if isinstance(error, MemoryError):
         return _complain(said or "not enough memory", 1)
-    return _complain(f"an error of initcore's own, {type(error).__name__}: {said}; {SHOW}=1 shows where", 1)
+    where = f"{TRACEBACK_VARIABLE}=1 shows where"
+    return _complain(f"an error of initcore's own, {type(error).__name__}: {said}; {where}", 1)
 
 
 def _text_of(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # of another package, whose own text fails
+    except Exception:  # raised by the __str__ of another package's error
         return ""
 
 
 def _drop_output() -> None:
-    """Leave nothing for the interpreter to write, which would complain at its end, where standard output cannot be."""
+    """Discard output that cannot be written, since the interpreter would print another error about it at its end."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -73,5 +74,5 @@ def _drop_output() -> None:
 
 def _complain(error: object, status: int) -> int:
     if sys.stderr is not None:
-        print("initcore:", *str(error).split(), file=sys.stderr)  # on one line, whatever the error's own form
+        print("initcore:", *str(error).split(), file=sys.stderr)  # joins the lines of the error
     return status

@@ -1,4 +1,4 @@
-"""``initcore info``: versions, instruction sets, threads."""
+"""``initcore info``: show versions, instruction sets and threads."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["add_to", "environment", "run"]
 
 def add_to(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("info", help="show versions, instruction sets, threads")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    parser = commands.add_parser("info", help="show versions, instruction sets and threads")
+    parser.add_argument("--json", action="store_true", help="write JSON")
     parser.set_defaults(run=run)
 
 
 def environment() -> dict[str, Any]:
-    """Return what results, and how long they take, may depend on."""
+    """Return the versions and settings on which results, and the time that they take, may depend."""
     return {
         "version": initcore.__version__,
         "stream_version": initcore.STREAM_VERSION,
@@ -50,7 +50,7 @@ def environment() -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
-    """The version of a package that can be imported, without importing it."""
+    """Return the version of a package, or None if it is not installed, without importing it."""
     if find_spec(package) is None:
         return None
     try:
@@ -69,7 +69,7 @@ def _processor() -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what `environment` returns."""
+    """Print the environment."""
     found = environment()
     if args.json:
         print(json.dumps(found, indent=2))

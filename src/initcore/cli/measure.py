@@ -1,4 +1,4 @@
-"""Times, the bandwidth of memory, and how much memory there is."""
+"""Measure times and the bandwidth of memory, and find how much memory is available."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from initcore import _core
 __all__ = ["Bandwidth", "Times", "available_bytes", "bandwidth", "times_of"]
 
 MOST_REPEATS = 25
-FAR = 1.5  # times the least: a median beyond it has been disturbed
+MOST_STEADY_RATIO = 1.5  # median by least; a larger ratio means that other processes disturbed the runs
 
 
 @dataclass(frozen=True)
 class Times:
-    """What some runs of the same took, in seconds."""
+    """The times of several runs of one function, in seconds."""
 
     median: float
     least: float
@@ -31,14 +31,14 @@ class Times:
 
     @property
     def steady(self) -> bool:
-        """Whether the median tells of what was run, and not of what else the machine did."""
-        return self.median <= FAR * self.least
+        """Whether other work on the machine has probably not disturbed the runs."""
+        return self.median <= MOST_STEADY_RATIO * self.least
 
 
 def times_of(run: Callable[[], object], budget: float) -> Times:
-    """Return the times of as many runs as a budget of seconds allows; measured again where they are not steady.
+    """Return the times of as many runs as a budget of seconds allows. Unsteady times are measured a second time.
 
-    The first run, which finds caches and branch predictors cold, counts only if it takes the whole budget.
+    The first run, for which caches and branch predictors are cold, counts only if it takes the whole budget.
     """
     found = _times(run, budget)
     if found.steady:
@@ -50,7 +50,7 @@ def times_of(run: Callable[[], object], budget: float) -> Times:
 def _times(run: Callable[[], object], budget: float) -> Times:
     first = _seconds(run)
     times = [_seconds(run)]
-    if first > budget and times[0] * FAR >= first:
+    if first > budget and times[0] * MOST_STEADY_RATIO >= first:
         return Times(median([first, *times]), min(first, *times), 2)
     while sum(times) < budget and len(times) < MOST_REPEATS:
         times.append(_seconds(run))
@@ -65,7 +65,7 @@ def _seconds(run: Callable[[], object]) -> float:
 
 @dataclass(frozen=True)
 class Bandwidth:
-    """How many bytes a second the threads in use can set, and whether by stores that bypass the caches."""
+    """How many bytes a second the threads in use can write, and whether by stores that bypass the caches."""
 
     bytes_per_second: float
     streaming: bool
@@ -73,7 +73,7 @@ class Bandwidth:
 
 
 def bandwidth(buffer: NDArray[Any], budget: float) -> Bandwidth:
-    """Measure what memory takes: the better of ordinary and streaming stores."""
+    """Return the bandwidth of writing to memory, by ordinary or by streaming stores, whichever are faster."""
     times = {
         streaming: times_of(partial(_core.set_bytes, buffer, 1, streaming), budget).median
         for streaming in (False, True)
@@ -83,7 +83,7 @@ def bandwidth(buffer: NDArray[Any], budget: float) -> Bandwidth:
 
 
 def available_bytes(root: Path = Path("/")) -> int | None:
-    """Return how much memory can be had without swapping, or None if nobody knows."""
+    """Return how much memory is available without swapping, or None if the system does not say."""
     found = [_system_bytes(root / "proc/meminfo"), _group_bytes(root / "sys/fs/cgroup")]
     return min((nbytes for nbytes in found if nbytes is not None), default=None)
 
@@ -101,7 +101,7 @@ def _system_bytes(meminfo: Path) -> int | None:
 
 
 def _group_bytes(group: Path) -> int | None:
-    """What is left of a container's limit."""
+    """Return how much of a container's memory limit is left, or None without a limit."""
     try:
         return int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
     except (OSError, ValueError):  # no limit reads "max"

@@ -1,4 +1,4 @@
-"""The orders in which a tester may be given words: as they are, or streams that should not know of each other mixed."""
+"""The orders in which words are written for tests: of one stream, or of several streams that must be independent."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from initcore.streams import Generator, RngLike, Stream
 
 __all__ = ["MOST_WORDS", "ORDERS", "Source", "Way", "Words", "words"]
 
-MOST_WORDS = 1 << 62  # of one draw that have an index; the planes and draws have as many each
+MOST_WORDS = 1 << 62  # the words of each plane of each draw that have an index
 Words: TypeAlias = "NDArray[np.uint32]"
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where words come from.
+    """A sequence of words.
 
     Attributes
     ----------
     stream : Stream
+        The stream of the words.
     draw, plane : int
-        Below 2**32.
+        The draw and the plane of the words' counters, both below 2**32.
     """
 
     stream: Stream
@@ -36,7 +37,7 @@ class Source:
     plane: int = 0
 
     def rng(self) -> RngLike:
-        """Return what draws these words at every call."""
+        """Return a value for ``rng=`` with which every fill gets the words from the first one on."""
         generator = Generator(self.stream)
         generator.state = generator.state | {"draw": self.draw}
         return _core.take(generator).at_plane(self.plane)
@@ -44,7 +45,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Way:
-    """One of the sequences that are mixed: a source, from an index on."""
+    """One of the sequences that are mixed: the words of a source from an index on."""
 
     source: Source
     first: int = 0
@@ -78,7 +79,7 @@ MIXED: dict[str, Callable[[Source, int], list[Way]]] = {
     "planes": _ways_of_planes,
     "shards": _ways_of_shards,
 }
-#: What each order gives, given a source and a number K
+#: The meaning of each order, for a source and a number K
 ORDERS = {
     "words": "one word after the other, as bits_ fills an array",
     "seeds": "a word of each of K seeds, S to S + K - 1, in turn",
@@ -92,24 +93,25 @@ COLUMN_ROWS = 1024
 
 
 def words(source: Source, order: str, ways: int, at_once: int, start: int = 0) -> Iterator[Words]:
-    """Yield about so many words at a time, in an array that the next ones overwrite.
+    """Yield arrays of about `at_once` words. The next array overwrites the one before.
 
     Parameters
     ----------
     source : Source
+        The sequence of words, or the first of the sequences that are mixed.
     order : str
         A key of ORDERS.
     ways : int
-        K: how many sequences are mixed, or columns walked down.
+        The number K of sequences that are mixed, or of columns.
     at_once : int
-        Words. They come in whole rounds: as many of each sequence.
+        The number of words in an array, rounded so that each sequence gives equally many.
     start : int
-        The index of the first word of the order "words".
+        The index of the first word, for the order "words" only.
 
     Raises
     ------
     ValueError
-        If a draw or a plane were 2**32 or above.
+        If the number of a draw or a plane is 2**32 or above.
     """
     if order == "words":
         return _in_order(source, at_once, start)

@@ -1,4 +1,4 @@
-"""What NumPy and torch offer for the same work: one callable each, or None where they have no counterpart."""
+"""The functions of NumPy and torch that do the same work as an initializer, as callables to measure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Array: TypeAlias = NDArray[Any]
 Run: TypeAlias = Callable[[], object]
 Settings: TypeAlias = Mapping[str, Any]
 
-#: By the kind of a distribution, what torch's function of that name takes
+#: By the kind of a distribution: the parameters of torch's function, and the attributes that give their values
 PARAMETERS = {
     "uniform": {"a": "low", "b": "high"},
     "normal": {"mean": "mean", "std": "std"},
@@ -30,13 +30,12 @@ PARAMETERS = {
 
 
 def drawing(out: Array, draw: Callable[[Array], object]) -> Run:
-    """Return what draws in place, or in a float32 buffer where no peer can draw the dtype or the layout."""
+    """Return a callable that draws in place, or in a buffer if NumPy cannot draw in the array's dtype or layout."""
     native = out.dtype.itemsize > 2
     if native and out.flags.c_contiguous:
         return lambda: draw(out)
-    buffer = np.ones(
-        out.shape, out.dtype if native else np.float32
-    )  # written, so that the system has no pages to clear
+    # written now, so that the system does not clear its pages while the time is measured
+    buffer = np.ones(out.shape, out.dtype if native else np.float32)
 
     def through_buffer() -> None:
         draw(buffer)
@@ -46,7 +45,7 @@ def drawing(out: Array, draw: Callable[[Array], object]) -> Run:
 
 
 def numpy_peer(name: str, out: Array, settings: Settings, rng: np.random.Generator | None = None) -> Run | None:
-    """Return what a NumPy user would do to fill an array in place."""
+    """Return a callable that fills an array in place as a NumPy user would, or None if NumPy cannot."""
     rng = rng or np.random.default_rng(0)
     part = numpy_part(name, out, settings)
     if part is not None:
@@ -59,14 +58,14 @@ def numpy_peer(name: str, out: Array, settings: Settings, rng: np.random.Generat
 
 
 def numpy_part(name: str, out: Array, settings: Settings) -> Callable[[Array, np.random.Generator], Run] | None:
-    """Return what NumPy does to any part of an array, where it can be filled in parts."""
+    """Return a function that makes such a callable for any part of an array, or None if parts depend on each other."""
     if name == "bits":
         return lambda part, rng: lambda: _bits(rng, part)
     values = {"constant": settings.get("val"), "ones": 1, "zeros": 0}
     if name in values:
         return lambda part, rng: lambda: part.fill(values[name])
     draw = elementwise(name, out.shape, settings)
-    if not isinstance(draw, (Uniform, Normal)):  # it truncates nothing
+    if not isinstance(draw, (Uniform, Normal)):  # NumPy has no truncated distributions
         return None
     return lambda part, rng: drawing(part, lambda target: _draw(rng, draw, target))
 
@@ -85,7 +84,7 @@ def _draw(rng: np.random.Generator, draw: Uniform | Normal, out: Array) -> None:
 
 
 def _bits(rng: np.random.Generator, out: Array) -> None:
-    """Draw words of 64 bits, which is what all of NumPy's generators but one make: twice as fast."""
+    """Draw words of 64 bits, since most of NumPy's generators make these: it is twice as fast as drawing 32 bits."""
     words = rng.integers(0, 1 << 64, -(-out.size // 2), np.uint64).view(np.uint32)
     out[...] = words[: out.size].reshape(out.shape)
 
@@ -106,7 +105,10 @@ def _orthogonal(rng: np.random.Generator, out: Array, gain: float = 1.0, batch_a
 
 
 def torch_peer(name: str, out: Array, settings: Settings, threads: int | None = None) -> Run | None:
-    """Return torch's function of the same name, or of the same distribution, on a tensor of an array's memory."""
+    """Return a callable for torch's function of the same name, or of the same distribution, on the array's memory.
+
+    The result is None if torch is not installed, or has no such function.
+    """
     try:
         from torch import nn
     except ImportError:
@@ -122,12 +124,12 @@ def torch_peer(name: str, out: Array, settings: Settings, threads: int | None = 
     tensor = tensor_of(out, threads or initcore.get_num_threads())
     if name != "orthogonal" or tensor.element_size() > 2:
         return lambda: function(tensor, **parameters)
-    buffer = tensor.float()  # torch's QR knows no half precision
+    buffer = tensor.float()  # torch's QR supports no half precision
     return lambda: tensor.copy_(function(buffer, **parameters))
 
 
 def tensor_of(out: Array, threads: int) -> Tensor:
-    """Return a tensor that shares an array's memory, which so many threads will fill."""
+    """Return a tensor that shares an array's memory, and set the number of threads with which torch fills it."""
     import torch
 
     torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""The benchmark's results: rows, a table to read, and JSON."""
+"""The benchmark's results, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from initcore.cli.measure import FAR, Bandwidth
+from initcore.cli.measure import MOST_STEADY_RATIO, Bandwidth
 
 __all__ = ["LEAST_WIDTH", "Report", "Row"]
 
 DISTURBED = "~"
-LEAST_WIDTH = 104  # columns: in fewer the table would lose figures
+LEAST_WIDTH = 104  # columns; a narrower table would lose figures
 
 
 @dataclass(frozen=True)
 class Row:
-    """One initializer on one array; peers are in nanoseconds an element.
+    """The times of one initializer on one array; those of peers are in nanoseconds per element.
 
-    `disturbed` names whose times were far from their least twice: this library, or peers.
+    `disturbed` names the library and the peers whose times were not steady in two measurements.
     """
 
     layer: str
@@ -39,21 +39,21 @@ class Row:
 
     @property
     def ns_per_element(self) -> float:
-        """Time for each element."""
+        """The time for each element, in nanoseconds."""
         return self.seconds * 1e9 / self.elements
 
     @property
     def gb_per_second(self) -> float:
-        """Bytes written, a GB being 1e9."""
+        """The bytes written each second, in units of 1e9."""
         return self.nbytes / self.seconds / 1e9
 
     def ratio(self, peer: str) -> float | None:
-        """How many times as long a peer takes."""
+        """Return how many times as long a peer takes, or None if it cannot do the work."""
         theirs = self.peers.get(peer)
         return None if theirs is None else theirs / self.ns_per_element
 
     def as_json(self) -> dict[str, Any]:
-        """Return names and numbers."""
+        """Return the row as a dict for JSON."""
         of_peers = {f"{peer}_ns_per_element": time for peer, time in self.peers.items()}
         ratios = {f"ratio_to_{peer}": self.ratio(peer) for peer in self.peers}
         return {
@@ -75,7 +75,7 @@ class Row:
 
 @dataclass
 class Report:
-    """All that a run found."""
+    """All results of a run."""
 
     environment: dict[str, Any]
     peers: Sequence[str]
@@ -85,7 +85,7 @@ class Report:
     bandwidth: Bandwidth | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it."""
+        """Return the results as a dict for JSON."""
         return {
             "environment": self.environment,
             "peer_elements": self.peer_elements,
@@ -95,7 +95,7 @@ class Report:
         }
 
     def table(self) -> Table:
-        """Return it as a table."""
+        """Return the results as a table."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption_justify="left")
         table.title, table.caption = self._title(), self._caption()
         table.add_column(
@@ -110,7 +110,7 @@ class Report:
         return table
 
     def _share(self, row: Row) -> float | None:
-        """How much of the memory's bandwidth a row reaches."""
+        """Return the share of the memory's bandwidth that a row reaches, or None if it was not measured."""
         if self.bandwidth is None:
             return None
         return row.nbytes / row.seconds / self.bandwidth.bytes_per_second
@@ -142,25 +142,25 @@ class Report:
     def _caption(self) -> str:
         lines = ["In place, warm, medians. GB = 1e9 bytes."]
         if any(row.disturbed for row in self.rows):
-            lines += [f"{DISTURBED}: measured twice, and the median is still more than {FAR:g} times the least."]
+            lines += [f"{DISTURBED}: in two measurements the median was over {MOST_STEADY_RATIO:g} times the least."]
         if self.bandwidth is not None:
             memory, stores = self.bandwidth, "streaming" if self.bandwidth.streaming else "ordinary"
             lines += [
-                f"memory: the share of {memory.bytes_per_second / 1e9:.1f} GB/s, at which the same threads set"
-                f" {memory.nbytes / 1e6:.0f} MB in this run, by",
-                f"{stores} stores; arrays that stay in the caches can have more.",
+                f"memory: the share of the {memory.bytes_per_second / 1e9:.1f} GB/s with which the same threads wrote"
+                f" {memory.nbytes / 1e6:.0f} MB in this run by",
+                f"{stores} stores; arrays that fit in the caches can exceed 100 %.",
             ]
         if self.peers:
             lines += [
-                f"{', '.join(self.peers)}: how many times as long they take per element; - where they cannot.",
-                f"They draw random numbers for at most {self.peer_elements} elements, rows of the same array; fixed",
-                "patterns and orthogonal matrices they write to all of it.",
+                f"{', '.join(self.peers)}: how many times as long they take per element; - if they cannot do the work.",
+                f"They draw random numbers for at most {self.peer_elements} elements, in rows of the same array. They",
+                "write fixed patterns and orthogonal matrices to all of it.",
             ]
         return "\n".join(lines)
 
 
 def _significant(value: float) -> str:
-    """Three digits, or all before the point."""
+    """Return a number with three significant digits, or all its digits before the point."""
     if value >= 100:
         return f"{value:.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"

@@ -1,4 +1,4 @@
-"""Consoles, progress bars, and what ends a command from without."""
+"""Consoles, progress bars, and the handling of SIGTERM."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from rich.progress import (
 
 __all__ = ["make_console", "make_progress", "make_transfer", "terminable"]
 
-WIDE = 1 << 16  # columns, where no terminal limits them: no table is cut
+WIDE = 1 << 16  # columns if the output is no terminal, so that no table is cropped
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """Return a console as wide as the terminal, or wide enough for any table where there is none."""
+    """Return a console as wide as the terminal, or wide enough for any table if the output is no terminal."""
     console = Console(stderr=stderr, highlight=False)
     if not console.is_terminal:
         console.width = WIDE
@@ -32,7 +32,7 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 def make_progress(*columns: ProgressColumn | str) -> Progress:
-    """Return a progress bar on standard error, silent where that is no terminal."""
+    """Return a progress bar on standard error, which is not shown if that is no terminal."""
     console = make_console(stderr=True)
     plain = [TextColumn(it, markup=False) if isinstance(it, str) else it for it in columns]  # a file may be called [/x]
     return Progress(*plain, console=console, transient=True, disable=not console.is_terminal)
@@ -47,7 +47,7 @@ def make_transfer() -> Progress:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Have SIGTERM, which batch systems send, unwind what is done as Ctrl-C does."""
+    """Let SIGTERM, which batch systems send, raise an exception within a block, as Ctrl-C does."""
 
     def stop(number: int, _: object) -> NoReturn:
         raise SystemExit(128 + number)
