@@ -183,6 +183,7 @@ initcore.set_num_threads(int(sys.argv[1]))
 shapes = {"square": ((6000, 6000), None), "stack": ((4000, 200, 200), 0), "tall": ((400000, 64), None)}
 shape, axis = shapes[sys.argv[2]]
 out = np.zeros(shape, np.float32)
+initcore.orthogonal_(np.empty((2, 2)), rng=0)  # imports what it needs: modules of NumPy's swallow signals meanwhile
 sys.setswitchinterval(1000)  # the other thread runs when this one gives up the GIL, which is within the fill
 begun = threading.Lock()
 begun.acquire()
