@@ -165,7 +165,7 @@ def extension(name: str, **options: Any) -> Extension:
 def main() -> None:
     runpy.run_path("src/initcore/_new_forms.py")["main"](Path("src/initcore"))
     core = extension("_core", libraries=[] if os.name == "nt" else ["m", "pthread"])
-    modules = [core, *map(extension, ("_arrays", "_bitgen", "_draws"))]
+    modules = [core, *map(extension, ("_arrays", "_bitgen", "_draws", "_xla"))]
     setup(
         ext_modules=cythonize(modules, language_level=3, compiler_directives={"freethreading_compatible": True}),
         cmdclass={"build_ext": BuildExt},

@@ -81,11 +81,28 @@ int ic_fits(double x, ic_dtype dtype); /* finite, and still so after rounding */
 ic_problem ic_prepare(int dist, const double *params, ic_dtype dtype, ic_prepared *prepared);
 ic_status ic_fill(const ic_array *array, const ic_prepared *prepared, const ic_stream *stream,
                   const ic_options *options);
+/* Fills `count` arrays that are alike, each `bytes` after the one before it, with draw 0 of the streams whose keys are
+ * keys[2 i] and [2 i + 1]. Those of a few elements cost less than by a call for each. */
+ic_status ic_fill_each(const ic_array *first, size_t bytes, const ic_prepared *prepared, const uint32_t *keys,
+                       size_t count, const ic_options *options);
 
 /* The words of so many blocks from any block on, the last block being followed by the first: what a bit generator has
  * ready. A multiple of every kernel's step. */
 #define IC_BUFFER_BLOCKS 384
 void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t words[4 * IC_BUFFER_BLOCKS]);
+
+/* Keys of many streams at once: section 1 of the stream contract. A path so far, which has taken in the words of a seed
+ * below 2^32 and of some parts, four each; */
+enum { IC_SEED_POOL = 4 };
+typedef struct {
+  uint32_t pool[IC_SEED_POOL];
+  uint32_t factor; /* of the next step, whatever the words were */
+} ic_path;
+
+ic_path ic_path_of(uint32_t seed, const uint32_t *words, size_t count); /* count > 0 */
+/* and the keys of `count` paths below it: path i goes on with the integers words[i * parts] to [i * parts + parts - 1],
+ * and its key is keys[2 i] and [2 i + 1]. */
+void ic_keys_below(const ic_path *path, const uint32_t *words, size_t parts, size_t count, uint32_t *keys);
 
 /* The bytes of one element over and over: constants, and what memory can take. Of the array only data, shape and
  * strides count. */

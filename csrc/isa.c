@@ -10,6 +10,7 @@
 #include "dtypes.h"
 #include "kernels.h"
 #include "dist/truncation.h"
+#include "seed_sequence.h"
 
 #include "kern/half.h"
 #include IC_VEC
@@ -22,6 +23,7 @@
 static const ic_problem ic_no_problem = {0, NULL};
 static ic_problem ic_problem_with(int param, const char *rule) { return (ic_problem){param, rule}; }
 
+#include "kern/keys.h"
 #include "kern/testing.h"
 #include "kern/peak_ops.h"
 
@@ -86,6 +88,7 @@ const ic_kernels IC_PASTE(ic_kernels_, IC_ISA) = {
     .philox4x32 = philox4x32_blocks,
     .normal_from_words_f32 = normal_from_words_f32,
     .normal_from_words_f64 = normal_from_words_f64,
+    .keys_below = keys_below,
     .spin = spin,
 };
 

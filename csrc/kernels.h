@@ -58,6 +58,7 @@ typedef struct {
   void (*philox4x32)(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out);
   void (*normal_from_words_f32)(const uint32_t *words, size_t pairs, float *out);
   void (*normal_from_words_f64)(const uint64_t *words, size_t pairs, double *out);
+  void (*keys_below)(const ic_path *path, const uint32_t *words, size_t parts, size_t count, uint32_t *keys);
   uint64_t (*spin)(ic_spin kind, uint64_t rounds, double *end);
 } ic_kernels;
 

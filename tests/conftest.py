@@ -64,7 +64,9 @@ def dtype(request: pytest.FixtureRequest) -> np.dtype[Any]:
 def run_python(tmp_path: pathlib.Path) -> Run:
     """Run a script in a fresh interpreter, where environment, limits and forks harm nobody; it must succeed."""
 
-    def run(script: str, *arguments: str, check: bool = True, **env: str | None) -> subprocess.CompletedProcess[str]:
+    def run(
+        script: str, *arguments: str, check: bool = True, timeout: float = 120, **env: str | None
+    ) -> subprocess.CompletedProcess[str]:
         path = tmp_path / "script.py"
         path.write_text(script)
         merged = {**os.environ, **{key: value for key, value in env.items() if value is not None}}
@@ -75,11 +77,11 @@ def run_python(tmp_path: pathlib.Path) -> Run:
             env=merged,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout,
             check=False,
         )
         if check:
-            assert done.returncode == 0, done.stderr
+            assert done.returncode == 0, done.stderr or done.stdout
         return done
 
     return run

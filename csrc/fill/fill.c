@@ -142,15 +142,19 @@ static ic_status fill_with(fill_task *task, int threads, void (*fence)(void), co
   return ic_progress_end(&progress);
 }
 
+static ic_job job_of(const ic_prepared *prepared, const ic_stream *stream) {
+  const ic_kernels *kernels = ic_kernels_current();
+  return (ic_job){.kernel = kernels->fill[prepared->dist][prepared->dtype],
+                  .params = &prepared->params,
+                  .stream = *stream,
+                  .dtype = prepared->dtype,
+                  .step = 4 * (int64_t)kernels->step_blocks[prepared->dist][prepared->dtype]};
+}
+
 ic_status ic_fill(const ic_array *array, const ic_prepared *prepared, const ic_stream *stream,
                   const ic_options *options) {
-  const ic_kernels *kernels = ic_kernels_current();
   const ic_dtype dtype = prepared->dtype;
-  fill_task task = {.job = {.kernel = kernels->fill[prepared->dist][dtype],
-                            .params = &prepared->params,
-                            .stream = *stream,
-                            .dtype = dtype,
-                            .step = 4 * (int64_t)kernels->step_blocks[prepared->dist][dtype]},
+  fill_task task = {.job = job_of(prepared, stream),
                     .view = ic_view_of(array),
                     .data = array->data,
                     .first_index = array->first_index};
@@ -169,7 +173,28 @@ ic_status ic_fill(const ic_array *array, const ic_prepared *prepared, const ic_s
     task.unit = at_least(1, task.unit / at_least(1, tiling.rows * tiling.columns));
     task.workspace_bytes = ic_tile_workspace(&tiling);
   }
-  return fill_with(&task, threads, kernels->fence, options);
+  return fill_with(&task, threads, ic_kernels_current()->fence, options);
+}
+
+ic_status ic_fill_each(const ic_array *first, size_t bytes, const ic_prepared *prepared, const uint32_t *keys,
+                       size_t count, const ic_options *options) {
+  const ic_view view = ic_view_of(first);
+  const int is_small_run = view.ndim == 1 && is_rows(&view, first) && view.size < SHORTEST_RUN;
+  ic_stream stream = {{0}, 0, 0};
+  ic_job job = job_of(prepared, &stream);
+  ic_array array = *first;
+  ic_status status = IC_OK;
+  const ic_float_mode mode = ic_float_mode_default();
+  for (size_t i = 0; i < count && status == IC_OK; i++, array.data += bytes) {
+    stream.key[0] = job.stream.key[0] = keys[2 * i];
+    stream.key[1] = job.stream.key[1] = keys[2 * i + 1];
+    if (is_small_run)
+      fill_run(&job, array.data, array.first_index, view.size, 0);
+    else
+      status = ic_fill(&array, prepared, &stream, options);
+  }
+  ic_float_mode_restore(mode);
+  return status;
 }
 
 void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t words[4 * IC_BUFFER_BLOCKS]) {

@@ -120,9 +120,11 @@ IC_INLINE uint32_t f32_inside(const vf32 value[2], float low, float high) {
 
 /* 64-bit integers and float64 */
 #define u64_shl(a, n) _mm256_slli_epi64(a, n)
+#define u64_rotr(a, n) _mm256_or_si256(_mm256_srli_epi64(a, n), _mm256_slli_epi64(a, 64 - (n)))
 IC_INLINE vu64 u64_set1(uint64_t x) { return _mm256_set1_epi64x((long long)x); }
 IC_INLINE vu64 u64_add(vu64 a, vu64 b) { return _mm256_add_epi64(a, b); }
 IC_INLINE vu64 u64_and(vu64 a, vu64 b) { return _mm256_and_si256(a, b); }
+IC_INLINE vu64 u64_xor(vu64 a, vu64 b) { return _mm256_xor_si256(a, b); }
 IC_INLINE vm64 u64_bit62(vu64 a) { return _mm256_castsi256_pd(_mm256_slli_epi64(a, 1)); }
 IC_INLINE vm64 u64_not_negative(vu64 a) { return _mm256_castsi256_pd(_mm256_cmpgt_epi64(a, _mm256_set1_epi64x(-1))); }
 IC_INLINE vf64 f64_set1(double x) { return _mm256_set1_pd(x); }
@@ -223,6 +225,7 @@ IC_INLINE vu32 u32_load(const uint32_t *p) { return _mm256_loadu_si256((const __
 IC_INLINE vf32 f32_load(const float *p) { return _mm256_loadu_ps(p); }
 IC_INLINE void f32_store(float *p, vf32 a) { _mm256_storeu_ps(p, a); }
 IC_INLINE vu64 u64_load(const uint64_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
+IC_INLINE void u64_store(uint64_t *p, vu64 a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
 IC_INLINE vf64 f64_load(const double *p) { return _mm256_loadu_pd(p); }
 IC_INLINE void f64_store(double *p, vf64 a) { _mm256_storeu_pd(p, a); }
 

@@ -117,9 +117,11 @@ IC_INLINE uint32_t f32_inside(const vf32 value[2], float low, float high) {
 
 /* 64-bit integers and float64 */
 #define u64_shl(a, n) _mm512_slli_epi64(a, n)
+#define u64_rotr(a, n) _mm512_ror_epi64(a, n)
 IC_INLINE vu64 u64_set1(uint64_t x) { return _mm512_set1_epi64((long long)x); }
 IC_INLINE vu64 u64_add(vu64 a, vu64 b) { return _mm512_add_epi64(a, b); }
 IC_INLINE vu64 u64_and(vu64 a, vu64 b) { return _mm512_and_si512(a, b); }
+IC_INLINE vu64 u64_xor(vu64 a, vu64 b) { return _mm512_xor_si512(a, b); }
 IC_INLINE vm64 u64_bit62(vu64 a) { return _mm512_test_epi64_mask(a, _mm512_set1_epi64(1LL << 62)); }
 IC_INLINE vm64 u64_not_negative(vu64 a) {
   return _mm512_testn_epi64_mask(a, _mm512_set1_epi64((long long)(1ULL << 63)));
@@ -209,6 +211,7 @@ IC_INLINE vu32 u32_load(const uint32_t *p) { return _mm512_loadu_si512(p); }
 IC_INLINE vf32 f32_load(const float *p) { return _mm512_loadu_ps(p); }
 IC_INLINE void f32_store(float *p, vf32 a) { _mm512_storeu_ps(p, a); }
 IC_INLINE vu64 u64_load(const uint64_t *p) { return _mm512_loadu_si512(p); }
+IC_INLINE void u64_store(uint64_t *p, vu64 a) { _mm512_storeu_si512(p, a); }
 IC_INLINE vf64 f64_load(const double *p) { return _mm512_loadu_pd(p); }
 IC_INLINE void f64_store(double *p, vf64 a) { _mm512_storeu_pd(p, a); }
 

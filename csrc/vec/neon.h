@@ -136,9 +136,12 @@ IC_INLINE vf32 f32_fma_or_zero(vm32 m, vf32 a, vf32 b, vf32 c) {
 
 /* 64-bit integers and float64 */
 #define u64_shl(a, n) ((vu64){{vshlq_n_u64((a).v[0], n), vshlq_n_u64((a).v[1], n)}})
+#define ROTR(a, n) vorrq_u64(vshrq_n_u64(a, n), vshlq_n_u64(a, 64 - (n)))
+#define u64_rotr(a, n) ((vu64){{ROTR((a).v[0], n), ROTR((a).v[1], n)}})
 IC_INLINE vu64 u64_set1(uint64_t x) { EACH(vu64, vdupq_n_u64(x)); }
 IC_INLINE vu64 u64_add(vu64 a, vu64 b) { EACH(vu64, vaddq_u64(a.v[i], b.v[i])); }
 IC_INLINE vu64 u64_and(vu64 a, vu64 b) { EACH(vu64, vandq_u64(a.v[i], b.v[i])); }
+IC_INLINE vu64 u64_xor(vu64 a, vu64 b) { EACH(vu64, veorq_u64(a.v[i], b.v[i])); }
 IC_INLINE vm64 u64_bit62(vu64 a) { EACH(vm64, vtstq_u64(a.v[i], vdupq_n_u64(1ull << 62))); }
 IC_INLINE vm64 u64_not_negative(vu64 a) { EACH(vm64, vcgezq_s64(vreinterpretq_s64_u64(a.v[i]))); }
 IC_INLINE vf64 f64_set1(double x) { EACH(vf64, vdupq_n_f64(x)); }
@@ -252,6 +255,9 @@ IC_INLINE void f32_store(float *p, vf32 a) {
   for (int i = 0; i < 2; i++) vst1q_f32(p + 4 * i, a.v[i]);
 }
 IC_INLINE vu64 u64_load(const uint64_t *p) { EACH(vu64, vld1q_u64(p + 2 * i)); }
+IC_INLINE void u64_store(uint64_t *p, vu64 a) {
+  for (int i = 0; i < 2; i++) vst1q_u64(p + 2 * i, a.v[i]);
+}
 IC_INLINE vf64 f64_load(const double *p) { EACH(vf64, vld1q_f64(p + 2 * i)); }
 IC_INLINE void f64_store(double *p, vf64 a) {
   for (int i = 0; i < 2; i++) vst1q_f64(p + 2 * i, a.v[i]);
@@ -267,3 +273,4 @@ static void nt_fence(void) {}
 #undef U64
 #undef F64
 #undef WORDS
+#undef ROTR

@@ -112,9 +112,11 @@ IC_INLINE uint32_t f32_inside(const vf32 value[2], float low, float high) {
 
 /* 64-bit integers and float64 */
 IC_INLINE vu64 u64_shl(vu64 a, int n) { return a << n; }
+IC_INLINE vu64 u64_rotr(vu64 a, int n) { return a >> n | a << (64 - n); }
 IC_INLINE vu64 u64_set1(uint64_t x) { return x; }
 IC_INLINE vu64 u64_add(vu64 a, vu64 b) { return a + b; }
 IC_INLINE vu64 u64_and(vu64 a, vu64 b) { return a & b; }
+IC_INLINE vu64 u64_xor(vu64 a, vu64 b) { return a ^ b; }
 IC_INLINE vm64 u64_bit62(vu64 a) { return (int)(a >> 62 & 1); }
 IC_INLINE vm64 u64_not_negative(vu64 a) { return a >> 63 == 0; }
 IC_INLINE vf64 f64_set1(double x) { return x; }
@@ -175,6 +177,7 @@ IC_INLINE vu32 u32_load(const uint32_t *p) { EACH(vu32, p[i]); }
 IC_INLINE vf32 f32_load(const float *p) { EACH(vf32, p[i]); }
 IC_INLINE void f32_store(float *p, vf32 a) { memcpy(p, a.v, 8); }
 IC_INLINE vu64 u64_load(const uint64_t *p) { return *p; }
+IC_INLINE void u64_store(uint64_t *p, vu64 a) { *p = a; }
 IC_INLINE vf64 f64_load(const double *p) { return *p; }
 IC_INLINE void f64_store(double *p, vf64 a) { *p = a; }
 

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from initcore._csrc cimport ic_stream
+from initcore._csrc cimport ic_stream, ic_xla_fill_part
 
 cdef void fill_buffer(const ic_stream *stream, uint64_t block, uint32_t *words) noexcept nogil
+cdef void *xla_handler(ic_xla_fill_part others) noexcept nogil

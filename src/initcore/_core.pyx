@@ -35,6 +35,14 @@ cdef void fill_buffer(const ic_stream *stream, uint64_t block, uint32_t *words) 
     ic_fill_buffer(stream, block, words)
 
 
+cdef int thread_count() noexcept nogil:
+    return ic_load(&max_threads)
+
+
+cdef void *xla_handler(ic_xla_fill_part others) noexcept nogil:
+    return ic_xla_handler(others, thread_count, nontemporal_bytes)
+
+
 @cython.final
 cdef class Caller:
     """Who is asked while the core is at work: signals, and whoever wants to know how far it is."""
@@ -378,6 +386,18 @@ def normal_from_words(cnp.ndarray words):
         with nogil:
             ic_normal_from_words_f64(<const uint64_t *>source, pairs, <double *>target)
     return out
+
+
+def keys_below(cnp.ndarray path, cnp.ndarray words):
+    """Return the keys of paths of seed 0: all begin with the same words, and go on with a row of integers each."""
+    cdef cnp.ndarray keys = np.empty((words.shape[0], 2), np.uint32)
+    cdef ic_path above = ic_path_of(0, <const uint32_t *>cnp.PyArray_DATA(path), <size_t>cnp.PyArray_SIZE(path))
+    cdef const uint32_t *integers = <const uint32_t *>cnp.PyArray_DATA(words)
+    cdef size_t count = <size_t>cnp.PyArray_DIM(words, 0), parts = <size_t>cnp.PyArray_DIM(words, 1)
+    cdef uint32_t *out = <uint32_t *>cnp.PyArray_DATA(keys)
+    with nogil:
+        ic_keys_below(&above, integers, parts, count, out)
+    return keys
 
 
 cdef dict _spins = {"fma_f32": IC_SPIN_FMA_F32, "fma_f64": IC_SPIN_FMA_F64, "integer": IC_SPIN_INTEGER}

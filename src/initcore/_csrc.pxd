@@ -88,6 +88,11 @@ cdef extern from "initcore.h" nogil:
     double ic_truncated_mass(double mean, double std, double low, double high)
     ic_moments ic_truncated_moments(double mean, double std, double low, double high)
     double ic_truncated_quantile(double mean, double std, double low, double high, double u)
+    ctypedef struct ic_path:
+        pass
+
+    ic_path ic_path_of(uint32_t seed, const uint32_t *words, size_t count)
+    void ic_keys_below(const ic_path *path, const uint32_t *words, size_t parts, size_t count, uint32_t *keys)
     void ic_sparse_mask(const ic_sparse *sparse, uint8_t *mask)
     int ic_isa_count()
     const char *ic_isa_name(int isa)
@@ -98,6 +103,21 @@ cdef extern from "initcore.h" nogil:
     void ic_philox4x32(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out)
     void ic_normal_from_words_f32(const uint32_t *words, size_t pairs, float *out)
     void ic_normal_from_words_f64(const uint64_t *words, size_t pairs, double *out)
+
+cdef extern from "xla/handler.h" nogil:
+    ctypedef struct ic_xla_part:
+        uint8_t *out
+        int ndim
+        const int64_t *local
+        const int64_t *whole
+        int64_t first[IC_MAX_DIMS]
+        const uint32_t *words
+        int64_t word_count
+        const char *law
+        size_t law_bytes
+
+    ctypedef int (*ic_xla_fill_part)(const ic_xla_part *, char *, size_t) noexcept nogil
+    void *ic_xla_handler(ic_xla_fill_part others, int (*threads)() noexcept nogil, uint64_t nontemporal_bytes)
 
 cdef extern from "platform/atomics.h" nogil:
     int64_t ic_claim(int64_t *counter)

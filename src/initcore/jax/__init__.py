@@ -23,12 +23,14 @@ from initcore.jax.distributions import constant, normal, ones, truncated_normal,
 from initcore.jax.factories import Initializer
 from initcore.jax.orthogonal import delta_orthogonal, orthogonal
 from initcore.jax.plans import plan_arrays
+from initcore.jax.pytrees import initialize
 from initcore.jax.scaling import *  # noqa: F403, all its public names
 
 __all__ = [
     "Initializer",
     "constant",
     "delta_orthogonal",
+    "initialize",
     "normal",
     "ones",
     "orthogonal",

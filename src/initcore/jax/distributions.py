@@ -61,7 +61,7 @@ def constant(value: Any, dtype: DType = None) -> Initializer:
 
 def _scaled(factor: float, fill: Fill) -> Fill:
     """Return `fill`, which draws with the factor's magnitude, times the factor's sign: JAX multiplies by the factor."""
-    return draws.negated(fill) if factor < 0 else fill
+    return draws.Negated(fill) if factor < 0 else fill
 
 
 def uniform(scale: Real = 1e-2, dtype: DType = None) -> Initializer:
@@ -82,7 +82,7 @@ def uniform(scale: Real = 1e-2, dtype: DType = None) -> Initializer:
     def fill_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Fill:
         refuse_integers("uniform", dtype)
         bound = float(scale)
-        return _scaled(bound, draws.uniform(0.0, abs(bound)))
+        return _scaled(bound, draws.Uniform(0.0, abs(bound)))
 
     return initializer("uniform", dtype, fill_of)
 
@@ -106,7 +106,7 @@ def normal(stddev: Real = 1e-2, dtype: DType = None) -> Initializer:
     def fill_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Fill:
         refuse_integers("normal", dtype, or_complex=True)
         std = float(stddev)
-        return _scaled(std, draws.normal(abs(std)))
+        return _scaled(std, draws.Normal(abs(std)))
 
     return initializer("normal", dtype, fill_of)
 
@@ -140,6 +140,6 @@ def truncated_normal(stddev: Real = 1e-2, dtype: DType = None, lower: Real = -2.
     def fill_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Fill:
         refuse_integers("truncated_normal", dtype)
         std = float(stddev)
-        return _scaled(std, draws.truncated(abs(std), float(lower), float(upper)))
+        return _scaled(std, draws.Truncated(abs(std), float(lower), float(upper)))
 
     return initializer("truncated_normal", dtype, fill_of)

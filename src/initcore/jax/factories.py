@@ -13,6 +13,7 @@ ValueError
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import jax
@@ -38,6 +39,7 @@ def initializer(name: str, preset: DType, fill_of: FillOf) -> Initializer:
     return init
 
 
+@lru_cache(maxsize=256)
 def refuse_integers(name: str, dtype: np.dtype[Any], or_complex: bool = False) -> None:
     """Raise JAX's error for a dtype that cannot be drawn; refuse float8_e8m0fnu too, whose values are powers of two."""
     if not jnp.issubdtype(dtype, jnp.inexact if or_complex else jnp.floating):

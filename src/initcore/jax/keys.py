@@ -3,39 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
 from jax import numpy as jnp
 
+from initcore._core import Draw, draw_of, keys_below
+from initcore.jax.draws import Fill
+from initcore.jax.privates import words_of
 from initcore.streams import Stream, resolve
 
-__all__ = ["Key", "Source", "source_of", "stream_of"]
+__all__ = ["Key", "Source", "path_of", "source_of", "stream_of"]
 
 Key: TypeAlias = "jax.Array | int | Stream"
 
 
 class Source(NamedTuple):
-    """A stream, or for a traced key the operands from which a running program knows the stream.
+    """What an initializer draws from: a stream, or a key whose words may be known only when a program runs.
 
     Attributes
     ----------
     stream : Stream or None
-        None if the key is traced.
+        None if the source is a key.
     impl : str
-        The name of the key's implementation; empty if it is not needed.
-    operands : tuple of jax.Array
-        The key's words if the key is traced; an empty tuple otherwise.
+        The name of the key's implementation; empty if the source is a stream.
+    words : jax.Array or None
+        The words of the key, with the axis of the words last; None if the source is a stream.
     """
 
     stream: Stream | None
     impl: str = ""
-    operands: tuple[jax.Array, ...] = ()
+    words: jax.Array | None = None
 
-    def stream_at(self, words: Iterable[Any]) -> Stream:
-        """Return the stream; `words` are those of the key, and are used only if the key is traced."""
-        return stream_of(self.impl, words) if self.stream is None else self.stream
+    def rng(self, fill: Fill, dtype: np.dtype[Any]) -> Stream | Draw:
+        """Return what a fill draws from, which for a key needs the values of its words.
+
+        What the core draws alone needs no path; to find the key of one takes C 1 us, and a Stream 50.
+        """
+        if self.stream is not None:
+            return self.stream
+        words = np.asarray(self.words)
+        if fill.core(dtype) is None:
+            return stream_of(self.impl, words)
+        first, second = keys_below(path_of(self.impl), words[None])[0]
+        return draw_of(first, second, 0, 0)
+
+
+@lru_cache(maxsize=64)
+def path_of(impl: str) -> np.ndarray[Any, Any]:
+    """Return the words that the paths of all keys of an implementation begin with."""
+    return np.array(Stream(0, "jax", impl).spawn_key, np.uint32)
 
 
 def stream_of(impl: str, words: Iterable[Any]) -> Stream:
@@ -64,13 +83,11 @@ def source_of(key: Any, caller: str) -> Source:
         stream = resolve(key)
         assert isinstance(stream, Stream)
         return Source(stream)
-    words, impl = jax.random.key_data(key), str(jax.random.key_impl(key))
+    words, impl = words_of(key), str(jax.random.key_impl(key))
     batch = key.shape if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key.shape[:-1]
     if batch:
         raise ValueError(
             f"{caller} accepts a single key, but was given a key array of shape {key.shape} != (). "
             "Use jax.vmap for batching."
         )
-    if isinstance(words, jax.core.Tracer):
-        return Source(None, impl, (words,))
-    return Source(stream_of(impl, np.asarray(words)))
+    return Source(None, impl, words)

@@ -58,7 +58,7 @@ def orthogonal(scale: Real = 1.0, column_axis: int = -1, dtype: DType = None) ->
         if len(shape) < 2:
             raise ValueError("orthogonal initializer requires at least a 2D shape")
         _refuse_complex("orthogonal", dtype)
-        return draws.orthogonal(float(scale), range(len(shape))[column_axis])
+        return draws.Orthogonal(float(scale), range(len(shape))[column_axis])
 
     return initializer("orthogonal", dtype, fill_of)
 
@@ -104,6 +104,6 @@ def delta_orthogonal(scale: Real = 1.0, column_axis: int = -1, dtype: DType = No
             raise ValueError("`fan_in` must be less or equal than `fan_out`. ")
         _refuse_complex("delta_orthogonal", dtype)
         rows_are_outputs = range(2)[column_axis] == 0
-        return draws.delta_orthogonal(float(scale), rows_are_outputs and shape[-1] == shape[-2])
+        return draws.DeltaOrthogonal(float(scale), rows_are_outputs and shape[-1] == shape[-2])
 
     return initializer("delta_orthogonal", dtype, fill_of)

@@ -70,7 +70,7 @@ def _array(parameter: Parameter, out_sharding: OutSharding) -> jax.Array:
     def fill(out: np.ndarray[Any, Any], _: Any, shard: Shard | None) -> None:
         parameter.fill(out, shard)
 
-    sharding = sharding_of(out_sharding, "plan_arrays")
+    sharding = sharding_of(out_sharding, "plan_arrays", parameter.shape)
     if sharding is None:
         array: jax.Array = jax.device_put(filled(fill, parameter.stream, parameter.shape, parameter.dtype))
         return array

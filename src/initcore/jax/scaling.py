@@ -70,12 +70,12 @@ def _std_of(scale: float, fan: float) -> float:
 
 def _of_std(distribution: str, std: float, real: bool) -> Fill:
     if distribution == "truncated_normal":
-        return draws.truncated(TruncNormal.of_std(std).spread, -2, 2) if real else draws.truncated_modulus(std)
+        return draws.Truncated(TruncNormal.of_std(std).spread, -2, 2) if real else draws.TruncatedModulus(std)
     if distribution == "normal":
-        return draws.normal(std)
+        return draws.Normal(std)
     if distribution == "uniform":
         of_std = Uniform.of_std(std)
-        return draws.uniform(of_std.low, of_std.high) if real else draws.disk(std)
+        return draws.Uniform(of_std.low, of_std.high) if real else draws.Disk(std)
     raise ValueError(f"invalid distribution for variance scaling initializer: {distribution}")
 
 
