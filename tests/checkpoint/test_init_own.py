@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from configurations import MODELS, compare, loaded, put
 from support import need
-from test_init_frameworks import MODELS, compare, loaded, put, transformers  # noqa: F401  # a fixture
 
 from initcore.cli import main
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.any_isa, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_transformers_loads_what_initialize_gives(name: str, tmp_path: Path, transformers: Any) -> None:  # noqa: F811
+def test_transformers_loads_what_initialize_gives(name: str, tmp_path: Path, transformers: Any) -> None:
     torch, init = need("torch"), need("initcore.torch")
     path, out, kind = put(tmp_path, name), tmp_path / "out", getattr(transformers, MODELS[name][1])
     assert main(["init", "--rules", "own", "--like", f"hf:{path}", "-o", str(out), "--seed", "5"]) == 0

@@ -7,15 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import ref
-from support import TESTS
+from philox_words import ROWS, hexadecimal
 
 import initcore
-
-ROWS = [line.split() for line in (TESTS / "helpers" / "philox4x32.txt").read_text().splitlines()]
-
-
-def hexadecimal(words: list[str]) -> list[int]:
-    return [int(word, 16) for word in words]
 
 
 def test_known_answers_are_those_of_random123() -> None:

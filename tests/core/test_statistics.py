@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 from ref import Array
-from support import dtype_of
+from support import LIMIT, dtype_of
 
 import initcore
 from initcore import Generator, Shard, Stream
 
 SIZE = 1 << 24
-LIMIT = 4.0
 
 
 def chi_square(observed: Array, expected: Any) -> float:

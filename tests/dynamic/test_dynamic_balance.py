@@ -12,7 +12,6 @@ import pytest
 from support import need
 
 import initcore
-from initcore import Stream
 from initcore.dynamic import balance_gradients_
 
 pytestmark = pytest.mark.any_isa
@@ -22,10 +21,6 @@ if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
 torch = need("torch")
 nets = need("nets")
 nn = torch.nn
-
-
-def numbers(*shape: int, seed: int = 0) -> Any:
-    return torch.from_numpy(initcore.normal(shape, rng=Stream(seed, "inputs")))
 
 
 def unbalanced(activation: Callable[[], Any], bias: bool) -> Any:
@@ -47,7 +42,7 @@ def quotients(module: Any, batch: Any, loss: Callable[[Any], Any] | None) -> lis
     for seed in range(probes):
         module.zero_grad()
         output = module(batch)
-        (loss(output) if loss else (output * numbers(*output.shape, seed=seed + 9)).sum()).backward()
+        (loss(output) if loss else (output * nets.numbers(*output.shape, seed=seed + 9)).sum()).backward()
         for name, p in weights.items():
             if p.grad is not None:
                 squares[name] = squares.get(name, 0.0) + float(p.grad.square().sum())
@@ -66,7 +61,7 @@ def cross_entropy(output: Any) -> Any:
 @pytest.mark.parametrize("loss", [None, cross_entropy])
 @pytest.mark.parametrize(("activation", "bias"), [(nn.ReLU, False), (nn.ReLU, True), (nn.Tanh, True), (nn.GELU, False)])
 def test_relative_gradients_become_equal(activation: Callable[[], Any], bias: bool, loss: Any) -> None:
-    module, batch = unbalanced(activation, bias), numbers(64, 16)
+    module, batch = unbalanced(activation, bias), nets.numbers(64, 16)
     before = quotients(module, batch, loss)
     report = balance_gradients_(module, batch, loss=loss, probes=16, rng=0)
     assert report.ok
@@ -78,7 +73,7 @@ def test_relative_gradients_become_equal(activation: Callable[[], Any], bias: bo
 
 
 def test_of_homogeneous_activations_the_function_stays_and_one_iteration_is_exact() -> None:
-    module, batch = unbalanced(nn.ReLU, False), numbers(64, 16)
+    module, batch = unbalanced(nn.ReLU, False), nets.numbers(64, 16)
     before = module(batch).detach()
     report = balance_gradients_(module, batch, rng=0, tolerance=1e-4)
     assert torch.allclose(module(batch), before, rtol=1e-4, atol=1e-5)
@@ -92,7 +87,7 @@ def test_a_deep_chain_takes_one_iteration() -> None:
     with torch.no_grad():
         for place, (name, p) in enumerate(module.named_parameters()):
             p.mul_(0.0 if name.endswith("bias") else (0.3, 3.0, 1.0)[place % 3])
-    report = balance_gradients_(module, numbers(8, 3, 8, 8), rng=0)
+    report = balance_gradients_(module, nets.numbers(8, 3, 8, 8), rng=0)
     assert {(row.iterations, row.status) for row in report} == {(1, "ok")}
     assert spread([row.before for row in report]) > 40
     assert spread([row.after for row in report]) < 1.01
@@ -101,7 +96,7 @@ def test_a_deep_chain_takes_one_iteration() -> None:
 @pytest.mark.parametrize(
     ("make", "batch", "count", "most"),
     [
-        (lambda: nets.resnet50(norm=nets.no_norm), lambda: numbers(4, 3, 32, 32), 54, 4.0),
+        (lambda: nets.resnet50(norm=nets.no_norm), lambda: nets.numbers(4, 3, 32, 32), 54, 4.0),
         (lambda: nets.Transformer(norm_first=True), lambda: torch.arange(128).reshape(8, 16) % 50, 25, 13.0),
         (lambda: nets.Transformer(norm_first=False), lambda: torch.arange(128).reshape(8, 16) % 50, 25, 13.0),
     ],
@@ -122,7 +117,7 @@ def test_what_is_left_alone() -> None:
     with torch.no_grad():
         module[3].weight.mul_(5)
     before = nets.bytes_of(module)
-    report = balance_gradients_(module, numbers(64, 16), rng=0, keep=["5.last.weight"])
+    report = balance_gradients_(module, nets.numbers(64, 16), rng=0, keep=["5.last.weight"])
     assert {row.name: row.status for row in report} == {
         "0.weight": "skipped: the scale of its weights does not matter",
         "3.weight": "ok",
@@ -142,7 +137,7 @@ def test_the_result_is_reproducible() -> None:
     for noise in (1, 2):
         module = unbalanced(nn.Tanh, True)
         torch.manual_seed(noise)
-        balance_gradients_(module, numbers(64, 16), rng=5)
+        balance_gradients_(module, nets.numbers(64, 16), rng=5)
         results.append(nets.bytes_of(module))
     assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])
 
@@ -168,7 +163,7 @@ def test_errors_leave_the_module_as_it_was(settings: dict[str, Any], error: type
     module = unbalanced(nn.ReLU, True)
     before = nets.bytes_of(module)
     with pytest.raises(error, match=message):
-        balance_gradients_(module, **{"batch": numbers(64, 16), "rng": 0, **settings})
+        balance_gradients_(module, **{"batch": nets.numbers(64, 16), "rng": 0, **settings})
     assert nets.same_bytes(module, before)
 
 

@@ -25,19 +25,6 @@ nets = need("nets")
 nn = torch.nn
 
 
-def numbers(*shape: int, seed: int = 0) -> Any:
-    return torch.from_numpy(initcore.normal(shape, rng=Stream(seed, "inputs")))
-
-
-def tokens(*shape: int) -> Any:
-    return torch.from_numpy((initcore.uniform(shape, rng=Stream(0, "tokens")) * 50).astype(np.int64))
-
-
-def seeded(make: Callable[[], Any]) -> Any:
-    torch.manual_seed(0)
-    return make()
-
-
 def stds(module: Any, batch: Any) -> dict[str, float]:
     """Of what Linear layers and convolutions put out in evaluation mode, by hooks of their own."""
     found: dict[str, float] = {}
@@ -63,24 +50,24 @@ def stds(module: Any, batch: Any) -> dict[str, float]:
 NETS: dict[str, tuple[Callable[[bool], Any], Callable[[bool], Any]]] = {
     "30 convolutions": (
         lambda big: nets.plain(30, 64 if big else 8),
-        lambda big: numbers(*((32, 3, 32, 32) if big else (16, 3, 8, 8))),
+        lambda big: nets.numbers(*((32, 3, 32, 32) if big else (16, 3, 8, 8))),
     ),
     "ResNet-50 without normalisation": (
         lambda big: nets.resnet50(64 if big else 4, nets.no_norm),
-        lambda big: numbers(*((16, 3, 64, 64) if big else (8, 3, 32, 32))),
+        lambda big: nets.numbers(*((16, 3, 64, 64) if big else (8, 3, 32, 32))),
     ),
     "Transformer, norm first": (
         lambda big: nets.Transformer(512 if big else 32, 12 if big else 4),
-        lambda big: tokens(*((8, 64) if big else (8, 16))),
+        lambda big: nets.tokens(*((8, 64) if big else (8, 16))),
     ),
     "Transformer, norm last": (
         lambda big: nets.Transformer(512 if big else 32, 12 if big else 4, norm_first=False),
-        lambda big: tokens(*((8, 64) if big else (8, 16))),
+        lambda big: nets.tokens(*((8, 64) if big else (8, 16))),
     ),
-    "transposed": (lambda big: nets.autoencoder(), lambda big: numbers(64, 4, 15)),
+    "transposed": (lambda big: nets.autoencoder(), lambda big: nets.numbers(64, 4, 15)),
     "channels last": (
         lambda big: nets.plain(4).to(memory_format=torch.channels_last),
-        lambda big: numbers(16, 3, 8, 8).to(memory_format=torch.channels_last),
+        lambda big: nets.numbers(16, 3, 8, 8).to(memory_format=torch.channels_last),
     ),
 }
 
@@ -89,7 +76,7 @@ NETS: dict[str, tuple[Callable[[bool], Any], Callable[[bool], Any]]] = {
 @pytest.mark.parametrize("name", NETS)
 def test_every_layer_comes_within_the_tolerance(name: str, orthogonal: bool, exhaustive: bool) -> None:
     make, inputs = NETS[name]
-    module, batch = seeded(lambda: make(exhaustive)), inputs(exhaustive)
+    module, batch = nets.seeded(lambda: make(exhaustive)), inputs(exhaustive)
     layers = stds(module, batch)
     assert any(not 0.9 <= std <= 1.1 for std in layers.values())
     report = lsuv_(module, batch, rng=0, orthogonal=orthogonal)
@@ -105,15 +92,15 @@ def test_every_layer_comes_within_the_tolerance(name: str, orthogonal: bool, exh
 
 
 def test_target_and_tolerance() -> None:
-    module, batch = seeded(lambda: nets.plain(6)), numbers(16, 3, 8, 8)
+    module, batch = nets.seeded(lambda: nets.plain(6)), nets.numbers(16, 3, 8, 8)
     lsuv_(module, batch, target_std=0.3, tolerance=1e-4, rng=0)
     for std in stds(module, batch).values():
         assert std == pytest.approx(0.3, rel=2e-4)
 
 
 def test_a_resnet_keeps_all_that_its_normalisations_make_irrelevant(exhaustive: bool) -> None:
-    module = seeded(lambda: nets.resnet50(64 if exhaustive else 4))
-    batch = numbers(*((16, 3, 64, 64) if exhaustive else (8, 3, 64, 64)))
+    module = nets.seeded(lambda: nets.resnet50(64 if exhaustive else 4))
+    batch = nets.numbers(*((16, 3, 64, 64) if exhaustive else (8, 3, 64, 64)))
     before = nets.bytes_of(module)
     report = lsuv_(module, batch, rng=0)
     last = report.rows[-1]
@@ -126,153 +113,15 @@ def test_a_resnet_keeps_all_that_its_normalisations_make_irrelevant(exhaustive: 
     assert any(name.startswith("21.") for name in before)
 
 
-def weight_normed() -> Any:
-    return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(16, 16)), nn.Tanh(), nn.Linear(16, 4))
-
-
-def spectral_normed() -> Any:
-    return nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(16, 16)), nn.Tanh(), nn.Linear(16, 4))
-
-
-class Normalized(nn.Module):  # type: ignore[name-defined, misc]
-    def forward(self, x: Any) -> Any:
-        return nn.functional.normalize(x, dim=-1)
-
-
-NORMS: dict[str, tuple[Callable[[], Any], tuple[int, ...], bool]] = {
-    "BatchNorm1d": (lambda: nn.BatchNorm1d(16), (32, 16), True),
-    "LayerNorm": (lambda: nn.LayerNorm(16), (32, 16), True),
-    "LayerNorm of two axes": (lambda: nn.LayerNorm((8, 16)), (32, 8, 16), True),
-    "GroupNorm": (lambda: nn.GroupNorm(4, 16), (32, 16), True),
-    "RMSNorm": (lambda: nn.RMSNorm(16), (32, 16), True),
-    "normalize": (Normalized, (32, 16), True),
-    "none": (nn.Identity, (32, 16), False),
-    "Tanh": (nn.Tanh, (32, 16), False),
-    "Softmax": (lambda: nn.Softmax(-1), (32, 16), False),
-    "ReLU": (nn.ReLU, (32, 16), False),
-}
-
-
-@pytest.mark.parametrize("name", NORMS)
-def test_what_a_normalisation_makes_irrelevant_is_recognised(name: str) -> None:
-    make, shape, free = NORMS[name]
-    module = seeded(lambda: nn.Sequential(nn.Linear(16, 16), make(), nn.ReLU(), nn.Linear(16, 4)))
-    before = nets.bytes_of(module)
-    report = lsuv_(module, numbers(*shape), rng=0)
-    assert report["0.weight"].status.startswith("skipped: the scale" if free else "ok")
-    assert report["3.weight"].status == "ok"
-    assert nets.same_bytes(module, before, "0.weight", "0.bias") is free
-
-
-def test_instance_norm_and_convolutions() -> None:
-    module = seeded(
-        lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.InstanceNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(288, 4))
-    )
-    assert lsuv_(module, numbers(8, 3, 8, 8), rng=0)["0.weight"].status.startswith("skipped: the scale")
-
-
-@pytest.mark.parametrize(
-    ("make", "parameter"),
-    [(weight_normed, "0.parametrizations.weight.original1"), (spectral_normed, "0.parametrizations.weight.original")],
-)
-def test_parametrized_weights_are_left_alone(make: Callable[[], Any], parameter: str) -> None:
-    module = seeded(make)
-    before = nets.bytes_of(module)
-    report = lsuv_(module, numbers(32, 16), rng=0)
-    assert report[parameter].status.startswith("skipped: the scale")
-    assert report["2.weight"].status == "ok"
-    assert nets.same_bytes(module, before, *(name for name in before if name.startswith("0.")))
-
-
-def test_before_a_normalisation_a_scale_that_its_epsilon_sees_does_matter() -> None:
-    """So it is not by its place that a layer is left alone."""
-    module = seeded(lambda: nn.Sequential(nn.Linear(16, 16), nn.BatchNorm1d(16), nn.Linear(16, 4)))
-    with torch.no_grad():
-        module[0].weight.mul_(1e-3)
-    report = lsuv_(module, numbers(64, 16), rng=0)
-    assert report["0.weight"].status == "ok"
-    assert report["0.weight"].after == pytest.approx(1, abs=0.1)
-
-
-def test_an_output_of_one_number_is_enough_to_tell() -> None:
-    """A mean of all logits: every probe is then a multiple of every other one."""
-
-    class Mean(nn.Module):  # type: ignore[name-defined, misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.body = nn.Sequential(nn.Linear(16, 16), nn.LayerNorm(16), nn.Tanh(), nn.Linear(16, 4))
-
-        def forward(self, x: Any) -> Any:
-            return {"loss": [self.body(x).square().mean()], "extra": None}
-
-    report = lsuv_(seeded(Mean), numbers(64, 16), rng=0)
-    assert [row.status.partition(":")[0] for row in report] == ["skipped", "ok"]
-
-
-def test_what_cannot_be_scaled_is_reported_and_left() -> None:
-    module, batch = seeded(nets.Routes), numbers(64, 16)
-    before = nets.bytes_of(module)
-    report = lsuv_(module, batch, rng=0)
-    assert {row.name: row.status for row in report} == {
-        "twice.weight": "ok",
-        "frozen.weight": "skipped: frozen",
-        "constant.weight": "skipped: its output is constant",
-        "last.weight": "ok",
-        "never.weight": "skipped: never reached",
-    }
-    left = [f"{name}.{what}" for name in ("frozen", "constant", "never") for what in ("weight", "bias")]
-    assert nets.same_bytes(module, before, *left)
-    outputs: list[Any] = []
-    module.twice.register_forward_hook(lambda _, __, out: outputs.append(out))
-    module(batch)
-    assert float(torch.cat(outputs).detach().std()) == pytest.approx(1, abs=0.1)
-
-
-@pytest.mark.parametrize(
-    ("tied", "embeddings", "table", "head"),
-    [
-        (False, False, "skipped: a table", "ok"),
-        (False, True, "ok", "ok"),
-        (True, False, "skipped: a table", "skipped: its weights are those of table.weight"),
-    ],
-)
-def test_tables(tied: bool, embeddings: bool, table: str, head: str) -> None:
-    module = seeded(lambda: nets.Transformer(tied=tied))
-    with torch.no_grad():
-        module.table.weight.mul_(0.02)
-    start = module.table.weight.detach().clone()
-    report = lsuv_(module, tokens(8, 16), rng=0, embeddings=embeddings)
-    assert report["table.weight"].status.startswith(table)
-    assert report["head.weight"].status.startswith(head)
-    assert torch.allclose(module.table.weight, start * report["table.weight"].factor)  # scaled, never drawn
-    assert (report["table.weight"].factor == 1) is not embeddings
-
-
-def test_weights_of_two_layers_are_judged_by_what_both_put_out() -> None:
-    module = seeded(lambda: nn.Sequential(nn.Linear(16, 16), nn.Hardtanh(-0.1, 0.1), nn.Linear(16, 16), nn.LSTM(16, 3)))
-    module[2].weight = module[0].weight
-    outputs: list[Any] = []
-    report = lsuv_(module, numbers(64, 16), rng=0)
-    for part in (module[0], module[2]):
-        part.register_forward_hook(lambda _, __, out: outputs.append(out.detach()))
-    module(numbers(64, 16))
-    assert not 0.5 < float(outputs[1].std()) < 1.5
-    assert float(torch.cat(outputs).std(correction=0)) == pytest.approx(1, abs=0.1)
-    statuses = {row.name: row.status for row in report}
-    assert statuses["0.weight"] == "ok"
-    assert statuses["2.weight"] == "skipped: its weights are those of 0.weight"
-    assert statuses["3.weight_ih_l0"] == "skipped: no layer's output shows its scale"
-
-
 @pytest.mark.parametrize("form", [lambda x: x, lambda x: (x,), lambda x: {"input": x}])
 def test_a_module_that_is_a_layer_and_ways_to_give_a_batch(form: Callable[[Any], Any]) -> None:
-    module = seeded(lambda: nn.Linear(16, 8))
-    assert [row.status for row in lsuv_(module, form(numbers(64, 16)), rng=0)] == ["ok"]
-    assert float(module(numbers(64, 16)).detach().std(correction=0)) == pytest.approx(1, abs=0.1)
+    module = nets.seeded(lambda: nn.Linear(16, 8))
+    assert [row.status for row in lsuv_(module, form(nets.numbers(64, 16)), rng=0)] == ["ok"]
+    assert float(module(nets.numbers(64, 16)).detach().std(correction=0)) == pytest.approx(1, abs=0.1)
 
 
 def test_keep() -> None:
-    module, batch = seeded(lambda: nets.plain(6)), numbers(16, 3, 8, 8)
+    module, batch = nets.seeded(lambda: nets.plain(6)), nets.numbers(16, 3, 8, 8)
     before = nets.bytes_of(module)
     report = lsuv_(module, batch, rng=0, keep=["[02].weight"])
     assert report["0.weight"].status == report["2.weight"].status == "skipped: kept"
@@ -284,10 +133,10 @@ def test_keep() -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
 def test_other_precisions(dtype: str) -> None:
-    module = seeded(
+    module = nets.seeded(
         lambda: nn.Sequential(nn.Linear(64, 64), nn.LayerNorm(64), nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 8))
     )
-    module, batch = module.to(getattr(torch, dtype)), numbers(128, 64).to(getattr(torch, dtype))
+    module, batch = module.to(getattr(torch, dtype)), nets.numbers(128, 64).to(getattr(torch, dtype))
     report = lsuv_(module, batch, rng=0)
     assert [row.status.partition(" (")[0] for row in report][1:] == ["ok", "ok"]
     assert report.rows[0].status.startswith("skipped: the scale")
@@ -308,18 +157,18 @@ def test_weights_that_the_dtype_cannot_hold_are_left() -> None:
 
 def test_weights_that_hardly_move_the_output_are_left() -> None:
     """A bias of its own scale: dividing the weights by it again and again would end at zero."""
-    module = seeded(lambda: nn.Sequential(nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 4)))
+    module = nets.seeded(lambda: nn.Sequential(nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 4)))
     with torch.no_grad():
         module[0].bias.copy_(torch.linspace(-9, 9, 16))
     before = nets.bytes_of(module)
-    report = lsuv_(module, numbers(64, 16), orthogonal=False)
+    report = lsuv_(module, nets.numbers(64, 16), orthogonal=False)
     assert report["0.weight"].status == "skipped: the scale of its weights hardly moves its output"
     assert nets.same_bytes(module, before, "0.weight")
 
 
 def test_weights_are_the_orthogonal_ones_of_their_names_times_a_factor() -> None:
-    module = seeded(lambda: nets.Transformer(layers=1))
-    report = lsuv_(module, tokens(8, 16), rng=7)
+    module = nets.seeded(lambda: nets.Transformer(layers=1))
+    report = lsuv_(module, nets.tokens(8, 16), rng=7)
     name = "body.layers.0.linear1.weight"
     expected = initcore.orthogonal((128, 32), rng=Stream(7, name)) * np.float32(report[name].factor)
     assert np.array_equal(module.get_parameter(name).detach().numpy(), expected)
@@ -334,7 +183,7 @@ def test_weights_are_the_orthogonal_ones_of_their_names_times_a_factor() -> None
 def test_the_result_is_reproducible_and_nothing_else_is_touched() -> None:
     results = []
     for noise in (1, 2):
-        module = seeded(
+        module = nets.seeded(
             lambda: nn.Sequential(
                 nn.Conv2d(3, 8, 3),
                 nn.BatchNorm2d(8),
@@ -348,7 +197,7 @@ def test_the_result_is_reproducible_and_nothing_else_is_touched() -> None:
         torch.manual_seed(noise)
         state, modes = torch.get_rng_state(), [part.training for part in module.modules()]
         statistics = nets.bytes_of(module[1])
-        lsuv_(module, numbers(8, 3, 8, 8), rng=3)
+        lsuv_(module, nets.numbers(8, 3, 8, 8), rng=3)
         assert torch.equal(torch.get_rng_state(), state)
         assert [part.training for part in module.modules()] == modes
         assert nets.same_bytes(module[1], statistics)
@@ -385,24 +234,30 @@ ERRORS: dict[str, tuple[Callable[[], Any], Callable[[], Any], dict[str, Any], ty
         ValueError,
         "batch has values that are not",
     ),
-    "NaN activations": (nan_weights, lambda: numbers(8, 16), {"orthogonal": False}, FloatingPointError, r"2\.weight"),
+    "NaN activations": (
+        nan_weights,
+        lambda: nets.numbers(8, 16),
+        {"orthogonal": False},
+        FloatingPointError,
+        r"2\.weight",
+    ),
     "no tensor": (nan_weights, lambda: "x", {}, TypeError, "must be a tensor"),
-    "target": (nan_weights, lambda: numbers(8, 16), {"target_std": 0.0}, ValueError, "target"),
-    "tolerance": (nan_weights, lambda: numbers(8, 16), {"tolerance": -1}, ValueError, "tolerance"),
-    "iterations": (nan_weights, lambda: numbers(8, 16), {"max_iterations": 0}, ValueError, "max_iterations"),
-    "rng": (nan_weights, lambda: numbers(8, 16), {"rng": "x"}, TypeError, "rng must be"),
-    "meta": (lambda: nn.Linear(3, 3, device="meta"), lambda: numbers(8, 3), {}, ValueError, "have no memory"),
-    "lazy": (lambda: nn.LazyLinear(3), lambda: numbers(8, 3), {}, ValueError, "have no shape yet"),
+    "target": (nan_weights, lambda: nets.numbers(8, 16), {"target_std": 0.0}, ValueError, "target"),
+    "tolerance": (nan_weights, lambda: nets.numbers(8, 16), {"tolerance": -1}, ValueError, "tolerance"),
+    "iterations": (nan_weights, lambda: nets.numbers(8, 16), {"max_iterations": 0}, ValueError, "max_iterations"),
+    "rng": (nan_weights, lambda: nets.numbers(8, 16), {"rng": "x"}, TypeError, "rng must be"),
+    "meta": (lambda: nn.Linear(3, 3, device="meta"), lambda: nets.numbers(8, 3), {}, ValueError, "have no memory"),
+    "lazy": (lambda: nn.LazyLinear(3), lambda: nets.numbers(8, 3), {}, ValueError, "have no shape yet"),
     "raises": (
         lambda: nn.Sequential(nn.Linear(16, 16), Raises(KeyboardInterrupt("stop"), 1), nn.Linear(16, 4)),
-        lambda: numbers(8, 16),
+        lambda: nets.numbers(8, 16),
         {},
         KeyboardInterrupt,
         "stop",
     ),
     "raises late": (
         lambda: nn.Sequential(nn.Linear(16, 16), Raises(RuntimeError("late"), 2), nn.Linear(16, 4)),
-        lambda: numbers(8, 16),
+        lambda: nets.numbers(8, 16),
         {},
         RuntimeError,
         "late",
@@ -414,7 +269,7 @@ ERRORS: dict[str, tuple[Callable[[], Any], Callable[[], Any], dict[str, Any], ty
 @pytest.mark.parametrize("name", ERRORS)
 def test_errors_leave_the_module_as_it_was(name: str) -> None:
     make, batch, settings, error, message = ERRORS[name]
-    module = seeded(make)
+    module = nets.seeded(make)
     whole = name not in ("meta", "lazy")
     before, state = nets.bytes_of(module) if whole else {}, torch.get_rng_state()
     with pytest.raises(error, match=message):
@@ -426,8 +281,8 @@ def test_errors_leave_the_module_as_it_was(name: str) -> None:
 
 
 def test_a_report_can_be_read() -> None:
-    module = seeded(nets.Routes)
-    report = lsuv_(module, numbers(64, 16), rng=0)
+    module = nets.seeded(nets.Routes)
+    report = lsuv_(module, nets.numbers(64, 16), rng=0)
     assert isinstance(report, Report)
     lines = str(report).splitlines()
     assert lines[0].split() == ["layer", "std", "before", "after", "factor", "iterations", "status"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import need
 
 import initcore.models
 from initcore import Plan
@@ -208,3 +211,11 @@ def interrupted(tmp_path: Path, base: list[str], monkeypatch: pytest.MonkeyPatch
         failing_after(patched, 70, raising(KeyboardInterrupt()))
         assert main([*base, *SETTINGS, "-o", str(tmp_path / "out")]) == 130
     return tmp_path / "out"
+
+
+@pytest.fixture
+def transformers() -> Any:
+    need("torch")
+    if importlib.util.find_spec("torchvision"):
+        importlib.import_module("torchvision_for_tests")  # which transformers imports for some models
+    return need("transformers")

@@ -17,10 +17,12 @@ import initcore
 TESTS = pathlib.Path(__file__).parents[1]
 ROOT = TESTS.parent
 #: Where scripts of tests find what they import
-HELPERS = os.pathsep.join([str(TESTS / "helpers"), str(TESTS / "fuzzing")])
+HELPERS = os.pathsep.join(str(TESTS / folder) for folder in ("helpers", "helpers/models", "helpers/ranks", "fuzzing"))
 
 FLOATS = ("float64", "float32", "float16", "bfloat16")
 THREADS = (1, 2, 3, 7)
+#: Standard deviations that a statistic of numbers whose seed is fixed may be from what it should be
+LIMIT = 4.0
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_plan import AXES, MODEL, RULES, filled
+from small_model import AXES, MODEL, RULES, filled
 
 from initcore import Plan, Rule, Shard
 from initcore.models import PlanError

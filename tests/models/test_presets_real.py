@@ -24,7 +24,7 @@ if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
 torch = need("torch")
 init = need("initcore.torch")
 if True:  # which imports torch
-    from laws import ks, tensors_of
+    from same_rules import ks, tensors_of
 
 P = 1e-7  # of each parameter of each model, with fixed seeds
 SMALL: dict[str, Any] = {

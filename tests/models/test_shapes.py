@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from configurations import SMALL, VARIANTS
 from support import need
 
 from initcore import Plan, Rule
@@ -19,43 +20,6 @@ from initcore.models.architectures.families import FAMILIES, is_stored_in_out, p
 from initcore.models.architectures.shapes_like import ModelShapes, shapes_like
 
 pytestmark = pytest.mark.any_isa
-
-SMALL = {
-    "vocab_size": 96,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-}
-VARIANTS: dict[str, list[dict[str, Any]]] = {
-    "llama": [
-        SMALL,
-        {**SMALL, "num_key_value_heads": 2, "tie_word_embeddings": True, "num_labels": 5},
-        {**SMALL, "attention_bias": True, "mlp_bias": True, "head_dim": 16, "num_key_value_heads": 1},
-    ],
-    "mistral": [
-        {**SMALL, "num_key_value_heads": 4},
-        {**SMALL, "num_key_value_heads": 2, "head_dim": 4, "tie_word_embeddings": True},
-    ],
-    "qwen2": [{**SMALL, "num_key_value_heads": 4}, {**SMALL, "num_key_value_heads": 2, "tie_word_embeddings": True}],
-    "qwen3": [
-        {**SMALL, "num_key_value_heads": 2},
-        {**SMALL, "num_key_value_heads": 2, "head_dim": 16, "attention_bias": True, "tie_word_embeddings": True},
-    ],
-    "gpt2": [
-        {"vocab_size": 96, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 16},
-        {"vocab_size": 96, "n_embd": 32, "n_layer": 1, "n_head": 4, "n_positions": 8, "n_inner": 40, "num_labels": 3},
-        {"vocab_size": 96, "n_embd": 32, "n_layer": 1, "n_head": 4, "n_positions": 8, "tie_word_embeddings": False},
-    ],
-    "bert": [
-        {**SMALL, "max_position_embeddings": 16},
-        {**SMALL, "max_position_embeddings": 16, "type_vocab_size": 3, "num_labels": 7, "tie_word_embeddings": False},
-    ],
-    "vit": [
-        {**SMALL, "image_size": 32, "patch_size": 8, "encoder_stride": 8},
-        {**SMALL, "image_size": [32, 16], "patch_size": [8, 4], "num_channels": 1, "qkv_bias": False, "num_labels": 9},
-    ],
-}
 #: transformers makes no decoder of masked images that are not square
 CASES = [
     pytest.param(name, variant, id=f"{name}-{number}")
@@ -64,12 +28,6 @@ CASES = [
     for number, variant in enumerate(variants)
     if (name, number) != ("ViTForMaskedImageModeling", 1)
 ]
-
-
-@pytest.fixture
-def transformers() -> Any:
-    need("torch")
-    return need("transformers")
 
 
 def saved_shapes(folder: Path) -> dict[str, tuple[int, ...]]:

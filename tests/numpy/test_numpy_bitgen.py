@@ -13,23 +13,12 @@ import numpy as np
 import pytest
 import ref
 from numpy.random import Generator, RandomState, SeedSequence
+from philox_words import BUFFER, KEY, ROWS, hexadecimal, words_at
 from support import ROOT, Run, need
-from test_philox import ROWS, hexadecimal
 
 import initcore
 from initcore import Stream
 from initcore.numpy import Philox4x32
-
-BUFFER = 4 * 384  # words that are made at once
-KEY = ref.key_of(0)
-
-
-def words_at(key: tuple[int, int], position: int, count: int, plane: int = 0, draw: int = 0) -> ref.Words:
-    """So many words of a draw from any of its 2**66 on, of the reference."""
-    blocks = [(position // 4 + i) % 2**64 for i in range(count // 4 + 2)]
-    counters = [(block & 0xFFFFFFFF, block >> 32, plane, draw) for block in blocks]
-    return ref.philox4x32(counters, key).reshape(-1)[position % 4 :][:count]
-
 
 # Words
 

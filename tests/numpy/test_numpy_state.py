@@ -11,7 +11,7 @@ import pytest
 import ref
 from numpy.random import Generator, RandomState, SeedSequence
 from numpy.random.bit_generator import ISeedSequence
-from test_numpy_bitgen import BUFFER, KEY, words_at
+from philox_words import BUFFER, KEY, words_at
 
 import initcore
 from initcore import Stream

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import dtype_of, need
-from test_statistics import LIMIT
+from support import LIMIT, dtype_of, need
 
 import initcore
 from initcore import Shard

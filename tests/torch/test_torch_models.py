@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support import TESTS, Run, need, wanted
+from support import HELPERS, Run, need, wanted
 
 pytestmark = pytest.mark.any_isa
 
@@ -129,7 +129,6 @@ def test_transformers_guards_leave_nothing_behind(run_python: Run, tmp_path: Any
     code = """
         import importlib.util, sys, warnings
         warnings.simplefilter("ignore")
-        sys.path.insert(0, sys.argv[2])
         if importlib.util.find_spec("torchvision"): import torchvision_for_tests
         import torch, initcore.torch as init
         functions = {name: value for name, value in vars(torch.nn.init).items() if hasattr(value, "__code__")}
@@ -152,4 +151,4 @@ def test_transformers_guards_leave_nothing_behind(run_python: Run, tmp_path: Any
         torch.manual_seed(0)
         assert abs(torch.nn.init.normal_(torch.empty(1)).item() - 1.5409960746765137) < 1e-6
     """
-    run_python(inspect.cleandoc(code), str(tmp_path / "saved"), str(TESTS / "helpers"), HF_HUB_OFFLINE="1")
+    run_python(inspect.cleandoc(code), str(tmp_path / "saved"), PYTHONPATH=HELPERS, HF_HUB_OFFLINE="1")

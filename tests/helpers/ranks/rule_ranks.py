@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
 import pickle
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from rule_models import BUILDERS
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 import initcore.torch as init
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 def digests(model: Any) -> dict[str, str]:
@@ -31,9 +27,8 @@ def digests(model: Any) -> dict[str, str]:
 
 
 def absent(kind: str) -> Any:
-    """Build one of the models of test_torch_rules.py without memory."""
-    rules = importlib.import_module("test_torch_rules")
-    build, name = rules.BUILDERS[kind]
+    """Build one of the models of rule_models.py without memory."""
+    build, name = BUILDERS[kind]
     with torch.device("meta"):
         return build(name)
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+import initcore
+from initcore import Stream
 
 
 def plain(layers: int = 30, channels: int = 8) -> nn.Module:
@@ -91,6 +95,27 @@ def autoencoder() -> nn.Module:
         *(nn.Conv1d(4, 8, 3, 2), nn.GELU(), nn.ConvTranspose1d(8, 8, 3, 2, groups=2), nn.SiLU()),
         *(nn.ConvTranspose1d(8, 4, 2), nn.Flatten(), nn.Linear(4 * 16, 6)),
     )
+
+
+def numbers(*shape: int, seed: int = 0) -> Any:
+    return torch.from_numpy(initcore.normal(shape, rng=Stream(seed, "inputs")))
+
+
+def tokens(*shape: int) -> Any:
+    return torch.from_numpy((initcore.uniform(shape, rng=Stream(0, "tokens")) * 50).astype(np.int64))
+
+
+def seeded(make: Callable[[], Any]) -> Any:
+    torch.manual_seed(0)
+    return make()
+
+
+def weight_normed() -> Any:
+    return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(16, 16)), nn.Tanh(), nn.Linear(16, 4))
+
+
+def spectral_normed() -> Any:
+    return nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(16, 16)), nn.Tanh(), nn.Linear(16, 4))
 
 
 def bytes_of(module: nn.Module) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import plans
 import pytest
-from support import TESTS, Run, need
+from support import HELPERS, Run, need
 
 pytestmark = pytest.mark.any_isa
 
@@ -88,8 +88,8 @@ def test_no_process_allocates_more_than_its_part(world: int) -> None:
 
 def test_what_fsdp_cuts_unevenly_after_tensor_parallelism(run_python: Run, tmp_path: Path) -> None:
     """27 rows: where torch's placements, read from left to right, are not what FSDP2 has made, or do not add up."""
-    script = "import sys; sys.path.insert(0, sys.argv[1]); import torch_ranks; torch_ranks.play_all(sys.argv[2])"
-    run_python(script, str(TESTS / "helpers"), str(tmp_path))
+    script = "import sys; import torch_ranks; torch_ranks.play_all(sys.argv[1])"
+    run_python(script, str(tmp_path), PYTHONPATH=HELPERS)
     for shape in torch_ranks.LARGE:
         ranks = range(math.prod(shape))
         results = [pickle.loads((tmp_path / f"{shape}-{rank}.pickle").read_bytes()) for rank in ranks]

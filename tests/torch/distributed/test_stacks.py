@@ -23,7 +23,7 @@ PACKAGES = {
     "torchtitan": ["torchtitan", "triton"],
     "transformers": ["transformers"],
 }
-#: Whose packages no machine without a GPU runs as they are: tests/torch/test_torch_stacks.py has them
+#: Whose packages no machine without a GPU runs as they are: test_torch_deepspeed.py, test_torch_megatron.py
 ELSEWHERE = {"deepspeed", "megatron"}
 _RUN = re.compile(r"<!-- run: (python|torchrun (\d))( -->\n\n```python\n)(.*?)```", re.DOTALL)
 #: torchvision's operators do not load beside every torch: the tests' stand-in is imported first
