@@ -1,4 +1,4 @@
-"""Count how many right tensors `Plan.verify` refuses: of every law, dtype and scale, of one element to 2^18.
+"""Count how many right tensors `Plan.verify` refuses: of every distribution, dtype and scale, of one element to 2^18.
 
 Each level is the probability that a right model is refused, as `significance=` says it, here of one tensor; a report
 fails where more are refused than the level allows. Where a dtype has no value between the bounds, there is no tensor.
@@ -39,7 +39,7 @@ def truncated(mean: float, std: float, a: float, b: float) -> Setting:
     return "trunc_normal", {"mean": mean, "std": std, "a": a, "b": b}
 
 
-def laws(s: float) -> dict[str, Setting]:
+def distributions(s: float) -> dict[str, Setting]:
     """Return what is drawn at one scale: coarse and fine in each dtype."""
     return {
         "normal": ("normal", {"std": s}),
@@ -62,9 +62,9 @@ def laws(s: float) -> dict[str, Setting]:
     }
 
 
-def has_values(law: Setting, dtype: np.dtype[Any]) -> bool:
+def has_values(distribution: Setting, dtype: np.dtype[Any]) -> bool:
     """Whether a dtype has a value from the lower bound up to, but for a uniform distribution, the upper one."""
-    init, given = law
+    init, given = distribution
     if init not in ("uniform", "trunc_normal"):
         return True
     nearest = np.array([given["a"]], np.float64).astype(dtype)
@@ -73,7 +73,7 @@ def has_values(law: Setting, dtype: np.dtype[Any]) -> bool:
 
 
 def cases(report: Report) -> Iterator[tuple[str, Setting, np.dtype[Any], tuple[int, int]]]:
-    """Yield laws, dtypes, scales and shapes."""
+    """Yield distributions, dtypes, scales and shapes."""
     for name in DTYPES:
         try:
             dtype = as_dtype(name)
@@ -81,15 +81,19 @@ def cases(report: Report) -> Iterator[tuple[str, Setting, np.dtype[Any], tuple[i
             report.missing[name] = str(reason)
             continue
         for scale in SCALES:
-            for of, law in laws(scale).items():
-                if has_values(law, dtype):
-                    least = max(law[1].get("zero_rows", [0])) + 1
-                    yield from ((f"{of} {name}", law, dtype, (max(rows, least), size)) for rows, size in SHAPES)
+            for of, distribution in distributions(scale).items():
+                if has_values(distribution, dtype):
+                    least = max(distribution[1].get("zero_rows", [0])) + 1
+                    yield from (
+                        (f"{of} {name}", distribution, dtype, (max(rows, least), size)) for rows, size in SHAPES
+                    )
 
 
-def verified(law: Setting, dtype: np.dtype[Any], shape: tuple[int, int], count: int, seed: int) -> Iterator[float]:
-    """Yield the least p-value of right tensors of one law, 0 where one was refused for certain."""
-    init, given = law
+def verified(
+    distribution: Setting, dtype: np.dtype[Any], shape: tuple[int, int], count: int, seed: int
+) -> Iterator[float]:
+    """Yield the least p-value of right tensors of one distribution, 0 where one was refused for certain."""
+    init, given = distribution
     settings = {name: value for name, value in given.items() if name != "zero_rows"}
     rule = initcore.Rule(init, match="*", settings=settings, zero_rows=given.get("zero_rows", ()))
     plan = initcore.Plan([rule], seed=seed)
@@ -101,25 +105,25 @@ def verified(law: Setting, dtype: np.dtype[Any], shape: tuple[int, int], count: 
 
 
 def measure(tensors: int, report: Report) -> dict[str, list[float]]:
-    """Verify so many tensors, as evenly spread over all cases as they can be; of each law and dtype the p-values."""
+    """Verify so many tensors, spread over all cases; return the p-values of each distribution and dtype."""
     found: dict[str, list[float]] = defaultdict(list)
     known = list(cases(report))
     shares = np.array([1 / RARELY if math.prod(shape) > LARGE else 1.0 for *_, shape in known])
     ends = np.rint(np.cumsum(shares) / shares.sum() * tensors).astype(int).tolist()
-    for (of, law, dtype, shape), start, end in zip(known, [0, *ends], ends, strict=False):
+    for (of, distribution, dtype, shape), start, end in zip(known, [0, *ends], ends, strict=False):
         if end > start:
-            found[of] += verified(law, dtype, shape, end - start, SEED + start)
+            found[of] += verified(distribution, dtype, shape, end - start, SEED + start)
     return found
 
 
 def run(tensors: int) -> Report:
-    """Return a figure for each level and law in a dtype, and those of each law, each dtype, and all."""
+    """Return figures for each level: of a distribution in a dtype, of each distribution, of each dtype, of all."""
     report = Report(f"false alarms of {tensors} right tensors")
     found = measure(tensors, report)
     groups: dict[str, list[float]] = defaultdict(list)
     for of, least in found.items():
-        law, _, dtype = of.rpartition(" ")
-        for group in (of, law, dtype, "all"):
+        distribution, _, dtype = of.rpartition(" ")
+        for group in (of, distribution, dtype, "all"):
             groups[group] += least
     for of, least in groups.items():
         for level in LEVELS:
@@ -147,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     tensors = args.tensors or (QUICK_TENSORS if args.quick else TENSORS)
     report = read_reports(args.results) if args.results else run(tensors)
-    return finish(report, args, "false alarms", (COLUMNS, rows(report, [*laws(1.0), *DTYPES, "all"])))
+    return finish(report, args, "false alarms", (COLUMNS, rows(report, [*distributions(1.0), *DTYPES, "all"])))
 
 
 if __name__ == "__main__":

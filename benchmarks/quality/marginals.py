@@ -1,4 +1,4 @@
-"""Moments and frequencies of single values against their law."""
+"""Moments and frequencies of single values against their distribution."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from laws import ORDERS, Continuous, Discrete, Floats, words_of
+from distributions import ORDERS, Continuous, Discrete, Floats, words_of
 from numpy.typing import NDArray
 from scipy.stats import chi2, kstwobign
 from verdict import Figure, both_tails, z_figure
@@ -16,15 +16,15 @@ NAMES = {1: "mean", 2: "variance", 3: "skewness", 4: "kurtosis", 6: "sixth momen
 LEAST_EXPECTED = 16.0  # values in a cell of a chi-square test
 
 
-def moment_figures(of: str, n: int, means: dict[int, float], law: Continuous | Discrete) -> list[Figure]:
-    """Return the z-scores of moments about the law's mean, in units of its standard deviation.
+def moment_figures(of: str, n: int, means: dict[int, float], distribution: Continuous | Discrete) -> list[Figure]:
+    """Return the z-scores of moments about the distribution's mean, in units of its standard deviation.
 
-    Each is an average of n independent terms, of which the law says the mean and the variance.
+    Each is an average of n independent terms, of which the distribution says the mean and the variance.
     """
     found = []
     for order in ORDERS:
-        theory, scale = law.moment(order), law.std**order
-        error = math.sqrt((law.moment(2 * order) - theory**2) / n)
+        theory, scale = distribution.moment(order), distribution.std**order
+        error = math.sqrt((distribution.moment(2 * order) - theory**2) / n)
         z, seen = (means[order] - theory) / error, means[order] / scale
         found.append(z_figure(of, NAMES[order], z, seen=seen, theory=theory / scale, error=error / scale, n=n))
     return found
@@ -33,7 +33,7 @@ def moment_figures(of: str, n: int, means: dict[int, float], law: Continuous | D
 def chi2_figure(of: str, counts: NDArray[np.int64], chances: Floats) -> Figure:
     """Return the chi-square of the counts of ordered cells; neighbours with few values are put together.
 
-    A value where the law has none makes p = 0.
+    A value where the distribution has none makes p = 0.
     """
     n = int(counts.sum())
     impossible = int(counts[chances == 0].sum())
@@ -53,26 +53,26 @@ def _join_few(expected: Floats, seen: Floats) -> tuple[Floats, Floats]:
     return np.add.reduceat(expected, starts), np.add.reduceat(seen, starts)
 
 
-def continuous_figures(of: str, chunks: Iterable[NDArray[Any]], law: Continuous) -> list[Figure]:
+def continuous_figures(of: str, chunks: Iterable[NDArray[Any]], distribution: Continuous) -> list[Figure]:
     """Return moments, Kolmogorov-Smirnov at the edges of CELLS cells, and chi-square of the cells.
 
     KS at so many edges differs from that of all values by less than the chance of a cell, and only downwards.
     """
-    n, sums, counts = 0, np.zeros(len(ORDERS)), np.zeros(len(law.edges) + 1, np.int64)
-    scale = (len(law.edges) - 1) / (law.high - law.low)
+    n, sums, counts = 0, np.zeros(len(ORDERS)), np.zeros(len(distribution.edges) + 1, np.int64)
+    scale = (len(distribution.edges) - 1) / (distribution.high - distribution.low)
     for chunk in chunks:
         x = chunk.astype(np.float64).ravel()
-        cells = np.clip(np.floor((x - law.low) * scale) + 1, 0, len(law.edges)).astype(np.int64)
+        cells = np.clip(np.floor((x - distribution.low) * scale) + 1, 0, len(distribution.edges)).astype(np.int64)
         counts += np.bincount(cells, minlength=len(counts))
-        x -= law.mean
+        x -= distribution.mean
         sums += _power_sums(x)
         n += x.size
     cumulated = np.cumsum(counts)[:-1] / n
-    distance = float(np.abs(cumulated - law.below_edges).max())
-    chances = np.diff(law.below_edges, prepend=0.0, append=1.0)
+    distance = float(np.abs(cumulated - distribution.below_edges).max())
+    chances = np.diff(distribution.below_edges, prepend=0.0, append=1.0)
     ks = Figure(of, "KS", distance * math.sqrt(n), float(kstwobign.sf(distance * math.sqrt(n))), "D sqrt(n)")
     means = dict(zip(ORDERS, (sums / n).tolist(), strict=True))
-    return [*moment_figures(of, n, means, law), ks, chi2_figure(of, counts, chances)]
+    return [*moment_figures(of, n, means, distribution), ks, chi2_figure(of, counts, chances)]
 
 
 def _power_sums(x: Floats) -> Floats:
@@ -82,7 +82,9 @@ def _power_sums(x: Floats) -> Floats:
     return np.array([x.sum(), square.sum(), cube.sum(), square @ square, cube @ cube])
 
 
-def discrete_figures(of: str, chunks: Iterable[NDArray[Any]], dtype: np.dtype[Any], law: Discrete) -> list[Figure]:
+def discrete_figures(
+    of: str, chunks: Iterable[NDArray[Any]], dtype: np.dtype[Any], distribution: Discrete
+) -> list[Figure]:
     """Return moments, and the chi-square of the counts of all values of a half precision dtype.
 
     Raises
@@ -99,5 +101,7 @@ def discrete_figures(of: str, chunks: Iterable[NDArray[Any]], dtype: np.dtype[An
     if n != counts.sum() - counts[0x8000]:
         raise ValueError(f"{of}: values that are not finite")
     found = np.flatnonzero(seen)
-    means = {order: float((law.values[found] - law.mean) ** order @ seen[found]) / n for order in ORDERS}
-    return [*moment_figures(of, n, means, law), chi2_figure(of, seen, law.chances)]
+    means = {
+        order: float((distribution.values[found] - distribution.mean) ** order @ seen[found]) / n for order in ORDERS
+    }
+    return [*moment_figures(of, n, means, distribution), chi2_figure(of, seen, distribution.chances)]

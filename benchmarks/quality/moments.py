@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 from dependence import Floats, lag_figures, sequence_figures
+from distributions import DISTRIBUTIONS, half_precision
 from fills import SEED, Fill, blocks_of, fill_draw, fill_layer, fill_seed, fill_shard
-from laws import LAWS, half_law
 from marginals import continuous_figures, discrete_figures
 from numpy.typing import NDArray
 from verdict import COLUMNS, Figure, Report, finish, parser_of, read_reports
@@ -42,8 +42,8 @@ def single_values(name: str, dtype: np.dtype[Any], log2: int) -> list[Figure]:
 
     of = f"{name} {dtype.name}"
     if dtype.itemsize > 2:
-        return continuous_figures(of, chunks(), LAWS[name])
-    return discrete_figures(of, chunks(), dtype, half_law(name, dtype))
+        return continuous_figures(of, chunks(), DISTRIBUTIONS[name])
+    return discrete_figures(of, chunks(), dtype, half_precision(name, dtype))
 
 
 def along_matrix(log2: int) -> list[Figure]:
@@ -90,7 +90,7 @@ def run(log2: int) -> Report:
         except ImportError as reason:
             report.missing[dtype] = str(reason)
             continue
-        for name in LAWS:
+        for name in DISTRIBUTIONS:
             report.figures += single_values(name, kind, log2)
     report.figures += along_matrix(log2) + between_sequences(log2)
     return report

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from distributions import DISTRIBUTIONS, half_precision
 from fills import SEED, WIDTH, Fill, blocks_of, fill_layer, fill_shard
-from laws import LAWS, half_law
 from numpy.typing import NDArray
 from spectra import extremes_figures, haar_figures, spectrum_figures
 from verdict import Report, finish, parser_of, read_reports
@@ -59,9 +59,9 @@ def large(name: str, dtype: np.dtype[Any], rows: int) -> tuple[Array, float, flo
     """Return a matrix, its entries' standard deviation and their excess kurtosis."""
     stream, settings = initcore.Stream(SEED, "large", name, dtype.name), SETTINGS.get(name, {})
     matrix = getattr(initcore, name)((rows, 2 * rows), dtype=dtype, rng=stream, **settings)
-    law = half_law(name, dtype) if dtype.itemsize == 2 else LAWS[name]
-    std = 1.0 if name == "uniform" else law.std
-    return matrix, std, law.moment(4) / law.moment(2) ** 2 - 3
+    distribution = half_precision(name, dtype) if dtype.itemsize == 2 else DISTRIBUTIONS[name]
+    std = 1.0 if name == "uniform" else distribution.std
+    return matrix, std, distribution.moment(4) / distribution.moment(2) ** 2 - 3
 
 
 def squares(dtype: np.dtype[Any], size: int, count: int) -> Iterator[Array]:

@@ -14,7 +14,7 @@ import pytest
 import spectral
 import tails
 from dependence import lag_figures, sequence_figures
-from laws import LAWS, half_law
+from distributions import DISTRIBUTIONS, half_precision
 from marginals import continuous_figures, discrete_figures
 from matrix_laws import angle_counts, marchenko_pastur, tracy_widom, tracy_widom_moments
 from numpy.typing import NDArray
@@ -104,7 +104,7 @@ def test_jax_reaches_both_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("law", "log2", "change", "wrong"),
+    ("distribution", "log2", "change", "wrong"),
     [
         ("normal", 24, lambda z: z, set()),
         ("normal", 26, lambda z: z * np.float32(1 + 5e-4), {"variance", "kurtosis"}),
@@ -113,10 +113,10 @@ def test_jax_reaches_both_ends() -> None:
         ("uniform", 24, lambda z: z, {"KS", "chi-square"}),
         ("trunc_normal", 24, lambda z: np.clip(z, -2, 2), {"variance", "chi-square"}),
     ],
-    ids=["right", "variance", "mean", "coarse", "other law", "clipped"],
+    ids=["right", "variance", "mean", "coarse", "other distribution", "clipped"],
 )
-def test_single_values(law: str, log2: int, change: Change, wrong: set[str]) -> None:
-    found = failed(continuous_figures("", normals(log2, change), LAWS[law]))
+def test_single_values(distribution: str, log2: int, change: Change, wrong: set[str]) -> None:
+    found = failed(continuous_figures("", normals(log2, change), DISTRIBUTIONS[distribution]))
     assert found >= wrong
     assert bool(found) == bool(wrong)
 
@@ -128,7 +128,7 @@ def toward_zero(z: Array) -> Array:
 
 @pytest.mark.parametrize(("change", "right"), [(lambda z: z.astype(HALF), True), (toward_zero, False)])
 def test_rounding_to_half_precision(change: Change, right: bool) -> None:
-    figures = discrete_figures("", normals(24, change), HALF, half_law("normal", HALF))
+    figures = discrete_figures("", normals(24, change), HALF, half_precision("normal", HALF))
     assert failed(figures) >= (set() if right else {"chi-square"})
     assert Report("", figures).passed == right
 
@@ -137,7 +137,7 @@ def test_rounding_to_half_precision(change: Change, right: bool) -> None:
 def test_half_precision_uniforms_are_below_one(top: np.float32) -> None:
     u = np.random.default_rng(3).random(1 << 22, np.float32)
     half = np.where(u.astype(HALF) == 1, top, u).astype(HALF)
-    assert Report("", discrete_figures("", [half], HALF, half_law("uniform", HALF))).passed == (top < 1)
+    assert Report("", discrete_figures("", [half], HALF, half_precision("uniform", HALF))).passed == (top < 1)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -146,10 +146,10 @@ def test_the_law_of_half_precision_uniforms_is_that_of_all_words(dtype: str) -> 
     rounded = (np.arange(1 << 24, dtype=np.float32) * np.float32(2**-24)).astype(kind)
     values, counts = np.unique(rounded.astype(np.float32), return_counts=True)
     counts[-2] += counts[-1]  # 1 is never given
-    law = half_law("uniform", kind)
-    possible = law.chances > 0
-    assert np.array_equal(law.values[possible], values[:-1])
-    assert np.array_equal(law.chances[possible] * 2**24, counts[:-1])
+    distribution = half_precision("uniform", kind)
+    possible = distribution.chances > 0
+    assert np.array_equal(distribution.values[possible], values[:-1])
+    assert np.array_equal(distribution.chances[possible] * 2**24, counts[:-1])
 
 
 def correlated(lag: int, share: float) -> Change:

@@ -25,7 +25,7 @@ from initcore.cli.cases import LAYERS, Layer, case_of, square
 from initcore.cli.catalog import catalog
 from initcore.cli.measure import Bandwidth
 from initcore.cli.peers import PEERS, numpy_peer, torch_peer
-from initcore.cli.report import LEAST_WIDTH, Report, Row
+from initcore.cli.report import LEAST_WIDTH, Report, Timing
 from initcore.cli.terminal import WIDE
 
 pytestmark = pytest.mark.any_isa
@@ -406,7 +406,7 @@ ENVIRONMENT = {"version": "1", "isa": "avx2", "threads": 1, "processor": "P", "n
 def test_table_loses_no_figures(width: int) -> None:
     peers: dict[str, float | None] = {"numpy": 1100.0, "torch": 123.0}
     layer = "Llama-3-8B projection"
-    row = Row(layer, (128256, 4096, 1), "variance_scaling_", "bfloat16", 10**9, 10**12, 1.2345, 1, peers)
+    row = Timing(layer, (128256, 4096, 1), "variance_scaling_", "bfloat16", 10**9, 10**12, 1.2345, 1, peers)
     report = Report(ENVIRONMENT, ("numpy", "torch"), 1 << 24, [row], [], Bandwidth(8e11, True, 1 << 28))
     shown = io.StringIO()
     Console(width=width, file=shown).print(report.table())
@@ -416,7 +416,7 @@ def test_table_loses_no_figures(width: int) -> None:
 
 
 def test_report() -> None:
-    row = Row("L", (1000, 1000), "normal_", "float32", 10**6, 4 * 10**6, 0.001, 3, {"numpy": 10.0, "torch": None})
+    row = Timing("L", (1000, 1000), "normal_", "float32", 10**6, 4 * 10**6, 0.001, 3, {"numpy": 10.0, "torch": None})
     report = Report(ENVIRONMENT, ("numpy", "torch"), 1024, [row], [], Bandwidth(8e9, True, 1 << 20))
     assert report._cells(row) == ["L", "1000x1000", "normal_", "float32", "1.00", "1.00", "4.00", "50%", "10.0 x", "-"]
     found = report.as_json()["rows"][0]

@@ -45,7 +45,7 @@ def deviation(values: Array, mean: float, variance: float) -> float:
 
 
 def test_chi_square_sees_what_is_wrong() -> None:
-    """The yardstick itself: a thousand values of ten million in the wrong bin, or counts more even than chance."""
+    """The statistic itself: a thousand values of ten million in the wrong bin, or counts more even than chance."""
     even = np.full(1000, 10_000)
     assert chi_square(even, 10_000) < -LIMIT
     crooked = np.random.default_rng(0).multinomial(10_000_000, [1e-3] * 1000)

@@ -152,7 +152,7 @@ def test_fans(shape: tuple[int, ...], settings: dict[str, Any], fans: tuple[floa
 
 
 @pytest.mark.parametrize("init", sorted(set(initializers()) - {"bits"}))
-def test_the_law_is_what_is_drawn(init: str) -> None:
+def test_the_distribution_is_what_is_drawn(init: str) -> None:
     """Mean, std and bound of the table are those of the values, within five of their errors."""
     shape = (96, 80, 3) if init in ("dirac", "delta_orthogonal") else (400, 300)
     settings = {**SETTINGS[init], **(AXES if initializers()[init].scaled else {})}
@@ -163,7 +163,7 @@ def test_the_law_is_what_is_drawn(init: str) -> None:
     error = it.std * (5 / values.size) ** 0.5 + 1e-15
     assert values.std() == pytest.approx(it.std, abs=5 * error)
     if init != "hadamard":
-        assert values.mean() == pytest.approx(it.law.mean, abs=5 * error)
+        assert values.mean() == pytest.approx(it.distribution.mean, abs=5 * error)
     assert it.bound is None or np.abs(values).max() <= it.bound
     assert (it.bound is None) == (init in ("normal", "kaiming_normal", "xavier_normal", "sparse"))
 
@@ -180,14 +180,14 @@ def test_the_law_is_what_is_drawn(init: str) -> None:
     ],
     ids=str,
 )
-def test_the_law_of_a_truncated_normal(settings: dict[str, Any]) -> None:
+def test_the_distribution_of_a_truncated_normal(settings: dict[str, Any]) -> None:
     it = Plan([Rule("trunc_normal", match="w", settings=settings)], dtype="float64").resolve({"w": (300, 400)})["w"]
     values = it.fill(np.empty((300, 400)))
     error = 5 * it.std / 300
     assert values.std() == pytest.approx(it.std, abs=error)
-    assert values.mean() == pytest.approx(it.law.mean, abs=error)
-    assert it.law.low <= values.min()
-    assert values.max() <= it.law.high
+    assert values.mean() == pytest.approx(it.distribution.mean, abs=error)
+    assert it.distribution.low <= values.min()
+    assert values.max() <= it.distribution.high
 
 
 def test_shapes_however_they_are_given() -> None:

@@ -25,7 +25,7 @@ from initcore.models.verification.moments import NORMAL, truncated_moments
 pytestmark = pytest.mark.any_isa
 
 SHAPE = (512, 384)
-LAWS: dict[str, Rule] = {
+DISTRIBUTIONS: dict[str, Rule] = {
     "normal": Rule("normal", match="*", settings={"std": 0.02}),
     "shifted": Rule("normal", match="*", settings={"mean": 1.0, "std": 0.5}),
     "uniform": Rule("uniform", match="*", settings={"a": -0.25, "b": 0.75}),
@@ -41,39 +41,41 @@ LAWS: dict[str, Rule] = {
     "eye": Rule("eye", match="*"),
     "hadamard": Rule("hadamard", match="*", settings={"gain": 3.0}),
 }
-DRAWN = [name for name in LAWS if name not in ("constant", "eye", "hadamard")]
+DRAWN = [name for name in DISTRIBUTIONS if name not in ("constant", "eye", "hadamard")]
 
 
-def model_of(law: str, dtype: np.dtype[Any], names: str = "ab", shape: tuple[int, ...] = SHAPE, seed: int = 0) -> Any:
-    plan = Plan([LAWS[law]], seed=seed)
+def model_of(
+    distribution: str, dtype: np.dtype[Any], names: str = "ab", shape: tuple[int, ...] = SHAPE, seed: int = 0
+) -> Any:
+    plan = Plan([DISTRIBUTIONS[distribution]], seed=seed)
     arrays: dict[str, Array] = {name: np.empty(shape, dtype) for name in names}
     plan.fill(arrays)
     return plan, arrays
 
 
-@pytest.mark.parametrize("law", LAWS)
-def test_what_is_right_passes(law: str, dtype: np.dtype[Any]) -> None:
-    plan, arrays = model_of(law, dtype)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_what_is_right_passes(distribution: str, dtype: np.dtype[Any]) -> None:
+    plan, arrays = model_of(distribution, dtype)
     found = plan.verify(arrays)
     assert found.ok, found.problems
     for row in found.rows:
         it = plan.resolve({"a": SHAPE})["a"]
         values = arrays[row.name].astype(np.float64)
-        assert (row.elements, row.expected_mean, row.expected_std) == (values.size, it.law.mean, it.std)
+        assert (row.elements, row.expected_mean, row.expected_std) == (values.size, it.distribution.mean, it.std)
         assert row.mean == pytest.approx(values.mean(), abs=1e-12)
         assert row.std == pytest.approx(values.std(), rel=1e-9, abs=1e-12)
         assert (row.low, row.high) == (values.min(), values.max())
 
 
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (17, 2), (40, 40)], ids=str)
-def test_small_ones_that_are_right_pass(law: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def test_small_ones_that_are_right_pass(distribution: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     for seed in range(20):
-        plan, arrays = model_of(law, dtype, "abc", shape, seed)
+        plan, arrays = model_of(distribution, dtype, "abc", shape, seed)
         assert plan.verify(arrays).ok, plan.verify(arrays).problems
 
 
-#: name -> laws that it is tried on, and how it spoils an array
+#: name -> distributions that it is tried on, and how it spoils an array
 SPOILT: dict[str, tuple[list[str], Callable[[Array], Any], str]] = {
     "a std 2 % too large": (
         ["normal", "kaiming", "truncated", "he_normal", "orthogonal", "sparse", "uniform"],
@@ -90,13 +92,13 @@ SPOILT: dict[str, tuple[list[str], Callable[[Array], Any], str]] = {
         lambda w: np.copyto(w, w + 0.02 * w.std()),
         r"the mean .* is not|outside",
     ),
-    "one NaN": (list(LAWS), lambda w: w.__setitem__((3, 5), math.nan), "1 NaN and 0 infinite elements"),
+    "one NaN": (list(DISTRIBUTIONS), lambda w: w.__setitem__((3, 5), math.nan), "1 NaN and 0 infinite elements"),
     "two infinities": (
-        list(LAWS),
+        list(DISTRIBUTIONS),
         lambda w: w.__setitem__((3, slice(5, 7)), [math.inf, -math.inf]),
         "0 NaN and 2 infinite elements",
     ),
-    "all NaN": (list(LAWS), lambda w: w.fill(math.nan), "NaN"),
+    "all NaN": (list(DISTRIBUTIONS), lambda w: w.fill(math.nan), "NaN"),
     "a value beyond the bound": (
         ["uniform", "kaiming", "truncated", "one side", "narrow", "he_normal", "orthogonal"],
         lambda w: w.__setitem__((7, 7), -2.5),
@@ -137,11 +139,14 @@ SPOILT: dict[str, tuple[list[str], Callable[[Array], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("case", "law"), [(case, law) for case, (laws, *_) in SPOILT.items() for law in laws])
-def test_what_is_wrong_is_found(case: str, law: str) -> None:
+@pytest.mark.parametrize(
+    ("case", "distribution"),
+    [(case, distribution) for case, (distributions, *_) in SPOILT.items() for distribution in distributions],
+)
+def test_what_is_wrong_is_found(case: str, distribution: str) -> None:
     """And nothing is found wrong with the array beside it, nor written."""
     _, spoil, words = SPOILT[case]
-    plan, arrays = model_of(law, np.dtype("float32"))
+    plan, arrays = model_of(distribution, np.dtype("float32"))
     spoil(arrays["a"])
     before = arrays["a"].tobytes()
     found = plan.verify(arrays)
@@ -152,14 +157,16 @@ def test_what_is_wrong_is_found(case: str, law: str) -> None:
     assert arrays["a"].tobytes() == before
 
 
-@pytest.mark.parametrize("law", ["normal", "uniform", "truncated", "orthogonal", "he_normal"])
+@pytest.mark.parametrize("distribution", ["normal", "uniform", "truncated", "orthogonal", "he_normal"])
 @pytest.mark.parametrize(
     "copy",
     [lambda w: w.copy(), lambda w: np.ascontiguousarray(w[::-1]), lambda w: w.ravel()[::-1].reshape(w.shape)],
     ids=["as it is", "rows reversed", "all reversed"],
 )
-def test_a_tensor_that_is_a_copy_of_another(law: str, copy: Callable[[Array], Array], dtype: np.dtype[Any]) -> None:
-    plan, arrays = model_of(law, dtype, "abc")
+def test_a_tensor_that_is_a_copy_of_another(
+    distribution: str, copy: Callable[[Array], Array], dtype: np.dtype[Any]
+) -> None:
+    plan, arrays = model_of(distribution, dtype, "abc")
     arrays["c"][...] = copy(arrays["a"])
     assert "c: the same values as a" in plan.verify(arrays).problems
 
@@ -175,15 +182,15 @@ def test_constants_may_be_alike() -> None:
     assert plan.verify(arrays).ok
 
 
-@pytest.mark.parametrize("law", DRAWN)
-def test_shards_are_verified_as_parts(law: str) -> None:
-    plan, whole = model_of(law, np.dtype("float32"), "a")
+@pytest.mark.parametrize("distribution", DRAWN)
+def test_shards_are_verified_as_parts(distribution: str) -> None:
+    plan, whole = model_of(distribution, np.dtype("float32"), "a")
     index = np.s_[100:300, 64:320]
     part, shards = {"a": whole["a"][index].copy()}, {"a": Shard(SHAPE, index)}
     assert plan.verify(part, shards).ok, plan.verify(part, shards).problems
-    if law != "sparse":
+    if distribution != "sparse":
         part["a"] *= 1.1
-        assert not plan.verify(part, shards).ok or law == "orthogonal"
+        assert not plan.verify(part, shards).ok or distribution == "orthogonal"
 
 
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
@@ -195,18 +202,18 @@ def test_constants_that_are_not_finite(value: float) -> None:
     assert plan.verify({"mask": array}).problems == (f"mask: not the constant {value}",)
 
 
-@pytest.mark.parametrize("law", ["eye", "hadamard"])
-def test_a_shard_of_a_pattern(law: str) -> None:
-    plan, whole = model_of(law, np.dtype("float32"), "a")
+@pytest.mark.parametrize("distribution", ["eye", "hadamard"])
+def test_a_shard_of_a_pattern(distribution: str) -> None:
+    plan, whole = model_of(distribution, np.dtype("float32"), "a")
     index = np.s_[100:300, 64:320]
     part, shards = {"a": whole["a"][index].copy()}, {"a": Shard(SHAPE, index)}
     assert plan.verify(part, shards).ok
     part["a"][199, 255] += 1
-    assert plan.verify(part, shards).problems == (f"a: {wrong_pattern(law)}",)
+    assert plan.verify(part, shards).problems == (f"a: {wrong_pattern(distribution)}",)
 
 
-def wrong_pattern(law: str) -> str:
-    call = {"eye": "eye()", "hadamard": "hadamard(gain=3.0)"}[law]
+def wrong_pattern(distribution: str) -> str:
+    call = {"eye": "eye()", "hadamard": "hadamard(gain=3.0)"}[distribution]
     return f"1 elements of a block at (100, 64) are not those of {call}"
 
 
@@ -250,21 +257,21 @@ def test_progress_is_the_bytes_of_all() -> None:
     assert sum(told) == 2 * 4 * 512 * 384
 
 
-def findings(law: str, shape: tuple[int, ...], seed: int) -> dict[str, float]:
-    it = Plan([LAWS[law]], seed=seed).resolve({"w": shape})["w"]
+def findings(distribution: str, shape: tuple[int, ...], seed: int) -> dict[str, float]:
+    it = Plan([DISTRIBUTIONS[distribution]], seed=seed).resolve({"w": shape})["w"]
     array = it.fill(np.empty(shape, np.float32))
     with ThreadPoolExecutor(1) as executor:
-        measured = measure(array, it.law.mean, executor)
+        measured = measure(array, it.distribution.mean, executor)
     found = check(it, array, None, measured)
     return {" ".join(words.split()[:2]): p for words, p in found if p is not None}
 
 
-@pytest.mark.parametrize("law", ["normal", "uniform", "truncated", "one side", "narrow"])
+@pytest.mark.parametrize("distribution", ["normal", "uniform", "truncated", "one side", "narrow"])
 @pytest.mark.parametrize("shape", [(10, 10), (100, 50)], ids=str)
-def test_p_values_are_uniform(law: str, shape: tuple[int, ...]) -> None:
+def test_p_values_are_uniform(distribution: str, shape: tuple[int, ...]) -> None:
     """So that the stated significance is what it says: each test on 400 arrays, by Kolmogorov and Smirnov."""
     kstest = need("scipy.stats").kstest
-    found = [findings(law, shape, seed) for seed in range(400)]
+    found = [findings(distribution, shape, seed) for seed in range(400)]
     assert set(found[0]) == {"the mean", "the std", "the largest", "the smallest"}
     for test in found[0]:
         ps = [it[test] for it in found]
@@ -272,11 +279,11 @@ def test_p_values_are_uniform(law: str, shape: tuple[int, ...]) -> None:
             assert kstest(ps, "uniform").pvalue > 1e-5, test
 
 
-@pytest.mark.parametrize("law", ["normal", "uniform", "truncated", "one side", "narrow", "orthogonal"])
+@pytest.mark.parametrize("distribution", ["normal", "uniform", "truncated", "one side", "narrow", "orthogonal"])
 @pytest.mark.parametrize("size", [1, 2, 5, 30])
-def test_few_elements_raise_no_false_alarms(law: str, size: int) -> None:
+def test_few_elements_raise_no_false_alarms(distribution: str, size: int) -> None:
     """Where normal deviates are not quite normal: the least of 2400 p-values is not far below a 2400th."""
-    least = min(min(findings(law, (size, 1), seed).values()) for seed in range(600))
+    least = min(min(findings(distribution, (size, 1), seed).values()) for seed in range(600))
     assert least > 1e-6
 
 
@@ -319,7 +326,7 @@ def test_models_that_do_not_fit() -> None:
 
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])
-def test_a_law_too_narrow_for_the_dtype_is_not_tested(name: str) -> None:
+def test_a_distribution_too_narrow_for_the_dtype_is_not_tested(name: str) -> None:
     """Rounding leaves few values of it, or one: bounds hold, moments need not."""
     plan = Plan([Rule("normal", match="n", settings={"mean": 100.0, "std": 1e-3}), Rule("normal", match="t",
                 settings={"std": 1e-8}), Rule("uniform", match="u", settings={"a": 1.0, "b": 1.001})])  # fmt: skip
@@ -331,15 +338,15 @@ def test_a_law_too_narrow_for_the_dtype_is_not_tested(name: str) -> None:
 
 
 def test_empty_arrays_are_right() -> None:
-    plan = Plan([LAWS["normal"]])
+    plan = Plan([DISTRIBUTIONS["normal"]])
     found = plan.verify({"a": np.empty((0, 5), np.float32), "b": np.full((), 0.01, np.float32)})
     assert found.ok
     assert found.rows[0].p is None
     assert math.isnan(found.rows[0].mean)
 
 
-def weighted(law: Any, mean: float, std: float, power: int, x: float) -> float:
-    return float(((x - mean) / std) ** power * law.pdf(x))
+def weighted(distribution: Any, mean: float, std: float, power: int, x: float) -> float:
+    return float(((x - mean) / std) ** power * distribution.pdf(x))
 
 
 def test_moments_of_truncated_normals() -> None:

@@ -192,10 +192,10 @@ def test_every_std_is_the_formulas(model: str) -> None:
         wanted = expected(name, formulas)
         used.add(next(pattern for pattern in formulas if re.fullmatch(pattern, name)))
         if isinstance(wanted, tuple):
-            assert (it.init, it.law.mean, it.std) == (*wanted, 0), name
+            assert (it.init, it.distribution.mean, it.std) == (*wanted, 0), name
         else:
             assert it.std == pytest.approx(wanted, rel=1e-12), name
-            assert it.law.mean == 0, name
+            assert it.distribution.mean == 0, name
     unused = set(formulas) - used - set(NORMS_AND_BIASES)
     assert not unused, unused
 
@@ -277,7 +277,11 @@ def test_there_is_no_preset_for_all_of_transformers() -> None:
 
 def test_the_row_of_padding_is_zero_where_transformers_has_it_so() -> None:
     def rows(plan: Plan) -> dict[str, int]:
-        return {name: it.law.zeros // 768 for name, it in plan.resolve(bert()).items() if it.law.zeros and it.std}
+        return {
+            name: it.distribution.zeros // 768
+            for name, it in plan.resolve(bert()).items()
+            if it.distribution.zeros and it.std
+        }
 
     assert rows(presets.bert()) == {"bert.embeddings.word_embeddings.weight": 1}
     assert rows(presets.bert(padding_idx=None)) == rows(presets.bert(truncated=True)) == {}

@@ -67,10 +67,14 @@ def drawn_by_torch(torch: Any) -> tuple[Any, dict[int, tuple[str, float, float]]
 
 
 def told(it: Parameter) -> tuple[Any, ...]:
-    law = it.law
-    if law.kind == "uniform":
-        return "uniform", law.low, law.high
-    return (law.kind, law.mean, law.std) if law.kind == "normal" else ("constant", law.mean, 0.0)
+    distribution = it.distribution
+    if distribution.kind == "uniform":
+        return "uniform", distribution.low, distribution.high
+    return (
+        (distribution.kind, distribution.mean, distribution.std)
+        if distribution.kind == "normal"
+        else ("constant", distribution.mean, 0.0)
+    )
 
 
 def test_torchs_preset_is_what_its_modules_draw() -> None:
@@ -88,7 +92,7 @@ def test_torchs_preset_is_what_its_modules_draw() -> None:
             assert kind == theirs, name
             assert ours == pytest.approx(numbers, rel=1e-14), name
         else:
-            assert bool((tensor == it.law.mean).all()), name
+            assert bool((tensor == it.distribution.mean).all()), name
             assert it.std == 0, name
     counts = plan.resolve({name: (tensor.shape, str(tensor.dtype)) for name, tensor in tensors.items()})
     assert counts["batch.num_batches_tracked"].init == "zeros"
@@ -123,8 +127,8 @@ def test_kerass_preset_is_what_its_layers_draw() -> None:
         array = arrays[path]
         if it.init == "orthogonal":
             np.testing.assert_allclose(array @ array.T, np.eye(len(array)), atol=1e-5)
-        elif it.law.kind == "constant":
-            assert (array == it.law.mean).all(), path
+        elif it.distribution.kind == "constant":
+            assert (array == it.distribution.mean).all(), path
         else:
             assert it.init in ("glorot_uniform", "uniform")
             assert it.bound is not None

@@ -32,11 +32,11 @@ def test_chances_of_uniforms_are_those_of_all_words(name: str, a: float, b: floa
         words = exact.astype(np.float32).astype(dtype_of(name)).view(np.int16)
         counts += np.bincount(ranks(words).astype(np.int64) + LARGEST[name], minlength=counts.size)
     values = lattice.values(-LARGEST[name], counts.size, name)
-    laws = cells_of(distribution_of("uniform", (1,), {"a": a, "b": b}), name)
+    distributions = cells_of(distribution_of("uniform", (1,), {"a": a, "b": b}), name)
     inside = np.flatnonzero((values >= low) & (values < high))
     held = folded(counts, 0, inside[-1])
     for expected in (held, folded(held, inside[0], inside[-1])):
-        assert min(np.abs(cells.chances - expected / 2**24).max() for cells in laws) <= 2.0**-23
+        assert min(np.abs(cells.chances - expected / 2**24).max() for cells in distributions) <= 2.0**-23
 
 
 def test_chances_of_narrow_uniforms_are_those_of_all_words() -> None:
@@ -90,12 +90,12 @@ def test_chances_of_normals(name: str, step: float) -> None:
 def test_end_cells_are_whole_or_cut(name: str) -> None:
     """2 is what rounds to 2, as initcore has it, or what rounds to 2 of what is not above it."""
     step = {"float16": 2.0**-9, "bfloat16": 2.0**-6}[name]
-    laws = cells_of(distribution_of("trunc_normal", (1,), {}), name)
-    found = sorted(float(cells.chances[np.searchsorted(cells.offsets, 2.0)]) for cells in laws)
+    distributions = cells_of(distribution_of("trunc_normal", (1,), {}), name)
+    found = sorted(float(cells.chances[np.searchsorted(cells.offsets, 2.0)]) for cells in distributions)
     cut = normal_between(2 - step / 4, 2) / normal_between(-2, 2)
     whole = normal_between(2 - step / 4, 2 + step / 2) / normal_between(-2 - step / 2, 2 + step / 2)
     assert found == pytest.approx([cut, whole], rel=1e-3)
-    for cells in laws:
+    for cells in distributions:
         assert cells.chances[np.abs(cells.offsets) > 2].sum() == 0
 
 
@@ -111,13 +111,13 @@ def test_moments_of_cells_are_those_of_the_density(alpha: float, beta: float) ->
 @pytest.mark.parametrize("start", [5.0, 50.0, 500.0])
 def test_tails_too_far_for_doubles_have_chances(start: float) -> None:
     """Neighbours differ as the density does, though all of them have a probability of less than 1e-308."""
-    law = TruncNormal(0.0, 1.0, start, math.inf)
-    cells = cells_of(law, "float64" if start == 500 else "float16")
+    distribution = TruncNormal(0.0, 1.0, start, math.inf)
+    cells = cells_of(distribution, "float64" if start == 500 else "float16")
     if start == 500:
         assert cells == ()
         return
     index = int(np.argmax(cells[0].chances)) + 2
-    low, high = cells[0].offsets[index : index + 2] + law.mean
+    low, high = cells[0].offsets[index : index + 2] + distribution.mean
     ratio = cells[0].chances[index + 1] / cells[0].chances[index]
     assert ratio == pytest.approx(math.exp((low - high) * (low + high) / 2), rel=2e-3)
 
@@ -132,10 +132,10 @@ def test_p_values_are_those_of_scipy() -> None:
             assert chi_square_p(stats.chi2.isf(share, freedom), freedom) == pytest.approx(share, rel=1e-8)
     assert chi_square_p(0.0, 3) == 1
     for n, chance in [(1000, 0.3), (10**6, 1e-3), (10**9, 1e-9), (50, 0.5)]:
-        law = stats.binom(n, chance)
+        distribution = stats.binom(n, chance)
         for tail in (1e-2, 1e-4, 1e-7):
-            count = int(law.isf(tail))
-            exact = min(1.0, 2 * float(law.sf(count - 1)))
+            count = int(distribution.isf(tail))
+            exact = min(1.0, 2 * float(distribution.sf(count - 1)))
             assert 0.3 < count_p(count, n, chance) / exact < 4 + 20 * (n * chance < 10)
     assert (count_p(0, 10, 0.0), count_p(3, 10, 0.0), count_p(10, 10, 1.0), count_p(9, 10, 1.0)) == (1, 0, 1, 0)
     even = Cells(np.arange(4.0), np.full(4, 0.25))

@@ -74,7 +74,7 @@ def truncated_by(low: float, high: float) -> Callable[[Array], Array]:
     return lambda x: x[(x >= low) & (x <= high)]
 
 
-#: What others make: numbers in float64 of a law, cut as it is, and rounded once
+#: What others make: numbers in float64 of a distribution, cut as it is, and rounded once
 OTHERS: dict[str, tuple[Rule, Callable[[Any, int], Array], Callable[[Array], Array]]] = {
     "normal": (rule("normal", std=0.02), lambda rng, n: rng.normal(0, 0.02, n), nothing),
     "normal about 1": (rule("normal", mean=1.0, std=0.02), lambda rng, n: rng.normal(1, 0.02, n), nothing),
@@ -202,7 +202,7 @@ def test_the_bound_itself_may_be_there(name: str) -> None:
     assert plan.verify(arrays).ok, plan.verify(arrays).problems
 
 
-#: Few elements and many, of laws that are coarse in some dtypes and narrow in others
+#: Few elements and many, of distributions that are coarse in some dtypes and narrow in others
 RIGHT: dict[str, Rule] = {
     "normal": rule("normal", std=0.02),
     "small": rule("normal", std=1e-7),
@@ -226,13 +226,13 @@ LEVEL, MOST_BELOW = 0.0125, 28
 def test_false_alarms(dtype: np.dtype[Any]) -> None:
     """No right tensor is refused, and few are at a significance at which few may be: benchmarks/quality has 10^5."""
     below = 0
-    for law, it in RIGHT.items():
+    for distribution, it in RIGHT.items():
         for shape in SHAPES:
             plan = Plan([it], seed=SHAPES.index(shape))
             arrays: dict[str, Array] = {str(i): np.empty(shape, dtype) for i in range(10)}
             plan.fill(arrays)
             found = plan.verify(arrays)
-            assert found.ok, (law, shape, found.problems)
+            assert found.ok, (distribution, shape, found.problems)
             below += sum(row.p is not None and TESTS * row.p < LEVEL for row in found.rows)
     assert below <= MOST_BELOW
 

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.any_isa
 
 
 @pytest.mark.parametrize("name", HALVES)
-def test_another_law_within_few_values_is_found(name: str) -> None:
-    """Of a law that is too narrow for moments: about three values in bfloat16."""
+def test_another_distribution_within_few_values_is_found(name: str) -> None:
+    """Of a distribution that is too narrow for moments: about three values in bfloat16."""
     narrow = rule("normal", mean=1.0, std={"float16": 1e-3, "bfloat16": 6e-3}[name])
     plan, arrays = filled(narrow, name, (200, 200))
     assert plan.verify(arrays).ok
@@ -27,10 +27,12 @@ def test_another_law_within_few_values_is_found(name: str) -> None:
     assert "the largest of 40000 elements" in plan.verify(arrays).problems[-1]
 
 
-@pytest.mark.parametrize(("law", "dtype"), [(COARSE, "bfloat16"), (COARSE, "float16"), (NARROW, "float32")], ids=str)
-def test_arrays_of_few_values_are_not_the_same_by_chance(law: dict[str, float], dtype: str) -> None:
+@pytest.mark.parametrize(
+    ("distribution", "dtype"), [(COARSE, "bfloat16"), (COARSE, "float16"), (NARROW, "float32")], ids=str
+)
+def test_arrays_of_few_values_are_not_the_same_by_chance(distribution: dict[str, float], dtype: str) -> None:
     """Sums of few elements of few values often agree; copies, shuffled ones too, are found from a hundred on."""
-    plan = Plan([rule("trunc_normal", **law)], seed=5)
+    plan = Plan([rule("trunc_normal", **distribution)], seed=5)
     small: dict[str, Array] = {str(i): np.empty((8, 5), dtype_of(dtype)) for i in range(600)}
     plan.fill(small)
     assert plan.verify(small).ok

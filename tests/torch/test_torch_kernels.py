@@ -27,7 +27,7 @@ nn = torch.nn
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 N = 40000
-P = 1e-6  # of each test against a law, with fixed seeds
+P = 1e-6  # of each test against a distribution, with fixed seeds
 
 
 def zeros(*shape: int, **settings: Any) -> Any:
@@ -36,7 +36,7 @@ def zeros(*shape: int, **settings: Any) -> Any:
 
 Draw = Callable[[], Any]
 NORMAL, UNIFORM = stats.norm(), stats.uniform()
-#: What composes from the two operations: the draw, and the law of its elements
+#: What composes from the two operations: the draw, and the distribution of its elements
 TAKEN: dict[str, tuple[Draw, Any]] = {
     "Tensor.normal_": (lambda: zeros(N).normal_(1, 2), stats.norm(1, 2)),
     "Tensor.data.normal_": (lambda: nn.Parameter(zeros(N)).data.normal_(), NORMAL),
@@ -74,14 +74,14 @@ def in_inference_mode() -> Any:
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_what_is_made_of_normals_and_uniforms_is_drawn(name: str) -> None:
-    """By the same law, and wholly."""
-    draw, law = TAKEN[name]
+    """By the same distribution, and wholly."""
+    draw, distribution = TAKEN[name]
     torch.manual_seed(5)
     with init.patch() as drawn:
         values = draw().detach().double().numpy().reshape(-1)
     assert drawn.share == 1
     assert drawn.elements == values.size == N
-    assert stats.kstest(values, law.cdf).pvalue > P
+    assert stats.kstest(values, distribution.cdf).pvalue > P
     assert len(np.unique(values)) > 0.99 * N
     assert drawn.initcore.keys() <= {"normal_", "uniform_"}
 

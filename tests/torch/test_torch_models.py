@@ -1,4 +1,4 @@
-"""Real models under patch(): wholly drawn by initcore, and by the laws of their authors."""
+"""Real models under patch(): wholly drawn by initcore, and by the distributions of their authors."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ MODELS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.filterwarnings("ignore")  # of their own, of many kinds
 def test_a_model_is_drawn_wholly_and_as_its_authors_meant(name: str) -> None:
-    """Each parameter and buffer: constants to the bit, the rest by two samples' laws, moments and extremes."""
+    """Each parameter and buffer: constants to the bit, the rest by two samples' distributions, moments and extremes."""
     build = MODELS[name]
     torch.manual_seed(1)
     native = build()
@@ -105,10 +105,10 @@ def test_a_model_is_drawn_wholly_and_as_its_authors_meant(name: str) -> None:
     ours = {**dict(patched.named_parameters()), **dict(patched.named_buffers())}
     assert list(ours) == list(theirs)
     for key, value in theirs.items():
-        check_law(key, ours[key].detach().reshape(-1).double(), value.detach().reshape(-1).double())
+        check_distribution(key, ours[key].detach().reshape(-1).double(), value.detach().reshape(-1).double())
 
 
-def check_law(name: str, ours: Any, theirs: Any) -> None:
+def check_distribution(name: str, ours: Any, theirs: Any) -> None:
     assert ours.shape == theirs.shape, name
     assert ours.isfinite().all() == theirs.isfinite().all(), name
     same = torch.equal(ours, theirs)
@@ -118,7 +118,7 @@ def check_law(name: str, ours: Any, theirs: Any) -> None:
     if theirs.numel() < 50:
         return
     assert stats.ks_2samp(ours.numpy(), theirs.numpy()).pvalue > P, name
-    # the error of a ratio of two stds is below 1 / sqrt(n) for either law
+    # the error of a ratio of two stds is below 1 / sqrt(n) for either distribution
     assert abs((ours.std() / theirs.std()).log()) < 6 / theirs.numel() ** 0.5 + 0.02, name
     assert ours.abs().max() < 1.7 * theirs.abs().max() + 1e-6, name
 

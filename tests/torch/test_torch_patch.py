@@ -147,7 +147,7 @@ def test_threads_hold_it_as_long_as_the_longest() -> None:
 
 
 def test_threads_draw_while_others_come_and_go() -> None:
-    """No crash, no other law, whoever enters and leaves meanwhile."""
+    """No crash, no other distribution, whoever enters and leaves meanwhile."""
     stop = threading.Event()
     wrong: list[Any] = []
 

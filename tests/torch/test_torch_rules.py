@@ -23,8 +23,8 @@ from initcore import Plan  # noqa: E402
 
 @pytest.mark.parametrize("which", BUILDERS)
 @pytest.mark.filterwarnings("ignore")
-def test_models_get_the_laws_of_their_authors(which: str) -> None:
-    """Constants, norms, sinusoids, ties and buffers are the same, draws of one law; without memory, the same bytes."""
+def test_models_get_the_distributions_of_their_authors(which: str) -> None:
+    """Constants, norms, ties and buffers are the same, draws of one distribution; without memory, the same bytes."""
     build, name = BUILDERS[which]
     torch.manual_seed(1)
     native, again = build(name), build(name)

@@ -1,4 +1,4 @@
-"""Samplers that other packages have copied: drawn by the same law under patch(), if they were checked."""
+"""Samplers that other packages have copied: drawn by the same distribution under patch(), if they were checked."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ARGUMENTS = [(0.0, 1.0, -2.0, 2.0), (0.0, 0.02, -2.0, 2.0), (0.5, 0.1, 0.4, 0.55
 
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.module}.{row.name}")
-def test_the_law_is_the_originals(row: Any, arguments: Any) -> None:
+def test_the_distribution_is_the_originals(row: Any, arguments: Any) -> None:
     """By Kolmogorov and Smirnov, by moments, and within the bounds; and no value is far out, where theirs may be."""
     function = getattr(module_of(row), row.name)
     torch.manual_seed(1)
@@ -60,10 +60,10 @@ def test_the_law_is_the_originals(row: Any, arguments: Any) -> None:
     assert stats.ks_2samp(got, original).pvalue > P
     mean, std, a, b = arguments
     low, high = (mean + a * std, mean + b * std) if row.name == "trunc_normal_tf_" else (a, b)
-    law = stats.truncnorm((low - mean) / std, (high - mean) / std, mean, std)
-    assert stats.kstest(got, law.cdf).pvalue > P
-    assert abs(got.mean() - law.mean()) < 5 * law.std() / N**0.5
-    assert abs(got.std() / law.std() - 1) < 5 / N**0.5
+    distribution = stats.truncnorm((low - mean) / std, (high - mean) / std, mean, std)
+    assert stats.kstest(got, distribution.cdf).pvalue > P
+    assert abs(got.mean() - distribution.mean()) < 5 * distribution.std() / N**0.5
+    assert abs(got.std() / distribution.std() - 1) < 5 / N**0.5
     assert got.min() >= np.float32(low)
     assert got.max() <= np.float32(high)
 

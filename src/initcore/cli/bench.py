@@ -23,7 +23,7 @@ from initcore.cli.catalog import Initializer, catalog, find
 from initcore.cli.info import environment
 from initcore.cli.measure import Times, available_bytes, bandwidth, times_of
 from initcore.cli.peers import PEERS
-from initcore.cli.report import LEAST_WIDTH, Report, Row
+from initcore.cli.report import LEAST_WIDTH, Report, Timing
 from initcore.cli.terminal import make_console, make_progress
 from initcore.dtypes import as_dtype
 
@@ -149,7 +149,7 @@ class Bench:
             peers[peer] = None if theirs is None else theirs.median * 1e9 / size
             disturbed += [] if theirs is None or theirs.steady else [peer]
         what = cell.layer.name, cell.shape, cell.initializer.name + "_", cell.dtype.name, cell.elements, cell.nbytes
-        self.report.rows.append(Row(*what, ours.median, ours.repeats, peers, ours.least, tuple(disturbed)))
+        self.report.rows.append(Timing(*what, ours.median, ours.repeats, peers, ours.least, tuple(disturbed)))
 
     def _array(self, cell: Cell) -> NDArray[Any]:
         array: NDArray[Any] = self.buffer[: cell.nbytes].view(cell.dtype).reshape(cell.shape)

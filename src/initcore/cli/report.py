@@ -12,14 +12,14 @@ from rich.table import Table
 
 from initcore.cli.measure import MOST_STEADY_RATIO, Bandwidth
 
-__all__ = ["LEAST_WIDTH", "Report", "Row"]
+__all__ = ["LEAST_WIDTH", "Report", "Timing"]
 
 DISTURBED = "~"
 LEAST_WIDTH = 104  # columns; a narrower table would lose figures
 
 
 @dataclass(frozen=True)
-class Row:
+class Timing:
     """The times of one initializer on one array; those of peers are in nanoseconds per element.
 
     `disturbed` names the library and the peers whose times were not steady in two measurements.
@@ -80,7 +80,7 @@ class Report:
     environment: dict[str, Any]
     peers: Sequence[str]
     peer_elements: int
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Timing] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     bandwidth: Bandwidth | None = None
 
@@ -109,13 +109,13 @@ class Report:
             table.add_row(*self._cells(row), end_section=i < len(self.rows) and self.rows[i].layer != row.layer)
         return table
 
-    def _share(self, row: Row) -> float | None:
+    def _share(self, row: Timing) -> float | None:
         """Return the share of the memory's bandwidth that a row reaches, or None if it was not measured."""
         if self.bandwidth is None:
             return None
         return row.nbytes / row.seconds / self.bandwidth.bytes_per_second
 
-    def _cells(self, row: Row) -> list[str]:
+    def _cells(self, row: Timing) -> list[str]:
         share, ratios = self._share(row), {peer: row.ratio(peer) for peer in self.peers}
         marks = dict.fromkeys(row.disturbed, DISTURBED)
         return [

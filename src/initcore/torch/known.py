@@ -73,7 +73,7 @@ class Known:
         self._twin_of: dict[str, Tensor] = {}
         self._written: dict[str, NDArray[np.bool_] | None] = {}
         #: By name: the call that filled a parameter; None if something else has been written to it since
-        self.laws: dict[str, Call | None] = {}
+        self.calls: dict[str, Call | None] = {}
         for name, tensor in tensors.items():
             self.add(name, tensor)
 
@@ -109,14 +109,14 @@ class Known:
 
         `call` is None if what would be written is not one call of an initializer.
         """
-        before, row = self.laws.get(name), owner.numel() // owner.shape[0] if owner.ndim and owner.numel() else 0
+        before, row = self.calls.get(name), owner.numel() // owner.shape[0] if owner.ndim and owner.numel() else 0
         is_zero_row = call is not None and call.args == (0.0,) and row == size and start is not None and not start % row
         if start is None:
-            self.laws[name] = call
+            self.calls[name] = call
         elif is_zero_row and before is not None and owner.is_contiguous():
-            self.laws[name] = before._replace(zero_rows=(*before.zero_rows, start // row))
+            self.calls[name] = before._replace(zero_rows=(*before.zero_rows, start // row))
         else:
-            self.laws[name] = None
+            self.calls[name] = None
 
     # torch slices a distributed parameter by gathering a copy, and what is written to the copy is lost. Under this mode
     # a slice is therefore taken from the parameter's twin instead, a meta tensor of the shape of the whole parameter:

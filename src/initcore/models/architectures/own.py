@@ -88,8 +88,8 @@ def _computed(name: str, tensor: Tensor, stream: Stream) -> Parameter:
     low, high, mean, std = (float(value) for value in (plain.min(), plain.max(), plain.mean(), plain.std()))
     settings = {"sha256": hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()}
     rule = Rule("constant", match=_literal(name), settings={"val": 0.0}, note="computed by the model's own code")
-    law = Fixed("pattern", mean, std, low, high)
-    return Computed(name, values.shape, values.dtype, rule, "computed", settings, None, stream, law, values)
+    distribution = Fixed("pattern", mean, std, low, high)
+    return Computed(name, values.shape, values.dtype, rule, "computed", settings, None, stream, distribution, values)
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from initcore.fans import calculate_fans
 from initcore.models.plan.conditions import Subject
 from initcore.models.plan.patterns import sibling_of
 
-__all__ = ["FanError", "fans_of"]
+__all__ = ["FanError", "fans_of_rule"]
 
 
 class FanError(ValueError):
@@ -46,7 +46,9 @@ def _fans_of_shape(shape: tuple[int, ...], settings: Mapping[str, Any]) -> tuple
     raise FanError(f"its axes must be said for its shape {shape}: in_axis and out_axis, or fans")
 
 
-def fans_of(subject: Subject, settings: Mapping[str, Any], all_of_them: Mapping[str, Subject]) -> tuple[float, float]:
+def fans_of_rule(
+    subject: Subject, settings: Mapping[str, Any], all_of_them: Mapping[str, Subject]
+) -> tuple[float, float]:
     """Return fan_in and fan_out of a parameter, or those that its rule says.
 
     Raises

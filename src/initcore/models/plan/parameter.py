@@ -24,7 +24,7 @@ class Parameter:
     """One parameter of a model, resolved: its values depend on nothing that is not here.
 
     ``init`` is the initializer's name without the underscore, ``settings`` what it is called with, ``fans`` what a
-    scaled one takes its scale from; ``std`` and ``bound`` are those of ``law``, the distribution of its values.
+    scaled one takes its scale from, ``distribution`` that of its values; ``std`` and ``bound`` are the distribution's.
     """
 
     name: str
@@ -35,17 +35,17 @@ class Parameter:
     settings: dict[str, Any]
     fans: tuple[float, float] | None
     stream: Stream
-    law: Distribution
+    distribution: Distribution
 
     @property
     def std(self) -> float:
         """Of its values, after truncation."""
-        return self.law.std
+        return self.distribution.std
 
     @property
     def bound(self) -> float | None:
         """The largest absolute value that there can be; None if there is no such, as of normals."""
-        most = max(abs(self.law.low), abs(self.law.high))
+        most = max(abs(self.distribution.low), abs(self.distribution.high))
         return most if math.isfinite(most) else None
 
     @property

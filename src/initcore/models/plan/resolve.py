@@ -13,7 +13,7 @@ from initcore.distributions import Distribution, Normal, TruncNormal, Uniform
 from initcore.dtypes import dtype_name
 from initcore.errors import PlanError
 from initcore.models.plan.conditions import Subject
-from initcore.models.plan.fans import fans_of
+from initcore.models.plan.fans import fans_of_rule
 from initcore.models.plan.parameter import Parameter
 from initcore.models.plan.rule import AXES, Rule, initializers
 from initcore.models.plan.shapes import Entry, ShapesLike, listed, read_shapes
@@ -103,30 +103,30 @@ def _parameter(rule: Rule, entry: Entry, subjects: Mapping[str, Subject], stream
     settings = dict(rule.settings)
     fans = None
     if initializer.scaled:
-        fans = fans_of(subjects[name], settings, subjects)
+        fans = fans_of_rule(subjects[name], settings, subjects)
         if ("fans" in settings or "in_axis" in settings) and 0 not in fans:
             settings["fans"] = fans
         settings = {key: value for key, value in settings.items() if key not in AXES}
     fill_nothing(initializer.fill, shape, dtype, **({"rng": 0} if initializer.draws else {}), **settings)
-    law = _with_zero_rows(distribution_of(rule.init, shape, settings, fans), rule.zero_rows, shape)
-    return Parameter(name, shape, dtype, rule, rule.init, settings, fans, stream / name, law)
+    distribution = _with_zero_rows(distribution_of(rule.init, shape, settings, fans), rule.zero_rows, shape)
+    return Parameter(name, shape, dtype, rule, rule.init, settings, fans, stream / name, distribution)
 
 
-def _with_zero_rows(law: Distribution, rows: Sequence[int], shape: tuple[int, ...]) -> Distribution:
+def _with_zero_rows(distribution: Distribution, rows: Sequence[int], shape: tuple[int, ...]) -> Distribution:
     """Return the distribution of what is left of another one when rows along the first axis are zero.
 
     Raises
     ------
     ValueError
-        If a row is not there, or the law is none of a normal, a truncated normal and a uniform distribution around 0.
+        If a row is not there, or the distribution is not a normal, truncated normal or uniform one around 0.
     """
     if not rows:
-        return law
+        return distribution
     if not shape or max(rows) >= shape[0]:
         raise ValueError(f"zero_rows {list(rows)} are not all rows of the shape {shape}")
-    if law.kind == "constant" and law.mean == 0:
-        return law
-    if not isinstance(law, (Uniform, Normal, TruncNormal)) or law.mean:
+    if distribution.kind == "constant" and distribution.mean == 0:
+        return distribution
+    if not isinstance(distribution, (Uniform, Normal, TruncNormal)) or distribution.mean:
         raise ValueError("zero_rows is for normal, truncated normal and uniform distributions around 0")
-    left: Distribution = law.replace(zeros=len(set(rows)) * math.prod(shape[1:]))
+    left: Distribution = distribution.replace(zeros=len(set(rows)) * math.prod(shape[1:]))
     return left

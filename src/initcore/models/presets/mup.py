@@ -86,14 +86,14 @@ def _scaled(parameter: Parameter, base: Parameter) -> Rule:
     if len(infinite) > 2:
         raise ValueError(f"more than two axes are infinite: {parameter.shape}, of the base {base.shape}")
     init, settings, note = parameter.init, dict(parameter.rule.settings), parameter.rule.note
-    if infinite and base.law.kind != "constant":
+    if infinite and base.distribution.kind != "constant":
         factor = 1.0
         if len(infinite) == 2:
             axis = _fan_in_axis(parameter, infinite)
             times = parameter.shape[axis] / base.shape[axis]
             factor = 1 / math.sqrt(times)
             note = f"std {base.std:.6g} of the base / sqrt({times:g}), its fan_in over the base's"
-        init, settings = _law_times(base, factor, len(infinite))
+        init, settings = _times(base, factor, len(infinite))
     return Rule(init, match=parameter.name, settings=settings, note=note, zero_rows=parameter.rule.zero_rows)
 
 
@@ -104,20 +104,20 @@ def _fan_in_axis(parameter: Parameter, infinite: list[int]) -> int:
     return among[-1] if among else infinite[-1]
 
 
-def _law_times(base: Parameter, factor: float, infinite: int) -> tuple[str, dict[str, Any]]:
+def _times(base: Parameter, factor: float, infinite: int) -> tuple[str, dict[str, Any]]:
     """Return the initializer of the base's distribution times a factor."""
-    law = base.law
-    if law.kind not in ("uniform", "normal", "trunc_normal"):
+    distribution = base.distribution
+    if distribution.kind not in ("uniform", "normal", "trunc_normal"):
         raise ValueError(f"muP says nothing of {base.init} where axes are infinite")
-    centre = law.centre
-    if infinite == 2 and (centre != 0 or law.low != -law.high):
+    centre = distribution.centre
+    if infinite == 2 and (centre != 0 or distribution.low != -distribution.high):
         raise ValueError(f"with two infinite axes the mean must be 0 and the bounds symmetric: {base.call}")
-    if law.kind == "normal":
-        return "normal", {"mean": centre, "std": law.std * factor}
-    if law.kind == "uniform":
-        return "uniform", {"a": law.low * factor, "b": law.high * factor}
-    bounds = {"a": law.low * factor, "b": law.high * factor}
-    return "trunc_normal", {"mean": centre, "std": law.spread * factor, **bounds}
+    if distribution.kind == "normal":
+        return "normal", {"mean": centre, "std": distribution.std * factor}
+    if distribution.kind == "uniform":
+        return "uniform", {"a": distribution.low * factor, "b": distribution.high * factor}
+    bounds = {"a": distribution.low * factor, "b": distribution.high * factor}
+    return "trunc_normal", {"mean": centre, "std": distribution.spread * factor, **bounds}
 
 
 def _grouped(drawn: Mapping[str, Rule]) -> Iterable[Rule]:

@@ -1,8 +1,8 @@
-"""What a dtype makes of a law: the chance of each of its values, where these are few enough to be counted.
+"""What a dtype makes of a distribution: the chance of each of its values, where these are few enough to be counted.
 
-All values of half precision are, and those of float32 and float64 that a narrow law can give. There is more than one
-right answer where a law ends between two values, or just beyond one: initcore's, and that of whoever rounds each number
-to the nearest. Arrays are right if they are as one of these laws has it.
+All values of half precision are, and those of float32 and float64 that a narrow distribution can give. Where a
+distribution ends between two values, or just beyond one, there are two right answers: initcore's, and that of a library
+that rounds each number to the nearest. An array that agrees with one of them is right.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from initcore.models.verification.moments import Standardised, reach, shares
 
 __all__ = ["Cells", "cells_of", "ranks_of"]
 
-#: Values, of a law in float32 or float64, that are still counted one by one: a law of more has a std of 1800 steps
+#: Values in float32 or float64 that are still counted one by one: a distribution of more has a std of 1800 steps
 MOST = 1 << 16
 #: Steps of a uniform distribution from its lower to its upper bound
 STEPS = 2.0**24
-#: A mean that is off by less, in stds, is no other law
+#: A mean that is off by less, in stds, is no other distribution
 SAME = 1e-6
 
 
@@ -78,43 +78,51 @@ class Cells:
         return float(self.chances @ self.chances)
 
 
-def ranks_of(law: Distribution, dtype: str) -> range | None:
+def ranks_of(distribution: Distribution, dtype: str) -> range | None:
     """Return the ranks of the values of a dtype that are counted one by one, None where they are too many."""
     if dtype in HALVES:
         return range(-LARGEST[dtype], LARGEST[dtype] + 1)
-    if dtype not in LARGEST or law.kind not in ("uniform", "normal", "trunc_normal", "sparse"):
+    if dtype not in LARGEST or distribution.kind not in ("uniform", "normal", "trunc_normal", "sparse"):
         return None
-    low, high = law.low, law.high
-    if law.kind != "uniform":
-        begin, end, _ = reach((law.low - law.centre) / law.spread, (law.high - law.centre) / law.spread)
-        low, high = max(low, law.centre + begin * law.spread), min(high, law.centre + end * law.spread)
+    low, high = distribution.low, distribution.high
+    if distribution.kind != "uniform":
+        begin, end, _ = reach(
+            (distribution.low - distribution.centre) / distribution.spread,
+            (distribution.high - distribution.centre) / distribution.spread,
+        )
+        low, high = (
+            max(low, distribution.centre + begin * distribution.spread),
+            min(high, distribution.centre + end * distribution.spread),
+        )
     found = range(rank_at_most(low, dtype) - 1, rank_at_least(high, dtype) + 2)
     return found if found.stop - found.start <= MOST else None
 
 
-def cells_of(law: Distribution, dtype: str) -> tuple[Cells, ...]:
-    """Return what the values of a law may be in a dtype, the origin being its mean; nothing where they are too many.
+def cells_of(distribution: Distribution, dtype: str) -> tuple[Cells, ...]:
+    """Return what a distribution's values may be in a dtype, less its mean; nothing where they are too many.
 
-    Zeros that are no chance of the law are not in it.
+    Zeros that are no chance of the distribution are not in it.
     """
-    if isinstance(law, (Uniform, Normal, TruncNormal)):
-        return _cells_of(law.replace(zeros=0), dtype)
-    return _cells_of(Fixed("sparse", 0.0, 0.0, spread=law.spread), dtype) if law.kind == "sparse" else ()
+    if isinstance(distribution, (Uniform, Normal, TruncNormal)):
+        return _cells_of(distribution.replace(zeros=0), dtype)
+    return (
+        _cells_of(Fixed("sparse", 0.0, 0.0, spread=distribution.spread), dtype) if distribution.kind == "sparse" else ()
+    )
 
 
 @lru_cache(maxsize=8)
-def _cells_of(law: Distribution, dtype: str) -> tuple[Cells, ...]:
-    ranks = ranks_of(law, dtype)
+def _cells_of(distribution: Distribution, dtype: str) -> tuple[Cells, ...]:
+    ranks = ranks_of(distribution, dtype)
     if ranks is None:
         return ()
     grid = Grid(ranks, dtype)
-    offsets = grid.values - law.mean
-    found = (Cells(offsets, chances) for chances in _KINDS[law.kind](law, grid) if chances.size)
-    return tuple(found) if law.kind != "sparse" else tuple(_without(cells, -ranks[0]) for cells in found)
+    offsets = grid.values - distribution.mean
+    found = (Cells(offsets, chances) for chances in _KINDS[distribution.kind](distribution, grid) if chances.size)
+    return tuple(found) if distribution.kind != "sparse" else tuple(_without(cells, -ranks[0]) for cells in found)
 
 
 def _without(cells: Cells, index: int) -> Cells:
-    """Return the law of what is not zero."""
+    """Return the distribution of what is not zero."""
     chances, zero = cells.chances.copy(), float(cells.chances[index])
     chances[index] = 0
     return Cells(cells.offsets, chances / max(chances.sum(), 5e-324), zero)
@@ -148,26 +156,29 @@ class Grid:
         return min(max(rank - self.ranks[0], 0), len(self.ranks) - 1)
 
 
-def _normal(law: Distribution, grid: Grid) -> Iterator[Floats]:
+def _normal(distribution: Distribution, grid: Grid) -> Iterator[Floats]:
     """In the arithmetic that initcore uses, and as it is."""
-    for mean, std in _parameters(law, grid.dtype):
+    for mean, std in _parameters(distribution, grid.dtype):
         yield shares(grid.edges(mean) / std, -math.inf, math.inf)
 
 
-def _parameters(law: Distribution, dtype: str) -> list[tuple[float, float]]:
-    mean, std = as_working(law.centre, dtype), as_working(law.spread, dtype)
-    if abs(mean - law.centre) <= SAME * law.spread and abs(std - law.spread) <= SAME * law.spread:
-        return [(law.centre, law.spread)]
-    return [(mean, std)] * (std > 0) + [(law.centre, law.spread)]
+def _parameters(distribution: Distribution, dtype: str) -> list[tuple[float, float]]:
+    mean, std = as_working(distribution.centre, dtype), as_working(distribution.spread, dtype)
+    if (
+        abs(mean - distribution.centre) <= SAME * distribution.spread
+        and abs(std - distribution.spread) <= SAME * distribution.spread
+    ):
+        return [(distribution.centre, distribution.spread)]
+    return [(mean, std)] * (std > 0) + [(distribution.centre, distribution.spread)]
 
 
-def _truncated(law: Distribution, grid: Grid) -> Iterator[Floats]:
+def _truncated(distribution: Distribution, grid: Grid) -> Iterator[Floats]:
     """What is rounded into the bounds; what is between them and is rounded into them; what is between them."""
-    lowest, highest = grid.at_least(law.low), grid.at_most(law.high)
+    lowest, highest = grid.at_least(distribution.low), grid.at_most(distribution.high)
     seen = set()
-    for mean, std in _parameters(law, grid.dtype):
+    for mean, std in _parameters(distribution, grid.dtype):
         edges = grid.edges(mean) / std
-        alpha, beta = (law.low - mean) / std, (law.high - mean) / std
+        alpha, beta = (distribution.low - mean) / std, (distribution.high - mean) / std
         windows = [(alpha, beta)]
         if lowest <= highest:
             begin = edges[lowest - 1] if lowest and math.isfinite(alpha) else -math.inf
@@ -179,9 +190,9 @@ def _truncated(law: Distribution, grid: Grid) -> Iterator[Floats]:
                 yield shares(edges, *window)
 
 
-def _uniform(law: Distribution, grid: Grid) -> Iterator[Floats]:
+def _uniform(distribution: Distribution, grid: Grid) -> Iterator[Floats]:
     """Of 2^24 steps, within the bounds; the same where values below the lower one stay; a density, rounded."""
-    low, high = as_working(law.low, grid.dtype), as_working(law.high, grid.dtype)
+    low, high = as_working(distribution.low, grid.dtype), as_working(distribution.high, grid.dtype)
     if low < high:
         chances = np.diff(_below(low, high, grid), prepend=0.0, append=1.0)
         lowest, highest = grid.at_least(low), grid.at_most(high)
@@ -190,7 +201,7 @@ def _uniform(law: Distribution, grid: Grid) -> Iterator[Floats]:
         yield capped
         if lowest <= highest and capped[:lowest].any():
             yield _folded(capped, lowest, highest)
-    share = np.clip(grid.edges(law.low) / (law.high - law.low), 0, 1)
+    share = np.clip(grid.edges(distribution.low) / (distribution.high - distribution.low), 0, 1)
     yield np.diff(share, prepend=0.0, append=1.0)
 
 

@@ -14,7 +14,7 @@ from initcore.models.plan.parameter import Parameter
 from initcore.models.verification.drawn import Finding, drawn
 from initcore.models.verification.lattice import is_too_narrow, spacing
 from initcore.models.verification.measure import Measured
-from initcore.models.verification.significance import law_moments, mean_z, two_sided
+from initcore.models.verification.significance import mean_z, moments_of, two_sided
 from initcore.shards import Shard, contiguous_blocks
 
 __all__ = ["check"]
@@ -27,33 +27,33 @@ PREFIX = 32  # vectors of an orthogonal matrix
 
 def check(parameter: Parameter, array: NDArray[Any], shard: Shard | None, it: Measured) -> Iterator[Finding]:
     """Yield p-values, and what is wrong for certain; both with words for it."""
-    if not math.isfinite(parameter.law.mean):
-        yield from _not_finite(parameter.law, array)
+    if not math.isfinite(parameter.distribution.mean):
+        yield from _not_finite(parameter.distribution, array)
         return
     if it.nans or it.infinities:
         yield f"{it.nans} NaN and {it.infinities} infinite elements", 0.0
     if it.finite == 0:
         return
-    law, dtype = parameter.law, array.dtype
-    if law.kind == "constant":
-        yield from _constant(law, it, dtype)
-    elif law.kind == "pattern":
+    distribution, dtype = parameter.distribution, array.dtype
+    if distribution.kind == "constant":
+        yield from _constant(distribution, it, dtype)
+    elif distribution.kind == "pattern":
         yield from _pattern(parameter, array, shard)
     else:
         yield from _drawn(parameter, array, shard, it)
 
 
-def _not_finite(law: Distribution, array: NDArray[Any]) -> Iterator[Finding]:
+def _not_finite(distribution: Distribution, array: NDArray[Any]) -> Iterator[Finding]:
     """A constant that is NaN or infinite, as a mask may have."""
     for block in contiguous_blocks(array.shape, BLOCK):
         values = array[block.index].astype(np.float64)
-        if not np.array_equal(values, np.full(values.shape, law.mean), equal_nan=True):
-            yield f"not the constant {law.mean}", 0.0
+        if not np.array_equal(values, np.full(values.shape, distribution.mean), equal_nan=True):
+            yield f"not the constant {distribution.mean}", 0.0
             return
 
 
-def _constant(law: Distribution, it: Measured, dtype: np.dtype[Any]) -> Iterator[Finding]:
-    value = float(np.asarray(law.mean).astype(dtype))
+def _constant(distribution: Distribution, it: Measured, dtype: np.dtype[Any]) -> Iterator[Finding]:
+    value = float(np.asarray(distribution.mean).astype(dtype))
     if (it.low, it.high) != (value, value):
         yield f"from {it.low:.6g} to {it.high:.6g}, not the constant {value:.6g}", 0.0
 
@@ -71,19 +71,19 @@ def _pattern(parameter: Parameter, array: NDArray[Any], shard: Shard | None) -> 
 
 
 def _drawn(parameter: Parameter, array: NDArray[Any], shard: Shard | None, it: Measured) -> Iterator[Finding]:
-    yield from _bounds(parameter.law, it, array.dtype)
-    if parameter.law.kind == "orthogonal":
+    yield from _bounds(parameter.distribution, it, array.dtype)
+    if parameter.distribution.kind == "orthogonal":
         yield from _orthogonal(parameter, array, it, partial=shard is not None and shard.shape != parameter.shape)
     else:
         yield from drawn(parameter, shard, it, array.dtype.name)
 
 
-def _bounds(law: Distribution, it: Measured, dtype: np.dtype[Any]) -> Iterator[Finding]:
+def _bounds(distribution: Distribution, it: Measured, dtype: np.dtype[Any]) -> Iterator[Finding]:
     """A bound counts as the dtype rounds it, and that of an orthogonal matrix within its precision."""
-    slack = 1 + (PRECISION.get(dtype.name, 0.0) if law.kind == "orthogonal" else 0.0)
-    low, high = (float(np.asarray(bound).astype(dtype)) * slack for bound in (law.low, law.high))
-    if it.low < min(low, law.low) or it.high > max(high, law.high):
-        yield f"from {it.low:.6g} to {it.high:.6g}, outside [{law.low:.6g}, {law.high:.6g}]", 0.0
+    slack = 1 + (PRECISION.get(dtype.name, 0.0) if distribution.kind == "orthogonal" else 0.0)
+    low, high = (float(np.asarray(bound).astype(dtype)) * slack for bound in (distribution.low, distribution.high))
+    if it.low < min(low, distribution.low) or it.high > max(high, distribution.high):
+        yield f"from {it.low:.6g} to {it.high:.6g}, outside [{distribution.low:.6g}, {distribution.high:.6g}]", 0.0
 
 
 def _orthogonal(parameter: Parameter, array: NDArray[Any], it: Measured, partial: bool) -> Iterator[Finding]:
@@ -91,23 +91,23 @@ def _orthogonal(parameter: Parameter, array: NDArray[Any], it: Measured, partial
 
     Below the least normal number of a dtype precision is that of its least number.
     """
-    law, dtype = parameter.law, array.dtype.name
-    precision = PRECISION.get(dtype, 0.0) + spacing(0.0, dtype) / law.std
-    if is_too_narrow(law.mean, law.std, dtype):
+    distribution, dtype = parameter.distribution, array.dtype.name
+    precision = PRECISION.get(dtype, 0.0) + spacing(0.0, dtype) / distribution.std
+    if is_too_narrow(distribution.mean, distribution.std, dtype):
         return
     yield (
         f"the mean {it.first / it.finite:.6g} is not 0",
-        two_sided(mean_z(law_moments(law), law.std, it.finite, it.first / it.finite)),
+        two_sided(mean_z(moments_of(distribution), distribution.std, it.finite, it.first / it.finite)),
     )
     if partial:
         return
     std = math.sqrt(it.second / it.finite)
-    if abs(std / law.std - 1) > precision:
-        yield f"the std {std:.6g} is not {law.std:.6g}", 0.0
-    if it.zeros < law.zeros:
-        yield f"{it.zeros} zeros, not {law.zeros} at least", 0.0
+    if abs(std / distribution.std - 1) > precision:
+        yield f"the std {std:.6g} is not {distribution.std:.6g}", 0.0
+    if it.zeros < distribution.zeros:
+        yield f"{it.zeros} zeros, not {distribution.zeros} at least", 0.0
     if parameter.init == "orthogonal" and "batch_axis" not in parameter.settings:
-        worst = _worst_product(array, law.high)
+        worst = _worst_product(array, distribution.high)
         if worst > precision:
             yield f"its vectors are not orthonormal: products of the first {PREFIX} are off by {worst:.2g}", 0.0
 

@@ -1,4 +1,4 @@
-"""The tests of what is drawn: by the chances of single values where a dtype has few, else by the law's density."""
+"""The tests of what is drawn: by the chances of single values where a dtype has few, else by the density."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from initcore.models.verification.cells import Cells, cells_of
 from initcore.models.verification.frequencies import count_p, frequencies_p
 from initcore.models.verification.lattice import is_too_narrow, spacing, step
 from initcore.models.verification.measure import Measured
-from initcore.models.verification.significance import FAR, beyond, extreme_p, law_moments, mean_z, std_z, two_sided
+from initcore.models.verification.significance import FAR, beyond, extreme_p, mean_z, moments_of, std_z, two_sided
 from initcore.shards import Shard, elements_of_rows
 
 __all__ = ["TESTS", "Finding", "drawn"]
@@ -47,16 +47,16 @@ class Sample:
 
 
 def drawn(parameter: Parameter, shard: Shard | None, it: Measured, dtype: str) -> Iterator[Finding]:
-    """Yield the p-values of an array's elements, by the law among those it may have that suits them best."""
-    law = parameter.law
-    if law.kind == "sparse":
-        yield from _sparse(law, shard, it, dtype)
+    """Yield the p-values of an array's elements, by the distribution among those it may have that suits them best."""
+    distribution = parameter.distribution
+    if distribution.kind == "sparse":
+        yield from _sparse(distribution, shard, it, dtype)
         return
-    zeros = elements_of_rows(parameter.rule.zero_rows, parameter.shape, shard) if law.zeros else 0
+    zeros = elements_of_rows(parameter.rule.zero_rows, parameter.shape, shard) if distribution.zeros else 0
     if it.zeros < zeros:
         yield f"{it.zeros} zeros, not {zeros} at least: rows {list(parameter.rule.zero_rows)} are not zero", 0.0
         return
-    yield from _best(law, cells_of(law, dtype), _sample(it, zeros), dtype)
+    yield from _best(distribution, cells_of(distribution, dtype), _sample(it, zeros), dtype)
 
 
 def _sample(it: Measured, zeros: int) -> Sample:
@@ -67,88 +67,92 @@ def _sample(it: Measured, zeros: int) -> Sample:
     return Sample(it.finite - zeros, it.first, it.second, it.low, it.high, counts)
 
 
-def _sparse(law: Distribution, shard: Shard | None, it: Measured, dtype: str) -> Iterator[Finding]:
-    """Zeros that must be there, normals that round to 0, and the law of the others."""
-    cells = cells_of(law, dtype)
+def _sparse(distribution: Distribution, shard: Shard | None, it: Measured, dtype: str) -> Iterator[Finding]:
+    """Zeros that must be there, normals that round to 0, and the distribution of the others."""
+    cells = cells_of(distribution, dtype)
     chance = max((some.of_zero for some in cells), default=0.0) + NO_ANGLE
-    if shard is None and it.zeros < law.zeros:
-        yield f"{it.zeros} zeros, not {law.zeros} at least", 0.0
+    if shard is None and it.zeros < distribution.zeros:
+        yield f"{it.zeros} zeros, not {distribution.zeros} at least", 0.0
     elif shard is None:
-        words = f"{it.zeros} zeros, not {law.zeros} and normals that are rounded to 0"
-        yield words, count_p(it.zeros - law.zeros, it.finite - law.zeros, min(chance, 1.0))
-    yield from _best(Fixed("sparse", 0.0, law.spread, spread=law.spread), cells, _sample(it, it.zeros), dtype)
+        words = f"{it.zeros} zeros, not {distribution.zeros} and normals that are rounded to 0"
+        yield words, count_p(it.zeros - distribution.zeros, it.finite - distribution.zeros, min(chance, 1.0))
+    yield from _best(
+        Fixed("sparse", 0.0, distribution.spread, spread=distribution.spread), cells, _sample(it, it.zeros), dtype
+    )
 
 
-def _best(law: Distribution, laws: tuple[Cells, ...], sample: Sample, dtype: str) -> Iterator[Finding]:
+def _best(
+    distribution: Distribution, distributions: tuple[Cells, ...], sample: Sample, dtype: str
+) -> Iterator[Finding]:
     if sample.count == 0:
         return
-    if not laws:
-        yield from _by_density(law, sample, dtype)
+    if not distributions:
+        yield from _by_density(distribution, sample, dtype)
         return
-    choices = [list(_by_cells(law, cells, sample, dtype)) for cells in laws]
+    choices = [list(_by_cells(distribution, cells, sample, dtype)) for cells in distributions]
     yield from max(choices, key=lambda found: min((p for _, p in found if p is not None), default=1.0))
 
 
-def _by_cells(law: Distribution, cells: Cells, sample: Sample, dtype: str) -> Iterator[Finding]:
-    if not is_too_narrow(law.mean, law.std, dtype):
-        yield from _cell_moments(law, cells, sample, step(law.mean, law.std, dtype))
+def _by_cells(distribution: Distribution, cells: Cells, sample: Sample, dtype: str) -> Iterator[Finding]:
+    if not is_too_narrow(distribution.mean, distribution.std, dtype):
+        yield from _cell_moments(distribution, cells, sample, step(distribution.mean, distribution.std, dtype))
     if sample.counts is not None:
         p = frequencies_p(cells, sample.counts)
-        yield f"its values do not come as often as those of {law.kind} do", p
-    if law.kind != "sparse":
-        yield from _extremes(law, sample, dtype, cells)
+        yield f"its values do not come as often as those of {distribution.kind} do", p
+    if distribution.kind != "sparse":
+        yield from _extremes(distribution, sample, dtype, cells)
 
 
-def _cell_moments(law: Distribution, cells: Cells, sample: Sample, ulp: float) -> Iterator[Finding]:
+def _cell_moments(distribution: Distribution, cells: Cells, sample: Sample, ulp: float) -> Iterator[Finding]:
     """Half a step of the sum is no deviation, and nor is a std of less than values within one step have."""
     deviation = sample.first / sample.count - cells.mean
     left = math.copysign(max(0.0, abs(deviation) - ulp / 2 / sample.count), deviation)
     p = two_sided(mean_z(cells.moments, cells.std, sample.count, left))
-    yield f"the mean {law.mean + cells.mean + deviation:.6g} is not {law.mean + cells.mean:.6g}", p
+    yield f"the mean {distribution.mean + cells.mean + deviation:.6g} is not {distribution.mean + cells.mean:.6g}", p
     if sample.count > 1:
         ratio = max(sample.variance, ulp * ulp / 12) / cells.std**2
         p = two_sided(std_z(cells.moments, sample.count, ratio))
         yield f"the std {math.sqrt(sample.variance):.6g} is not {cells.std:.6g}", p
 
 
-def _by_density(law: Distribution, sample: Sample, dtype: str) -> Iterator[Finding]:
+def _by_density(distribution: Distribution, sample: Sample, dtype: str) -> Iterator[Finding]:
     """There are 2^16 values or more: what cut or whole ones at the ends move is less than one step of a std."""
-    if is_too_narrow(law.mean, law.std, dtype):
+    if is_too_narrow(distribution.mean, distribution.std, dtype):
         return
-    ulp = step(law.mean, law.std, dtype)
-    moments, deviation = law_moments(law), sample.first / sample.count
+    ulp = step(distribution.mean, distribution.std, dtype)
+    moments, deviation = moments_of(distribution), sample.first / sample.count
     left = math.copysign(max(0.0, abs(deviation) - ulp), deviation)
-    p = two_sided(mean_z(moments, law.std, sample.count, left))
-    yield f"the mean {law.mean + deviation:.6g} is not {law.mean:.6g}", p
+    p = two_sided(mean_z(moments, distribution.std, sample.count, left))
+    yield f"the mean {distribution.mean + deviation:.6g} is not {distribution.mean:.6g}", p
     if sample.count > 1:
-        ratio, slack = sample.variance / law.std**2, ulp / law.std
+        ratio, slack = sample.variance / distribution.std**2, ulp / distribution.std
         nearer = math.copysign(max(0.0, abs(ratio - 1) - slack), ratio - 1) + 1
         p = two_sided(std_z(moments, sample.count, nearer))
-        yield f"the std {law.std * math.sqrt(ratio):.6g} is not {law.std:.6g}", p
-    if law.kind != "sparse":
-        yield from _extremes(law, sample, dtype, None)
+        yield f"the std {distribution.std * math.sqrt(ratio):.6g} is not {distribution.std:.6g}", p
+    if distribution.kind != "sparse":
+        yield from _extremes(distribution, sample, dtype, None)
 
 
-def _extremes(law: Distribution, sample: Sample, dtype: str, cells: Cells | None) -> Iterator[Finding]:
-    """The smallest is the largest of the law that is mirrored."""
+def _extremes(distribution: Distribution, sample: Sample, dtype: str, cells: Cells | None) -> Iterator[Finding]:
+    """The smallest is the largest of the distribution that is mirrored."""
     for side, sign, value in (("largest", 1, sample.high), ("smallest", -1, sample.low)):
-        ulp, working = spacing(value, dtype), _working_step(law, value, dtype)
+        ulp, working = spacing(value, dtype), _working_step(distribution, value, dtype)
         if cells is None:
-            one_side = law if sign > 0 else _mirrored(law)
+            one_side = distribution if sign > 0 else _mirrored(distribution)
             slack = ulp + working
             at_least, above = (beyond(one_side, sign * value + move) for move in (-slack, slack))
         else:
-            at_least, above = _cells_beyond(cells, value - law.mean, sign, working)
-        far = law.kind != "uniform" and sign * (value - law.centre) >= FAR * law.spread - ulp
+            at_least, above = _cells_beyond(cells, value - distribution.mean, sign, working)
+        far = distribution.kind != "uniform" and sign * (value - distribution.centre) >= FAR * distribution.spread - ulp
         p = extreme_p(sample.count, at_least, above, far)
         yield f"the {side} of {sample.count} elements, {value:.6g}, is not where it should be", p
 
 
-def _working_step(law: Distribution, value: float, dtype: str) -> float:
+def _working_step(distribution: Distribution, value: float, dtype: str) -> float:
     """How fine the numbers are that an element is made of: normals about the mean, and uniforms within the bounds."""
     precise = "float64" if dtype == "float64" else "float32"
-    between = (law.high - law.low) * (2.0**-53 if dtype == "float64" else 2.0**-24)
-    about = 0.0 if law.kind == "uniform" else spacing(value - law.centre, precise)
+    between = (distribution.high - distribution.low) * (2.0**-53 if dtype == "float64" else 2.0**-24)
+    about = 0.0 if distribution.kind == "uniform" else spacing(value - distribution.centre, precise)
     return about + (between if math.isfinite(between) else 0.0)
 
 
@@ -162,9 +166,9 @@ def _cells_beyond(cells: Cells, offset: float, sign: int, slack: float) -> tuple
     return float(cells.from_below[last]), float(cells.from_below[before])
 
 
-def _mirrored(law: Distribution) -> Distribution:
-    if law.kind == "uniform":
-        return Uniform(-law.high, -law.low)
-    if law.kind == "trunc_normal":
-        return TruncNormal(-law.centre, law.spread, -law.high, -law.low)
-    return Normal(-law.mean, law.std)
+def _mirrored(distribution: Distribution) -> Distribution:
+    if distribution.kind == "uniform":
+        return Uniform(-distribution.high, -distribution.low)
+    if distribution.kind == "trunc_normal":
+        return TruncNormal(-distribution.centre, distribution.spread, -distribution.high, -distribution.low)
+    return Normal(-distribution.mean, distribution.std)

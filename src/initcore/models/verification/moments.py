@@ -61,7 +61,7 @@ def shares(edges: NDArray[np.float64], alpha: float, beta: float) -> NDArray[np.
 
 
 def standardised(kind: str, alpha: float, beta: float) -> Standardised:
-    """Return the moments of a kind of law, a truncated one between bounds in its own units."""
+    """Return the moments of a kind of distribution, a truncated one between bounds in its own units."""
     if kind == "uniform":
         return UNIFORM
     return truncated_moments(alpha, beta)[2] if kind == "trunc_normal" else NORMAL

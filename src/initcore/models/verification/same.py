@@ -18,7 +18,7 @@ from initcore.models.verification.measure import Measured
 
 __all__ = ["prefix_of", "repeats", "same_values", "tells_apart"]
 
-#: Laws whose values are all different but for rounding
+#: Distributions whose values are all different but for rounding
 CONTINUOUS = ("uniform", "normal", "trunc_normal", "orthogonal")
 #: Elements that are compared, of which those of a density have some hundred bits, and how many there may be
 PREFIX, MOST_PREFIX, BITS = 32, 4096, 100
@@ -28,28 +28,28 @@ APART = -60 * math.log(2)
 MANY = 100.0
 
 
-def prefix_of(law: Distribution, dtype: str) -> int | None:
+def prefix_of(distribution: Distribution, dtype: str) -> int | None:
     """Return how many elements two rows cannot have in common, None where no number would do."""
-    if law.kind not in CONTINUOUS or law.zeros:
+    if distribution.kind not in CONTINUOUS or distribution.zeros:
         return None
-    bits = min((-math.log2(cells.agreement) for cells in _cells(law, dtype)), default=math.inf)
+    bits = min((-math.log2(cells.agreement) for cells in _cells(distribution, dtype)), default=math.inf)
     needed = max(PREFIX, math.ceil(BITS / bits)) if bits > 0 else math.inf
     return int(needed) if needed <= MOST_PREFIX else None
 
 
 @lru_cache(maxsize=256)
-def tells_apart(law: Distribution, dtype: str, count: int) -> bool:
+def tells_apart(distribution: Distribution, dtype: str, count: int) -> bool:
     """Whether two arrays of so many elements cannot have the same values by chance, whatever their order."""
-    if law.kind not in CONTINUOUS or law.zeros or count < PREFIX:
+    if distribution.kind not in CONTINUOUS or distribution.zeros or count < PREFIX:
         return False
-    return all(_log_agreement(cells, count) < APART for cells in _cells(law, dtype))
+    return all(_log_agreement(cells, count) < APART for cells in _cells(distribution, dtype))
 
 
-def _cells(law: Distribution, dtype: str) -> tuple[Cells, ...]:
+def _cells(distribution: Distribution, dtype: str) -> tuple[Cells, ...]:
     """Elements of an orthogonal matrix are nearly normal, if there are not very few."""
-    if law.kind == "orthogonal":
-        return cells_of(Normal(0.0, law.std), dtype)
-    return cells_of(law, dtype)
+    if distribution.kind == "orthogonal":
+        return cells_of(Normal(0.0, distribution.std), dtype)
+    return cells_of(distribution, dtype)
 
 
 def _log_agreement(cells: Cells, count: int) -> float:

@@ -8,7 +8,7 @@ from initcore import _core
 from initcore.distributions import Distribution
 from initcore.models.verification.moments import Standardised, standardised
 
-__all__ = ["FAR", "beyond", "extreme_p", "law_moments", "mean_z", "std_z", "two_sided"]
+__all__ = ["FAR", "beyond", "extreme_p", "mean_z", "moments_of", "std_z", "two_sided"]
 
 #: A float32 normal of initcore's reaches 6.76: a largest value that high is not too small, however many there are
 FAR = 6.7
@@ -28,19 +28,22 @@ def _normal_deviate(t: float, skewness: float) -> float:
     return 6 / skewness * (math.pow(max(0.0, 1 + skewness * t / 2), 1 / 3) - 1) + skewness / 6
 
 
-def law_moments(law: Distribution) -> Standardised:
-    """Return the higher moments of a law before anything is rounded."""
-    alpha, beta = ((bound - law.centre) / law.spread if law.spread else 0.0 for bound in (law.low, law.high))
-    return standardised(law.kind, alpha, beta)
+def moments_of(distribution: Distribution) -> Standardised:
+    """Return the higher moments of a distribution before anything is rounded."""
+    alpha, beta = (
+        (bound - distribution.centre) / distribution.spread if distribution.spread else 0.0
+        for bound in (distribution.low, distribution.high)
+    )
+    return standardised(distribution.kind, alpha, beta)
 
 
 def mean_z(moments: Standardised, std: float, count: int, deviation: float) -> float:
-    """Return the normal deviate of a mean that is so far from the law's, of so many elements of a std."""
+    """Return the normal deviate of a mean that is so far from the distribution's, of so many elements of a std."""
     return _normal_deviate(deviation / std * math.sqrt(count), moments.third / math.sqrt(count))
 
 
 def std_z(moments: Standardised, count: int, ratio: float) -> float:
-    """Return the normal deviate of a variance, of n - 1 degrees of freedom, that is `ratio` times the law's.
+    """Return the normal deviate of a variance, of n - 1 degrees of freedom, that is `ratio` times the distribution's.
 
     0 of few elements with tails beyond a normal's, whose squares no cube root makes nearly normal.
     """
@@ -53,16 +56,21 @@ def std_z(moments: Standardised, count: int, ratio: float) -> float:
     )
 
 
-def beyond(law: Distribution, value: float) -> float:
+def beyond(distribution: Distribution, value: float) -> float:
     """Return the probability of an element above a value."""
-    if law.kind == "uniform":
-        return min(max((law.high - value) / (law.high - law.low), 0.0), 1.0)
-    if value >= law.high:
+    if distribution.kind == "uniform":
+        return min(max((distribution.high - value) / (distribution.high - distribution.low), 0.0), 1.0)
+    if value >= distribution.high:
         return 0.0
-    if law.kind == "trunc_normal":
-        whole = _core.truncated_mass(law.centre, law.spread, law.low, law.high)
-        return _core.truncated_mass(law.centre, law.spread, max(value, law.low), law.high) / whole
-    return math.erfc((value - law.centre) / law.spread / math.sqrt(2)) / 2
+    if distribution.kind == "trunc_normal":
+        whole = _core.truncated_mass(distribution.centre, distribution.spread, distribution.low, distribution.high)
+        return (
+            _core.truncated_mass(
+                distribution.centre, distribution.spread, max(value, distribution.low), distribution.high
+            )
+            / whole
+        )
+    return math.erfc((value - distribution.centre) / distribution.spread / math.sqrt(2)) / 2
 
 
 def extreme_p(count: int, at_least: float, above: float, far: bool) -> float:

@@ -67,7 +67,7 @@ def verify(
     advance: Callable[[int], object],
 ) -> Verification:
     """Measure all arrays."""
-    drawn = sum(model[name].law.kind != "constant" for name in arrays)
+    drawn = sum(model[name].distribution.kind != "constant" for name in arrays)
     least = significance / max(1, TESTS * drawn)
     rows: dict[str, Row] = {}
     apart: dict[str, Measured] = {}
@@ -76,7 +76,7 @@ def verify(
             for name, array in arrays.items():
                 it = _measured(model[name], array, executor, advance)
                 rows[name] = _row(model[name], array, shards.get(name), it, least)
-                if tells_apart(model[name].law, array.dtype.name, it.finite):
+                if tells_apart(model[name].distribution, array.dtype.name, it.finite):
                     apart[name] = it.without_counts()
         except BaseException:  # interrupted: what is not begun is left
             executor.shutdown(wait=False, cancel_futures=True)
@@ -89,31 +89,31 @@ def verify(
 def _measured(
     parameter: Parameter, array: NDArray[Any], executor: Executor, advance: Callable[[int], object]
 ) -> Measured:
-    counted = ranks_of(parameter.law, array.dtype.name)
+    counted = ranks_of(parameter.distribution, array.dtype.name)
     return measure(array, _origin(parameter), executor, advance, counted)
 
 
 def _origin(parameter: Parameter) -> float:
-    return parameter.law.mean if math.isfinite(parameter.law.mean) else 0.0
+    return parameter.distribution.mean if math.isfinite(parameter.distribution.mean) else 0.0
 
 
 def _row(parameter: Parameter, array: NDArray[Any], shard: Shard | None, it: Measured, least: float) -> Row:
     findings = list(check(parameter, array, shard, it))
-    prefix = prefix_of(parameter.law, array.dtype.name)
+    prefix = prefix_of(parameter.distribution, array.dtype.name)
     if prefix is not None and it.finite == array.size:
         findings += repeats(array, prefix)
     problems = [f"{words}: p = {p:.2g}" if p else words for words, p in findings if p is not None and p < least]
     ps = [p for _, p in findings if p is not None]
     mean = it.first / it.finite if it.finite else math.nan
     std = math.sqrt(max(0.0, it.second / it.finite - mean * mean)) if it.finite and it.low < it.high else 0.0
-    law = parameter.law
+    distribution = parameter.distribution
     return Row(
         parameter.name,
         array.size,
         _origin(parameter) + mean,
-        law.mean,
+        distribution.mean,
         std,
-        law.std,
+        distribution.std,
         it.low,
         it.high,
         min(ps, default=None),

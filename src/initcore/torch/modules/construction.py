@@ -21,7 +21,7 @@ from initcore.torch.known import Call
 from initcore.torch.modules.names import held_in
 from initcore.torch.naming import Naming, overwrites, written_by
 
-__all__ = ["Draw", "Recorder", "Replayer", "TooDifferentError", "built", "small_only"]
+__all__ = ["RecordedDraw", "Recorder", "Replayer", "TooDifferentError", "built", "small_only"]
 
 M = TypeVar("M", bound=nn.Module)
 _LARGE = 1 << 16  # elements; larger parameters get no memory while only constants are looked for
@@ -31,7 +31,7 @@ class TooDifferentError(RuntimeError):
     """A constructor did not make the same draws the second time as the first time."""
 
 
-class Draw(NamedTuple):
+class RecordedDraw(NamedTuple):
     """A draw of a constructor: the number of the memory it goes into, its first element there, and its shape."""
 
     memory: int
@@ -44,7 +44,7 @@ class Recorder(Naming):  # type: ignore[no-untyped-call]
 
     def __init__(self, base: Stream, methods: dict[Any, Callable[..., Tensor]]) -> None:
         super().__init__({}, {}, base, methods)
-        self.draws: list[Draw] = []
+        self.draws: list[RecordedDraw] = []
         #: The draws that the contents of a memory are made from. Memories are numbered, since addresses are used again
         self._made_of: dict[int, set[int]] = {}
         self._memories: dict[int, int] = {}
@@ -60,8 +60,8 @@ class Recorder(Naming):  # type: ignore[no-untyped-call]
             self._memories[address] = self._next
         return self._memories[address]
 
-    def _draw(self, tensor: Tensor, *, new: bool = False) -> Draw:
-        return Draw(self._memory(tensor, new=new), int(tensor.storage_offset()), tuple(tensor.shape))
+    def _draw(self, tensor: Tensor, *, new: bool = False) -> RecordedDraw:
+        return RecordedDraw(self._memory(tensor, new=new), int(tensor.storage_offset()), tuple(tensor.shape))
 
     def is_skipped(self, tensor: Tensor, overwritten: bool = True, call: Call | None = None) -> bool:
         return False
@@ -194,7 +194,7 @@ class Replayer(Recorder):  # type: ignore[no-untyped-call]
         return self._streams[number]
 
 
-_UNKNOWN = Draw(0, 0, ())
+_UNKNOWN = RecordedDraw(0, 0, ())
 _aten = torch.ops.aten
 _EMPTY = {_aten.empty, _aten.empty_like, _aten.empty_strided, _aten.new_empty, _aten.new_empty_strided}
 #: The operation that makes a tensor of Python's numbers, in memory that no recorded operation has allocated

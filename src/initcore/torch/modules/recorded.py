@@ -76,10 +76,10 @@ def record(model: nn.Module, by: str | Callable[[Any], Any] | None = None, keep:
     for name, tensor in tensors.items():
         if not tensor.numel():
             calls[name] = Filled("zeros", {})
-        elif name in prepared.constants and name not in prepared.laws:
+        elif name in prepared.constants and name not in prepared.calls:
             calls[name] = None
         else:
-            calls[name] = _settings(prepared.laws.get(name), tensor) or _constant(prepared.constants.get(name))
+            calls[name] = _settings(prepared.calls.get(name), tensor) or _constant(prepared.constants.get(name))
     computed = [name for name, call in calls.items() if call is None]
     rules = list(_rules({name: call for name, call in calls.items() if call is not None}, computed))
     return Recorded(rules, computed)

@@ -34,7 +34,7 @@ class Prepared(NamedTuple):
         Calls that initialise the model.
     constants : dict
         By name, the values of tensors that neither writes, found by building the modules that hold them again.
-    laws : dict
+    calls : dict
         By name of each tensor that is written, the call that fills all of it last; None if it is not one call.
     failed : Exception or None
         What `steps` raised, since they read values that they have written. What they write is then not known.
@@ -43,7 +43,7 @@ class Prepared(NamedTuple):
     before: list[Step]
     steps: list[Step]
     constants: dict[str, Tensor]
-    laws: dict[str, Call | None]
+    calls: dict[str, Call | None]
     failed: Exception | None
 
 
@@ -61,22 +61,22 @@ def prepare(
         If a tensor whose name is in `required` would not be written.
     """
     tried = _dry_run(model, base, steps, kept)
-    missing = required - tried.laws.keys() - parametrized.names
+    missing = required - tried.calls.keys() - parametrized.names
     if tried.failed is not None:
         everything = {id(module) for _, module in walk(model)}
         return Prepared(_as_constructed(model, everything, steps), steps, {}, {}, tried.failed)
     if not missing and not parametrized:
-        return Prepared([], steps, {}, tried.laws, None)
+        return Prepared([], steps, {}, tried.calls, None)
     owners = {id(held.module) for held in held_in(model) if held.name in missing} | parametrized.owners
     parameters = {held.name for held in held_in(model) if held.is_parameter}
     before = _as_constructed(model, owners, steps, needed=bool(missing & parameters) or bool(parametrized))
     first = _dry_run(model, base, before, kept)
-    missing -= first.laws.keys()
+    missing -= first.calls.keys()
     constants = recovered(model, missing, base) if missing else {}
     missing -= constants.keys()
     if missing:
         raise RuntimeError(_nothing_writes(missing, steps))
-    return Prepared(before, steps, constants, {**dict.fromkeys(constants), **first.laws, **tried.laws}, None)
+    return Prepared(before, steps, constants, {**dict.fromkeys(constants), **first.calls, **tried.calls}, None)
 
 
 def draw(model: nn.Module, base: Stream, steps: list[Step], required: set[str], kept: set[str]) -> None:
@@ -106,7 +106,7 @@ def draw(model: nn.Module, base: Stream, steps: list[Step], required: set[str], 
 
 
 class _DryRun(NamedTuple):
-    laws: dict[str, Call | None]
+    calls: dict[str, Call | None]
     failed: Exception | None
 
 
@@ -126,13 +126,13 @@ def _dry_run(model: nn.Module, base: Stream, steps: list[Step], kept: set[str]) 
     finally:
         replaced = {name for name, tensor in snapshot.replaced().items() if not inner_of(tensor).is_meta}
         snapshot.restore()
-    laws: dict[str, Call | None] = {name: naming.known.laws.get(name) for name in naming.written}
-    laws.update(dict.fromkeys(replaced))
-    by_tensor = {id(held.tensor): laws[held.name] for held in held_in(model) if held.name in laws}
+    calls: dict[str, Call | None] = {name: naming.known.calls.get(name) for name in naming.written}
+    calls.update(dict.fromkeys(replaced))
+    by_tensor = {id(held.tensor): calls[held.name] for held in held_in(model) if held.name in calls}
     for held in held_in(model):  # a tied tensor counts as written under all its names
         if id(held.tensor) in by_tensor:
-            laws[held.name] = by_tensor[id(held.tensor)]
-    return _DryRun(laws, failed)
+            calls[held.name] = by_tensor[id(held.tensor)]
+    return _DryRun(calls, failed)
 
 
 def _as_constructed(model: nn.Module, owners: set[int], steps: list[Step], *, needed: bool = True) -> list[Step]:

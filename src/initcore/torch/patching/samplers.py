@@ -23,7 +23,7 @@ from initcore.torch.patching.stand_ins import StandIn, copy_of
 
 __all__ = ["SAMPLERS", "Sampler", "Samplers"]
 
-Law = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
+Replacement = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
 
 
 def _truncated(theirs: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -83,7 +83,7 @@ class Sampler(NamedTuple):
     ----------
     module, name : str
         The full name of the module, and the name of the function in it.
-    law : callable
+    replacement : callable
         Returns the function of initcore that replaces a sampler, given a copy of the sampler.
     sources : tuple of str
         The first 16 digits of the SHA-256 of each source of the function that was checked.
@@ -95,7 +95,7 @@ class Sampler(NamedTuple):
 
     module: str
     name: str
-    law: Law
+    replacement: Replacement
     sources: tuple[str, ...]
     uses: str = ""
     returns: bool = True
@@ -198,7 +198,7 @@ class Samplers:
                     "so it is not replaced"
                 )
             elif not row.uses or row.uses in stand_ins:
-                ours = row.law(copy_of(function))
+                ours = row.replacement(copy_of(function))
                 stand_ins[row.name] = StandIn(function, ours if row.returns else _without_result(ours))
         return list(stand_ins.values()), notes
 

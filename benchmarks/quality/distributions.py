@@ -1,8 +1,8 @@
-"""The laws of single values, as each dtype can hold them.
+"""The distributions of single values, as each dtype can hold them.
 
-float64 and float32 are fine enough to be held against the continuous law. float16 and bfloat16 values are float32
-values rounded once, to nearest even: their law is that of the representable values, each with the chance of all that
-is rounded to it, and the moments are sums over these.
+float64 and float32 are fine enough to be held against the continuous distribution. float16 and bfloat16 values are
+float32 values rounded once, to nearest even: their distribution is that of the representable values, each with the
+chance of all that is rounded to it, and the moments are sums over these.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ ORDERS = (1, 2, 3, 4, 6)
 
 @dataclass(frozen=True)
 class Continuous:
-    """A law with a density.
+    """A distribution with a density.
 
     Parameters
     ----------
     mean : float
         Its mean.
     about : frozen distribution of scipy
-        The law minus its mean.
+        The distribution minus its mean.
     low, high : float
         The range cut into cells.
     """
@@ -49,7 +49,7 @@ class Continuous:
 
     def moment(self, order: int) -> float:
         """Return a moment about the mean."""
-        return 0.0 if order % 2 else float(self.about.moment(order))  # all three laws are symmetric
+        return 0.0 if order % 2 else float(self.about.moment(order))  # all three distributions are symmetric
 
     @cached_property
     def edges(self) -> Floats:
@@ -66,7 +66,7 @@ class Continuous:
 
 @dataclass(frozen=True)
 class Discrete:
-    """The law of values of a half precision dtype: increasing, each with its chance."""
+    """The distribution of values of a half precision dtype: increasing, each with its chance."""
 
     values: Floats
     chances: Floats
@@ -90,7 +90,7 @@ class Discrete:
 TRUNCATED_AT = 2.0
 ZERO = 2.0**-31  # of a normal, beside what is rounded to 0: two of 2^32 angles have no sine, two no cosine
 JUST = 2.0**-40  # so that the upper bound itself, which is allowed, is in the last cell
-LAWS = {
+DISTRIBUTIONS = {
     "normal": Continuous(0.0, norm(), -NORMAL_RANGE, NORMAL_RANGE),
     "uniform": Continuous(0.5, uniform(-0.5, 1), 0.0, 1.0),
     "trunc_normal": Continuous(0.0, truncnorm(-TRUNCATED_AT, TRUNCATED_AT), -TRUNCATED_AT, TRUNCATED_AT + JUST),
@@ -104,7 +104,7 @@ def words_of(dtype: np.dtype[Any]) -> NDArray[np.uint16]:
 
 
 def rounded(float32_below: Callable[[Floats], Floats], dtype: np.dtype[Any]) -> Discrete:
-    """Return the law of float32 values rounded to nearest even.
+    """Return the distribution of float32 values rounded to nearest even.
 
     Parameters
     ----------
@@ -120,20 +120,20 @@ def rounded(float32_below: Callable[[Floats], Floats], dtype: np.dtype[Any]) -> 
     return Discrete(values, np.diff(float32_below(bounds), prepend=0.0, append=1.0))
 
 
-def half_law(name: str, dtype: np.dtype[Any]) -> Discrete:
-    """Return the law of a half precision dtype as docs/stream.md has it."""
-    law = rounded(_uniform_below if name == "uniform" else ndtr, dtype)
-    chances = law.chances.copy()
+def half_precision(name: str, dtype: np.dtype[Any]) -> Discrete:
+    """Return the distribution of a half precision dtype as docs/stream.md has it."""
+    distribution = rounded(_uniform_below if name == "uniform" else ndtr, dtype)
+    chances = distribution.chances.copy()
     if name == "uniform":  # what is rounded to 1 becomes the largest value below
-        top = int(np.searchsorted(law.values, 1.0))
+        top = int(np.searchsorted(distribution.values, 1.0))
         chances[top - 1] += chances[top:].sum()
         chances[top:] = 0
     else:
-        chances[law.values == 0] += ZERO
+        chances[distribution.values == 0] += ZERO
         if name == "trunc_normal":  # normals that are rounded into the window
-            chances[np.abs(law.values) > TRUNCATED_AT] = 0
+            chances[np.abs(distribution.values) > TRUNCATED_AT] = 0
         chances /= chances.sum()
-    return Discrete(law.values, chances)
+    return Discrete(distribution.values, chances)
 
 
 def _uniform_below(b: Floats) -> Floats:
