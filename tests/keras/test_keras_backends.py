@@ -51,6 +51,13 @@ def test_torch() -> None:
     assert again("with", *files, KERAS_BACKEND="torch") > 350
 
 
+def test_tensorflow() -> None:
+    need("keras")
+    need("tensorflow")
+    files = (*EVERYWHERE, "keras/test_keras_layers.py", "keras/keras_on_tensorflow.py")
+    assert again("with", *files, KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3") > 350
+
+
 def test_without_keras() -> None:
     assert again("without", *EVERYWHERE, "packaging/test_docs.py::test_examples[initcore.keras]") > 250
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -57,13 +58,18 @@ class Filled:
             from initcore.keras import _jax
 
             return _jax.spread(self._fill, where, _numpy_dtype(name), seed, layout)
-        state = advance(seed)
+        state, kind = advance(seed), _numpy_dtype(name)
         if backend() == "jax":
             from initcore.keras import _jax
 
             if _jax.is_traced(state):
-                return _jax.call_back(self._fill, where, _numpy_dtype(name), state)
-        return _tensor(self._fill(where, _numpy_dtype(name), rng_of(state)), name)
+                return _jax.call_back(self._fill, where, kind, state)
+        if backend() == "tensorflow":
+            from initcore.keras import _tensorflow
+
+            if _tensorflow.is_traced(state, math.prod(where.shape) * kind.itemsize):
+                return _tensorflow.call_back(self._fill, where, kind, state)
+        return _tensor(self._fill(where, kind, rng_of(state)), name)
 
     def _fill(self, where: Shard, dtype: np.dtype[Any], rng: RngLike) -> Array:
         """Return a new array that holds the block `where` of the global array."""
