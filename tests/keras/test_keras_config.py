@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import pickle
+import re
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from initcore.keras import _configs, _registry, _standalone
 pytestmark = pytest.mark.any_isa
 
 CLASSES = tuple(EXAMPLES)
+#: The names in Keras' other form, which files hold
+SNAKE = {name: re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in CLASSES}
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def test_every_name(theirs: Any) -> None:
     public = {name for name in vars(theirs) if not name.startswith("_")}
     assert public <= set(keras.__all__)
     for name in public - {"get", "serialize", "deserialize", "Initializer"}:
-        assert getattr(keras, name).__name__ == getattr(theirs, name).__name__
+        assert getattr(keras, name).__qualname__ == getattr(theirs, name).__name__
         assert issubclass(getattr(keras, name), getattr(theirs, name))
     assert keras.Initializer is theirs.Initializer
     assert set(_registry.OBJECTS) == set(need("keras.src.initializers").ALL_OBJECTS_DICT)
@@ -93,7 +97,7 @@ def test_refused_by_constructors(theirs: Any, name: str, arguments: dict[str, An
 def test_refused_by_get(theirs: Any, config: Any) -> None:
     def answer(get: Any) -> Any:
         try:
-            return type(get(config)).__name__
+            return type(get(config)).__qualname__
         except ValueError as error:
             return str(error)
 
@@ -106,13 +110,29 @@ def test_round_trip(name: str) -> None:
     initializer = getattr(keras, name)(**EXAMPLES[name])
     shape = (4, 1, 3) if name == "STFT" else (4, 3)
     config = json.loads(json.dumps(keras.serialize(initializer)))
-    assert config["registered_name"] == f"initcore>{name}"
+    assert config["registered_name"] == config["class_name"] == f"initcore>{SNAKE[name]}"
     assert config["module"] == "initcore.keras"
     by_name = {"class_name": name, "config": config["config"]}
     for twin in (initializer.clone(), keras.deserialize(config), keras.get(config), keras.get(by_name)):
         assert type(twin) is type(initializer)
         assert twin.get_config() == initializer.get_config()
         assert same(twin(shape), initializer(shape))
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_older_configurations(name: str) -> None:
+    """Of files that were saved when the registered names were those of the classes."""
+    initializer = getattr(keras, name)(**EXAMPLES[name])
+    config = {**keras.serialize(initializer), "class_name": name, "registered_name": f"initcore>{name}"}
+    twin = keras.deserialize(json.loads(json.dumps(config)))
+    assert type(twin) is type(initializer)
+    assert twin.get_config() == initializer.get_config()
+
+
+def test_pickles() -> None:
+    twin = pickle.loads(pickle.dumps(keras.HeNormal(seed=3)))
+    assert type(twin) is keras.HeNormal
+    assert twin.seed == 3
 
 
 def test_serialized_alike(theirs: Any) -> None:
@@ -135,7 +155,8 @@ def test_keras_own_become_ours(theirs: Any) -> None:
     ours = keras.HeNormal(seed=4)
     assert theirs.get(ours) is ours
     assert type(theirs.get(keras.serialize(ours))) is keras.HeNormal
-    assert type(theirs.get("initcore>HeNormal")) is keras.HeNormal
+    for name in ("initcore>he_normal", "initcore>HeNormal"):
+        assert type(theirs.get(name)) is keras.HeNormal
     assert type(theirs.get("HeNormal")) is theirs.HeNormal
 
 
@@ -171,7 +192,8 @@ def test_arrays_as_values() -> None:
         *(("normal", "RandomNormal"), ("uniform", "RandomUniform"), ("zero", "Zeros"), ("one", "Ones")),
         *(("he_normal", "HeNormal"), ("lecun_uniform", "LecunUniform"), ("stft", "STFT"), ("orthogonal", "Orthogonal")),
         *(("OrthogonalInitializer", "Orthogonal"), ("IdentityInitializer", "Identity"), ("STFTInitializer", "STFT")),
-        *(("initcore>HeNormal", "HeNormal"), ("variance_scaling", "VarianceScaling")),
+        *(("initcore>HeNormal", "HeNormal"), ("initcore>he_normal", "HeNormal")),
+        ("variance_scaling", "VarianceScaling"),
     ],
 )
 def test_get(name: str, kind: str) -> None:

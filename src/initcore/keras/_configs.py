@@ -43,7 +43,7 @@ def registered_name(kind: type) -> str | None:
     """Return the name under which Keras registers a class, or None if the class is one of Keras' own."""
     if hasattr(kind, "keras_module"):
         return None
-    return f"initcore>{kind.__name__}" if kind.__module__ == "initcore.keras" else kind.__name__
+    return kind.__name__
 
 
 def deserialize(config: Any, objects: Mapping[str, Any]) -> Any:

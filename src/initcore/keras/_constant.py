@@ -17,8 +17,14 @@ from initcore.streams import RngLike
 __all__ = ["STFT", "Constant", "Identity", "Ones", "Zeros"]
 
 
+class _WithoutArguments:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if args or kwargs:
+            raise TypeError(f"{type(self).__qualname__}() takes no arguments")
+
+
 @public("zeros", "zero")
-class Zeros(Filled, base.Zeros):
+class Zeros(_WithoutArguments, Filled, base.Zeros):
     """Return zeros of any dtype, as ``keras.initializers.Zeros`` 3.15 does.
 
     Examples
@@ -33,7 +39,7 @@ class Zeros(Filled, base.Zeros):
 
 
 @public("ones", "one")
-class Ones(Filled, base.Ones):
+class Ones(_WithoutArguments, Filled, base.Ones):
     """Return ones of any dtype, as ``keras.initializers.Ones`` 3.15 does.
 
     Examples

@@ -17,16 +17,25 @@ C = TypeVar("C", bound=type)
 
 #: The classes that `get` and `deserialize` find, by each of their names in Keras
 OBJECTS: dict[str, Any] = {"Initializer": Initializer, "initializer": Initializer}
+#: The classes by the names under which they are, and once were, registered for saving
+REGISTERED: dict[str, Any] = {}
 
 
-def public(*names: str) -> Callable[[C], C]:
-    """Return a decorator that registers a class under its own name and `names`, and for saving with Keras' models."""
+def public(name: str, *others: str) -> Callable[[C], C]:
+    """Return a decorator that lets a class be found by its own name, `name` and `others`, and saved with Keras' models.
+
+    ``initcore>`` and `name` is the class's registered name, and its ``__name__`` too. Keras saves both. Where this
+    module is not imported, Keras looks for the ``__name__`` alone: ``HeNormal`` would give Keras' own class.
+    """
 
     def register(kind: C) -> C:
-        kind.__module__ = "initcore.keras"
-        OBJECTS.update(dict.fromkeys((kind.__name__, *names), kind))
-        if keras is not None:
-            keras.saving.register_keras_serializable("initcore")(kind)
+        own, kind.__module__ = kind.__name__, "initcore.keras"
+        OBJECTS.update(dict.fromkeys((own, name, *others), kind))
+        for registered in (own, name):  # the first is that of older files; saved is the last
+            REGISTERED[f"initcore>{registered}"] = kind
+            if keras is not None:
+                keras.saving.register_keras_serializable("initcore", registered)(kind)
+        kind.__name__ = f"initcore>{name}"
         return kind
 
     return register
@@ -41,7 +50,7 @@ def serialize(initializer: Any) -> Any:
     --------
     >>> from initcore import keras
     >>> keras.serialize(keras.HeNormal(seed=1))["registered_name"]
-    'initcore>HeNormal'
+    'initcore>he_normal'
     """
     return _configs.serialize(initializer) if keras is None else keras.saving.serialize_keras_object(initializer)
 
@@ -77,10 +86,10 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         return keras.saving.deserialize_keras_object(config, custom_objects=custom_objects, module_objects=OBJECTS)
     if isinstance(config, dict) and "class_name" not in config:
         raise ValueError(f"Unknown `config` as a `dict`, config={config}")
-    registered = {_configs.registered_name(kind) or kind.__name__: kind for kind in (*OBJECTS.values(), SeedGenerator)}
+    seeds = {"SeedGenerator": SeedGenerator}
     if isinstance(config, str):
         config = {"class_name": config}
-    objects = {**OBJECTS, **registered, **(custom_objects or {})}
+    objects = {**seeds, **OBJECTS, **REGISTERED, **(custom_objects or {})}
     return _configs.deserialize({"config": {}, **config} if isinstance(config, dict) else config, objects)
 
 
