@@ -58,10 +58,10 @@ def scaled(init: Any, key: Any, scale: Any) -> Any:
 #: Of one key: what is made of an initializer that takes a key alone, and of the key
 OF_KEY: dict[str, Callable[[Any, Any], Any]] = {
     "none": lambda init, key: init(key),
-    "grad": lambda init, key: jax.jacrev(lambda s: scaled(init, key, s))(jnp.float32(2)),
+    "grad": lambda init, key: jax.jacrev(lambda s: scaled(init, key, s))(jnp.float32(2)).astype(init(key).dtype),
     "jvp": lambda init, key: jax.jvp(lambda s: scaled(init, key, s), (jnp.float32(2),), (jnp.float32(1),))[1],
     "remat": lambda init, key: jax.checkpoint(init)(key),
-    "vmap of others": lambda init, key: jax.vmap(lambda x: x * init(key))(jnp.ones(3))[1],
+    "vmap of others": lambda init, key: jax.vmap(lambda x: x * init(key))(jnp.ones(3, init(key).dtype))[1],
     "while": lambda init, key: jax.lax.fori_loop(0, 2, lambda i, x: init(key), jnp.zeros_like(init(key))),
     "cond": lambda init, key: jax.lax.cond(jnp.bool_(True), init, lambda k: jnp.zeros_like(init(k)), key),
 }
@@ -118,18 +118,17 @@ def same(a: Any, b: Any) -> bool:
     return bool(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes())
 
 
-#: Where JAX's own initializer puts its array in a case, or None if it raises: the same for all factories that draw, and
-#: for all that do not
-PLACES: dict[tuple[bool, str, str], Any] = {}
+#: Where JAX's own initializer puts its array in a case, or None if it raises: the same for all factories of a kind
+PLACES: dict[tuple[str, str, str], Any] = {}
 
 
-def place_of(draws: bool, mesh: str, case: str, reference: Callable[[], Any]) -> Any:
-    if (draws, mesh, case) not in PLACES:
+def place_of(kind: str, mesh: str, case: str, reference: Callable[[], Any]) -> Any:
+    if (kind, mesh, case) not in PLACES:
         try:
-            PLACES[draws, mesh, case] = jax.block_until_ready(reference()).sharding
+            PLACES[kind, mesh, case] = jax.block_until_ready(reference()).sharding
         except Exception:
-            PLACES[draws, mesh, case] = None
-    return PLACES[draws, mesh, case]
+            PLACES[kind, mesh, case] = None
+    return PLACES[kind, mesh, case]
 
 
 def problem_of(run: Callable[[], Any], place: Any, expected: Any) -> str | None:
@@ -152,16 +151,16 @@ def call_of(init: Any, shape: tuple[int, ...], dtype: str, key: Any) -> Any:
 def main(factories: list[str]) -> int:
     tried = left_out = failed = 0
     for factory in FACTORIES if factories == ["all"] else factories:
-        draws = factory not in ("zeros", "ones", "constant")
-        like = theirs.normal() if draws else theirs.zeros
         make, shape, dtype = FACTORIES[factory]
+        kind = "constant" if factory in ("zeros", "ones", "constant") else jnp.dtype(dtype).kind
+        like = theirs.zeros if kind == "constant" else theirs.normal()
         init = partial(call_of, make(ours), shape, dtype)
         one, every = init(KEYS[0]), np.stack([init(key) for key in KEYS])
         for name, mesh in meshes():
             with nullcontext() if mesh is None else jax.set_mesh(mesh):
-                references = runs(lambda key, like=like: like(key, SHAPE), mesh)
+                references = runs(partial(call_of, like, SHAPE, "complex64" if kind == "c" else "float32"), mesh)
                 for (case, run, of_all), (_, reference, _) in zip(runs(init, mesh), references, strict=True):
-                    place = place_of(draws, name, case, reference)
+                    place = place_of(kind, name, case, reference)
                     problem = problem_of(run, place, every if of_all else one) if place is not None else None
                     tried, left_out = tried + 1, left_out + (place is None)
                     if problem is not None:

@@ -243,3 +243,12 @@ def test_float32_truncated_at_zero_passes() -> None:
     for bounds in ({"mean": 2.0, "std": 1.0, "a": 0.0, "b": math.inf}, {"mean": 0.0, "std": 10.0, "a": 0.0, "b": 1.0}):
         plan, arrays = filled(rule("trunc_normal", **bounds), "float32", (1 << 27,))
         assert plan.verify(arrays).ok, plan.verify(arrays).problems
+
+
+@pytest.mark.parametrize(
+    ("init", "value", "ok"),
+    [("zeros", 0, True), ("zeros", 1j, False), ("zeros", 1, False), ("ones", 1, True), ("ones", 1 + 1j, False)],
+)
+def test_complex_numbers_are_constants_whose_imaginary_part_is_zero(init: str, value: complex, ok: bool) -> None:
+    checked = Plan([Rule(init, match="*")]).verify({"w": np.full((3, 4), value, np.complex64).T})
+    assert checked.ok == ok
