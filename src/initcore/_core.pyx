@@ -131,6 +131,8 @@ def fill(out, int dist, tuple params, rng, shard=None):
     take_draw(rng, &stream)
     if type(out) is not CMemory:
         check_still(<cnp.ndarray>out, &array)
+    elif size >= HOLD_GIL_BELOW:  # of other libraries, whose allocators leave pages of 4 KiB; NumPy's do not
+        ic_want_huge_pages(array.data, <size_t>size * array.stride[array.ndim - 1])
     if size >= HOLD_GIL_BELOW:
         caller = Caller()
     cdef ic_options options = options_of(caller, nontemporal_bytes)

@@ -104,6 +104,9 @@ cdef extern from "initcore.h" nogil:
     void ic_normal_from_words_f32(const uint32_t *words, size_t pairs, float *out)
     void ic_normal_from_words_f64(const uint64_t *words, size_t pairs, double *out)
 
+cdef extern from "platform/pages.h" nogil:
+    void ic_want_huge_pages(void *memory, size_t bytes)
+
 cdef extern from "xla/handler.h" nogil:
     ctypedef struct ic_xla_part:
         uint8_t *out
