@@ -82,7 +82,7 @@ ic_tiling ic_tile(const ic_view *view, const ic_array *array, int nontemporal) {
 typedef struct {
   int64_t first, count;
   uint64_t index;
-  int together;
+  int64_t stride; /* bytes from one column to the next, or 0 if they are not evenly apart */
 } tile_run;
 
 /* One thread's buffers */
@@ -124,11 +124,11 @@ static void lay_out_axis(const ic_axis *axis, int64_t first, int64_t count, size
   for (int64_t j = 0; j < count; j++) b->offset[j] = (first + j) * stride;
   if (step == 1) {
     b->runs = 1;
-    b->run[0] = (tile_run){0, count, (uint64_t)first, count == 1 || stride == (int64_t)itemsize};
+    b->run[0] = (tile_run){0, count, (uint64_t)first, count == 1 ? (int64_t)itemsize : stride};
     return;
   }
   b->runs = count;
-  for (int64_t j = 0; j < count; j++) b->run[j] = (tile_run){j, 1, (uint64_t)((first + j) * step), 1};
+  for (int64_t j = 0; j < count; j++) b->run[j] = (tile_run){j, 1, (uint64_t)((first + j) * step), (int64_t)itemsize};
 }
 
 /* The same where several axes after row_axis are flattened */
@@ -144,9 +144,11 @@ static void lay_out_axes(const ic_tiling *t, int64_t first, int64_t count, size_
   b->runs = 0;
   for (int64_t j = 0; j < count; j++) {
     b->offset[j] = offset;
-    if (j == 0 || index != expected) b->run[b->runs++] = (tile_run){j, 0, index, 1};
+    if (j == 0 || index != expected) b->run[b->runs++] = (tile_run){j, 0, index, (int64_t)itemsize};
     tile_run *run = &b->run[b->runs - 1];
-    if (run->count++ && offset != b->offset[j - 1] + (int64_t)itemsize) run->together = 0;
+    const int64_t apart = run->count ? offset - b->offset[j - 1] : 0;
+    if (run->count == 1) run->stride = apart;
+    if (run->count++ > 1 && apart != run->stride) run->stride = 0;
     expected = index + 1;
     for (int i = last; i > t->row_axis; i--) {
       const ic_axis *axis = &t->view.axis[i];
@@ -200,28 +202,45 @@ static void copy_element(uint8_t *out, const uint8_t *in, size_t itemsize) {
 }
 
 /* Elements of one piece to where they belong. Loops of their own, that no choice is made for each: 2 ns of 2.6. */
-#define SCATTER_AS(type)                                           \
+#define SCATTER_AS(type, place)                                    \
   for (int64_t j = 0; j < count; j++) {                            \
     type element;                                                  \
     memcpy(&element, in + (size_t)j * sizeof(type), sizeof(type)); \
-    memcpy(out + offset[j], &element, sizeof(type));               \
+    memcpy(out + (place), &element, sizeof(type));                 \
+  }
+#define SCATTER(place)                           \
+  switch (itemsize) {                            \
+    case 2: SCATTER_AS(uint16_t, place) break;   \
+    case 4: SCATTER_AS(uint32_t, place) break;   \
+    default: SCATTER_AS(uint64_t, place)         \
   }
 static void scatter(uint8_t *restrict out, const int64_t *restrict offset, const uint8_t *restrict in, int64_t count,
                     size_t itemsize) {
-  switch (itemsize) {
-    case 2: SCATTER_AS(uint16_t) break;
-    case 4: SCATTER_AS(uint32_t) break;
-    default: SCATTER_AS(uint64_t)
+  SCATTER(offset[j])
+}
+/* Evenly apart: an offset less to load for each, and in the order of the array for a compiler that turns vectors round */
+static void scatter_evenly(uint8_t *restrict out, int64_t stride, const uint8_t *restrict in, int64_t count,
+                           size_t itemsize) {
+  if (stride == -(int64_t)itemsize) {
+    out -= (size_t)(count - 1) * itemsize;
+    SCATTER((size_t)(count - 1 - j) * itemsize)
+  } else if (stride == 2 * (int64_t)itemsize) {
+    SCATTER((size_t)j * 2 * itemsize)
+  } else {
+    SCATTER(j * stride)
   }
 }
+#undef SCATTER
 #undef SCATTER_AS
 
 /* A run where memory follows it: row by row */
 static void place_along(const tile_run *run, uint8_t *out, const int64_t *offset, int64_t row_stride,
                         const uint8_t *const *row, int64_t rows, size_t itemsize) {
   for (int64_t i = 0; i < rows; i++, out += row_stride) {
-    if (run->together)
+    if (run->stride == (int64_t)itemsize)
       memcpy(out + offset[0], row[i], (size_t)run->count * itemsize);
+    else if (run->stride)
+      scatter_evenly(out + offset[0], run->stride, row[i], run->count, itemsize);
     else
       scatter(out, offset, row[i], run->count, itemsize);
   }
