@@ -17,7 +17,7 @@ from operations import Operation, Shape
 from peers import PEERS, Peer
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from initcore.cli.measure import available_bytes
+from initcore.cli.benchmark.measure import available_bytes
 from initcore.dtypes import as_dtype
 
 Run = Callable[[], object]

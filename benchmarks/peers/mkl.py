@@ -20,7 +20,7 @@ import numpy as np
 from operations import Operation
 
 from initcore.catalog import elementwise
-from initcore.cli.peers import drawing
+from initcore.cli.benchmark.peers import drawing
 from initcore.distributions import Elementwise, Normal, Uniform
 from peers.peer import Array, Package, Run
 from peers.split import parts_of, together

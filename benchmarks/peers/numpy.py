@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from operations import Operation
 
-from initcore.cli.peers import numpy_part, numpy_peer
+from initcore.cli.benchmark.peers import numpy_part, numpy_peer
 from peers.peer import Array, Package, Run
 from peers.split import parts_of, together
 

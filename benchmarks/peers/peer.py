@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from operations import Operation
 
-from initcore.cli.peers import Array, Run
+from initcore.cli.benchmark.peers import Array, Run
 
 __all__ = ["Array", "Package", "Peer", "Run", "cast", "import_error"]
 

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from initcore.cli.peers import Array, Run
+from initcore.cli.benchmark.peers import Array, Run
 
 __all__ = ["LEAST", "parts_of", "together"]
 

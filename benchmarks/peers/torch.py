@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from operations import Operation
 
-from initcore.cli.peers import tensor_of, torch_peer
+from initcore.cli.benchmark.peers import tensor_of, torch_peer
 from peers.peer import Array, Package, Run
 
 

@@ -20,12 +20,13 @@ from support import FLOATS, dtype_of, need
 
 import initcore
 from initcore import _core
-from initcore.cli import bench, main, measure
-from initcore.cli.cases import LAYERS, Layer, case_of, square
+from initcore.cli import bench, main
+from initcore.cli.benchmark import measure
+from initcore.cli.benchmark.cases import LAYERS, Layer, case_of, square
+from initcore.cli.benchmark.measure import Bandwidth
+from initcore.cli.benchmark.peers import PEERS, numpy_peer, torch_peer
+from initcore.cli.benchmark.report import LEAST_WIDTH, Report, Timing
 from initcore.cli.catalog import catalog
-from initcore.cli.measure import Bandwidth
-from initcore.cli.peers import PEERS, numpy_peer, torch_peer
-from initcore.cli.report import LEAST_WIDTH, Report, Timing
 from initcore.cli.terminal import WIDE
 
 pytestmark = pytest.mark.any_isa

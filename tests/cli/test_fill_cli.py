@@ -22,7 +22,7 @@ from initcore import Stream
 from initcore.checkpoint import files as writing
 from initcore.cli import fill, main
 from initcore.cli.arguments import read_part
-from initcore.cli.cases import case_of
+from initcore.cli.benchmark.cases import case_of
 from initcore.cli.catalog import catalog
 from initcore.shards import contiguous_blocks
 

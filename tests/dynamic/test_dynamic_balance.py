@@ -156,7 +156,7 @@ def raises(output: Any) -> Any:
         ({"max_iterations": 0}, ValueError, "max_iterations"),
         ({"loss": raises}, RuntimeError, "late"),
         ({"loss": lambda output: output.sum() * torch.nan}, FloatingPointError, r"0\.weight: its gradient is not"),
-        ({"keep": ["x"]}, ValueError, "fits none"),
+        ({"keep": ["x"]}, ValueError, "matches none of"),
     ],
 )
 def test_errors_leave_the_module_as_it_was(settings: dict[str, Any], error: type[Exception], message: str) -> None:

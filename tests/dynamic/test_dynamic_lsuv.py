@@ -127,7 +127,7 @@ def test_keep() -> None:
     assert report["0.weight"].status == report["2.weight"].status == "skipped: kept"
     assert nets.same_bytes(module, before, "0.weight", "0.bias", "2.weight")
     assert report["4.weight"].status == "ok"
-    with pytest.raises(ValueError, match=r"keep='nothing\*' fits none of"):
+    with pytest.raises(ValueError, match=r"keep='nothing\*' matches none of"):
         lsuv_(module, batch, keep=["nothing*"])
 
 

@@ -332,7 +332,7 @@ def test_errors() -> None:
         ({"window": 0}, "window"),
         ({"patience": 0}, "patience"),
         ({"max_steps": 0}, "max_steps"),
-        ({"keep": ["x"]}, "keep='x' fits none"),
+        ({"keep": ["x"]}, "keep='x' matches none of"),
     ],
 )
 def test_settings(settings: dict[str, Any], message: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from support import need
 
 import initcore
+from initcore.shards import contiguous_blocks
 
 for package in ("torch", "ml_dtypes"):
     if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
@@ -195,7 +196,7 @@ def test_an_interrupted_fill_counts_as_a_write(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("shape", [(), (1,), (9,), (5, 12), (4, 3, 5), (2, 3, 4, 1)], ids=str)
 def test_blocks_cut_a_shape_in_order(shape: tuple[int, ...], most: int) -> None:
     whole = np.arange(math.prod(shape)).reshape(shape)
-    parts = [whole[index] for index in memory.blocks(shape, most)]
+    parts = [whole[block.index] for block in contiguous_blocks(shape, most)]
     assert np.concatenate([part.reshape(-1) for part in parts]).tolist() == whole.reshape(-1).tolist()
     assert all(0 < part.size <= most for part in parts)
     assert len(parts) <= 2 * whole.size / most + 2 or most < 12

@@ -18,12 +18,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from initcore import _core
 from initcore.cli.arguments import UsageError, add_machine_options, machine, positive
-from initcore.cli.cases import LAYERS, Case, Layer, case_of, square
+from initcore.cli.benchmark.cases import LAYERS, Case, Layer, case_of, square
+from initcore.cli.benchmark.measure import Times, available_bytes, bandwidth, times_of
+from initcore.cli.benchmark.peers import PEERS
+from initcore.cli.benchmark.report import LEAST_WIDTH, Report, Timing
 from initcore.cli.catalog import Initializer, catalog, find
 from initcore.cli.info import environment
-from initcore.cli.measure import Times, available_bytes, bandwidth, times_of
-from initcore.cli.peers import PEERS
-from initcore.cli.report import LEAST_WIDTH, Report, Timing
 from initcore.cli.terminal import make_console, make_progress
 from initcore.dtypes import as_dtype
 

@@ -154,10 +154,6 @@ class Known:
                 elif self._written.get(name, self) is not None:
                     self._mark(name, inner_of(owner), inner, (begin - first) // inner.element_size())
 
-    def note_name(self, name: str) -> None:
-        """Record that all of a parameter was written, or that it was replaced."""
-        self._written[name] = None
-
     def _mark(self, name: str, owner: Tensor, part: Tensor, start: int) -> None:
         mask = self._written.get(name)
         if mask is None:
@@ -174,11 +170,6 @@ class Known:
     def written(self) -> set[str]:
         """The names of the parameters and buffers of which every element was written."""
         return {name for name, mask in self._written.items() if mask is None}
-
-    @property
-    def partly(self) -> set[str]:
-        """The names of the parameters and buffers of which some elements were written, but not all."""
-        return {name for name, mask in self._written.items() if mask is not None}
 
 
 def _place(tensor: Tensor) -> Place | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ctypes
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch.nn import Parameter
 
 from initcore import _core
 from initcore.dtypes import BFLOAT16_BITS
-from initcore.shards import Shard
+from initcore.shards import Shard, contiguous_blocks
 from initcore.torch import privates
 from initcore.torch.layouts import Local, inner_of, is_distributed
 from initcore.torch.naming import NAMING
@@ -31,7 +30,6 @@ __all__ = [
     "STAGED",
     "array_of",
     "array_of_any",
-    "blocks",
     "fill_by_parts",
     "is_elsewhere",
     "is_ours",
@@ -146,18 +144,6 @@ def is_elsewhere(tensor: Tensor) -> bool:
     )
 
 
-def blocks(shape: tuple[int, ...], most: int) -> Iterator[tuple[slice, ...]]:
-    """Yield blocks of consecutive elements that a shape divides into, in order, each of at most `most` elements."""
-    axis = next((i for i in range(len(shape)) if math.prod(shape[i + 1 :]) <= most), len(shape))
-    if axis == len(shape):
-        yield ()
-        return
-    step = max(1, most // max(1, math.prod(shape[axis + 1 :])))
-    for outer in product(*map(range, shape[:axis])):
-        for start in range(0, shape[axis], step):
-            yield (*(slice(i, i + 1) for i in outer), slice(start, min(start + step, shape[axis])))
-
-
 def fill_by_parts(ours: Callable[..., Any], local: Local, args: tuple[Any, ...], rng: Any, most: int) -> None:
     """Fill what this process holds of a tensor, block by block, with the values that the whole tensor would have there.
 
@@ -216,11 +202,10 @@ def _write_staged(fill: Callable[[NDArray[Any], Shard], object], tensor: Tensor,
     """Fill a tensor on another device: at most `most` elements at a time are drawn on the CPU and copied there."""
     size = min(most, tensor.numel())
     stage = torch.empty(size, dtype=tensor.dtype, device="cpu", pin_memory=tensor.device.type == "cuda")
-    for index in blocks(shard.shape, most):
-        every = (*index, *(slice(0, size) for size in shard.shape[len(index) :]))
-        moved = (slice(at + part.start, at + part.stop) for at, part in zip(shard.offset, every, strict=True))
+    for block in contiguous_blocks(shard.shape, most):
+        moved = (slice(at + it.start, at + it.stop) for at, it in zip(shard.offset, block.index, strict=True))
         here = Shard(shard.global_shape, tuple(moved))
         part = stage[: math.prod(here.shape)].view(here.shape)
         array: Any = array_of_any(part)
         fill(array, here)
-        tensor[index].copy_(part)
+        tensor[block.index].copy_(part)

@@ -49,7 +49,7 @@ def test_flat_ranges_are_shards(shape: tuple[int, ...]) -> None:
             if stop > start:
                 init.initialize(model, plan, parts={"w": blocks})
             np.testing.assert_array_equal(model["w"].detach().numpy(), whole["w"].reshape(-1)[start:stop])
-    with pytest.raises(ValueError, match="are not all in a whole of shape"):
+    with pytest.raises(ValueError, match="are not all in an array of shape"):
         init.flat_range(shape, 0, count + 1)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from initcore.dynamic.arguments import kept_by
 from initcore.dynamic.modules.find_units import named_parameters, units_of
 from initcore.dynamic.modules.moments import moments_of
 from initcore.dynamic.modules.preserve_state import preserve_state
@@ -20,6 +19,7 @@ from initcore.dynamic.modules.units import Call, Site, Unit
 from initcore.dynamic.moments import Moments
 from initcore.dynamic.protocol import LayerOutput, Visit, restored_on_error
 from initcore.dynamic.report import KEPT
+from initcore.names import kept_by
 from initcore.streams import Stream
 from initcore.torch.generators import GeneratorLike, base_stream
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from initcore.distributions import bits_
-from initcore.dynamic.arguments import kept_by
 from initcore.dynamic.moments import Moments
 from initcore.dynamic.protocol import LayerOutput, Visit, restored_on_error
 from initcore.dynamic.report import KEPT
 from initcore.dynamic.stacks.layers import Array, ArrayWeights, Layer, LayerLike, layers_of, tied
+from initcore.names import kept_by
 from initcore.streams import Generator, Stream, resolve
 
 __all__ = ["ArraySet", "StackNet"]

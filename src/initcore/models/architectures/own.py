@@ -50,7 +50,7 @@ def resolve_own(like: str, seed: int | Stream, dtype: str | None) -> tuple[Model
         )
     from initcore.torch import initialize
     from initcore.torch.modules.names import named_tensors
-    from initcore.torch.modules.recorded import record
+    from initcore.torch.modules.own.recorded import record
 
     if dtype is not None:
         model.to(_torch_dtype(dtype))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from initcore.models.plan.patterns import kind_of, sibling_of
+from initcore.names import kind_of, sibling_of
 
 __all__ = ["CONDITIONS", "Subject", "holds", "problems_of"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from initcore.fans import calculate_fans
 from initcore.models.plan.conditions import Subject
-from initcore.models.plan.patterns import sibling_of
+from initcore.names import sibling_of
 
 __all__ = ["FanError", "fans_of_rule"]
 

@@ -160,7 +160,7 @@ class Plan:
         *.weight ones {}
         *.bias zeros {}
         """
-        from initcore.torch.modules.recorded import rules_of
+        from initcore.torch.modules.own.recorded import rules_of
 
         return cls(rules_of(model, by, keep), seed=seed, note=note)
 

@@ -16,7 +16,8 @@ from initcore.models.plan.conditions import Subject
 from initcore.models.plan.fans import fans_of_rule
 from initcore.models.plan.parameter import Parameter
 from initcore.models.plan.rule import AXES, Rule, initializers
-from initcore.models.plan.shapes import Entry, ShapesLike, listed, read_shapes
+from initcore.models.plan.shapes import Entry, ShapesLike, read_shapes
+from initcore.names import listed
 from initcore.shards import fill_nothing
 from initcore.streams import Stream
 

@@ -13,7 +13,7 @@ from initcore import catalog
 from initcore.errors import PlanError
 from initcore.initializers import Fans
 from initcore.models.plan.conditions import Subject, holds, problems_of
-from initcore.models.plan.patterns import compiled_glob, compiled_regex
+from initcore.names import compiled_glob, compiled_regex
 
 __all__ = ["AXES", "Rule", "initializers"]
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from initcore.dtypes import as_storage
+from initcore.names import listed
 from initcore.shards import as_shape
 
-__all__ = ["Entry", "ShapesLike", "listed", "read_shapes"]
+__all__ = ["Entry", "ShapesLike", "read_shapes"]
 
 ShapesLike: TypeAlias = "Mapping[str, Any] | Iterable[tuple[Any, ...]]"
 Entry: TypeAlias = "tuple[str, tuple[int, ...], np.dtype[Any]]"
@@ -70,8 +71,3 @@ def _pairs(shapes: ShapesLike) -> Iterator[tuple[Any, Any]]:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Return names for a line of text, the first few of many."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -68,8 +67,3 @@ def biases_of_torch(regex: str = ".*", note: str = "biases: bound 1 / sqrt(fan_i
         optional=True,
         note=note,
     )
-
-
-def alternatives(names: Iterable[str]) -> str:
-    """Return a regular expression for any of some names."""
-    return "(" + "|".join(map(re.escape, names)) + ")"

@@ -59,11 +59,7 @@ class Measured:
             self.nans + other.nans,
             self.infinities + other.infinities,
             max(self.first_rank, other.first_rank, key=abs),
-            other.counts
-            if self.counts is None
-            else self.counts
-            if other.counts is None
-            else self.counts + other.counts,
+            _added(self.counts, other.counts),
         )
 
     @property

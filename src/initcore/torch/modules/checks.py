@@ -1,33 +1,13 @@
-"""Checks that are made before anything is written: of patterns of names, and that all processes agree."""
+"""Check that all processes agree, before anything is written."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 
-__all__ = ["check_ranks", "kept_by"]
-
-
-def kept_by(patterns: Iterable[str], names: Iterable[str]) -> set[str]:
-    """Return the names that match any of the patterns.
-
-    Raises
-    ------
-    ValueError
-        If a pattern matches none of the names.
-    """
-    kept: set[str] = set()
-    names = list(names)
-    for pattern in patterns:
-        fitting = {name for name in names if fnmatchcase(name, pattern)}
-        if not fitting:
-            raise ValueError(f"keep={pattern!r} matches no parameter and no buffer")
-        kept |= fitting
-    return kept
+__all__ = ["check_ranks"]
 
 
 def check_ranks(what: str, value: str) -> None:

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import torch
 from torch import nn
 
+from initcore.names import kept_by
 from initcore.streams import Stream
 from initcore.torch.generators import GeneratorLike, base_stream
 from initcore.torch.layouts import inner_of
 from initcore.torch.modules.checks import check_ranks as check
-from initcore.torch.modules.checks import kept_by
-from initcore.torch.modules.construction import built
-from initcore.torch.modules.conventions import Step, method_step, steps_of
 from initcore.torch.modules.meta import materialise, on_meta, reshard, tie_as_constructed
 from initcore.torch.modules.names import PRETRAINED, classes_of, held_in, is_pretrained, unwrapped, with_ties
+from initcore.torch.modules.own.construction import built
+from initcore.torch.modules.own.conventions import Step, method_step, steps_of
+from initcore.torch.modules.own.rules import draw
+from initcore.torch.modules.own.snapshot import Snapshot
+from initcore.torch.modules.own.under_names import METHODS, naming_of, under_names
 from initcore.torch.modules.parts.deepspeed import write_back
 from initcore.torch.modules.parts.given import Parts
 from initcore.torch.modules.planned import PlanLike, fill_as_planned
 from initcore.torch.modules.refusals import check as refuse
 from initcore.torch.modules.refusals import check_memory
-from initcore.torch.modules.rules import draw
-from initcore.torch.modules.snapshot import Snapshot
-from initcore.torch.modules.under_names import METHODS, naming_of, under_names
 from initcore.torch.naming import Naming
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from initcore.torch.layouts import inner_of, is_distributed
-from initcore.torch.modules.constructors import tied_by
 from initcore.torch.modules.names import held_in, walk
+from initcore.torch.modules.own.constructors import tied_by
 
 __all__ = ["materialise", "on_meta", "reshard", "tie_as_constructed", "tied"]
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from initcore.names import listed
 from initcore.torch.layouts import inner_of, is_distributed, local_of
 from initcore.torch.modules.names import FSDP1, Held, classes_of, held_in
 from initcore.torch.modules.parts.deepspeed import is_lost
@@ -130,7 +131,7 @@ def check(model: nn.Module, *, parts: Iterable[str] = (), kept: Iterable[str] = 
         holds = row.holds(model)
         found = [one.name for one in held if holds(one)]
         if found:
-            problems.append(f"{_listed(found)} cannot be filled: each is {row.what}. Instead, {row.instead}")
+            problems.append(f"{listed(found)} cannot be filled: each is {row.what}. Instead, {row.instead}")
     if problems:
         raise ValueError("\n".join(problems))
 
@@ -158,7 +159,3 @@ def check_memory(tensors: Mapping[str, Tensor], *, meta: bool = False) -> None:
             problems.append(f"{name}: {error}")
     if problems:
         raise ValueError("\n".join(problems))
-
-
-def _listed(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -46,8 +46,10 @@ def flat_range(shape: Sequence[int], start: int, stop: int) -> list[tuple[Any, S
 
     Raises
     ------
+    TypeError
+        If `start` or `stop` is not an int.
     ValueError
-        If the range is not within the whole array.
+        If the elements are not all in the array.
 
     Examples
     --------
@@ -56,10 +58,7 @@ def flat_range(shape: Sequence[int], start: int, stop: int) -> list[tuple[Any, S
     [(slice(0, 1, None), Shard((4, 3), numpy.s_[0:1, 2:3])), (slice(1, 4, None), Shard((4, 3), numpy.s_[1:2, 0:3])), \
 (slice(4, 6, None), Shard((4, 3), numpy.s_[2:3, 0:2]))]
     """
-    whole = tuple(int(size) for size in shape)
-    count = math.prod(whole)
-    if not 0 <= start <= stop <= count:
-        raise ValueError(f"elements {start} to {stop} are not all in a whole of shape {whole}, which has {count}")
+    whole = FlatShard(shape, start, stop).global_shape
     if not whole:
         return [(slice(0, 1), Shard(whole))] if start < stop else []
     if start == stop:

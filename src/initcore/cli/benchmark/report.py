@@ -10,7 +10,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from initcore.cli.measure import MOST_STEADY_RATIO, Bandwidth
+from initcore.cli.benchmark.measure import MOST_STEADY_RATIO, Bandwidth
 
 __all__ = ["LEAST_WIDTH", "Report", "Timing"]
 

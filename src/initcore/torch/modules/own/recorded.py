@@ -13,17 +13,16 @@ from torch import Tensor, nn
 
 from initcore import catalog
 from initcore.errors import PlanError
-from initcore.models.plan.patterns import compiled_glob
 from initcore.models.plan.rule import Rule
+from initcore.names import compiled_glob, kept_by
 from initcore.streams import Stream
 from initcore.torch.known import Call
 from initcore.torch.layouts import inner_of
-from initcore.torch.modules.checks import kept_by
 from initcore.torch.modules.initialize import configure, own_steps, tie
 from initcore.torch.modules.names import held_in, named_tensors, with_ties
-from initcore.torch.modules.parametrized import Parametrized
+from initcore.torch.modules.own.parametrized import Parametrized
+from initcore.torch.modules.own.rules import prepare
 from initcore.torch.modules.refusals import check
-from initcore.torch.modules.rules import prepare
 
 __all__ = ["Recorded", "record", "rules_of"]
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from torch import nn
 from torch.nn.utils import parametrize
 
-from initcore.torch.modules.conventions import RefusedError
 from initcore.torch.modules.names import held_in, walk
+from initcore.torch.modules.own.conventions import RefusedError
 from initcore.torch.naming import Naming
 
 __all__ = ["Parametrized"]

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from initcore.streams import Stream
-from initcore.torch.modules.construction import Recorder, Replayer, small_only
 from initcore.torch.modules.names import PRETRAINED, classes_of, held_in, is_pretrained, walk
-from initcore.torch.modules.under_names import METHODS, under_names
+from initcore.torch.modules.own.construction import Recorder, Replayer, small_only
+from initcore.torch.modules.own.under_names import METHODS, under_names
 
 __all__ = ["REBUILT", "built_by_config", "is_rebuilt", "is_within_rebuilt", "recovered"]
 

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from initcore.streams import Stream
 from initcore.torch.known import Call
 from initcore.torch.layouts import inner_of
-from initcore.torch.modules.constants import built_by_config, is_rebuilt, is_within_rebuilt, recovered
-from initcore.torch.modules.conventions import RefusedError, Step, part_of, resets_of
 from initcore.torch.modules.names import held_in, walk
-from initcore.torch.modules.parametrized import Parametrized
-from initcore.torch.modules.snapshot import Snapshot
-from initcore.torch.modules.under_names import naming_of, under_names
+from initcore.torch.modules.own.constants import built_by_config, is_rebuilt, is_within_rebuilt, recovered
+from initcore.torch.modules.own.conventions import RefusedError, Step, part_of, resets_of
+from initcore.torch.modules.own.parametrized import Parametrized
+from initcore.torch.modules.own.snapshot import Snapshot
+from initcore.torch.modules.own.under_names import naming_of, under_names
 from initcore.torch.naming import LayoutError
 
 __all__ = ["Prepared", "draw", "prepare"]

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from initcore.torch.modules import constructors
-from initcore.torch.modules.constructors import Statement
 from initcore.torch.modules.names import classes_of, held_in, is_pretrained, names_of_tensors, unwrapped, walk
+from initcore.torch.modules.own import constructors
+from initcore.torch.modules.own.constructors import Statement
 
 __all__ = [
     "CONVENTIONS",

@@ -93,7 +93,7 @@ def _statements(base: type, kind: type) -> Iterator[Statement]:
 def _only_makes(node: ast.stmt) -> bool:
     """Whether a statement does nothing but make one parameter or buffer.
 
-    If nothing else writes to that tensor, :mod:`initcore.torch.modules.rules` finds it missing.
+    If nothing else writes to that tensor, :mod:`initcore.torch.modules.own.rules` finds it missing.
     """
     value = getattr(node, "value", None)
     if isinstance(node, ast.Expr) and isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
