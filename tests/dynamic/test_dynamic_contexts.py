@@ -282,7 +282,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str, bool]] = {
     "tied by their data": (same_data, r"0\.weight and 2\.weight share memory.*one nn\.Parameter", True),
     "made in inference mode": (of_inference, r"0\.weight.* were made in torch\.inference_mode\(\)", True),
     "functional_call": (Functional, r"module of inner\.0\.weight is called with other weights.*functional_call", False),
-    "reentrant checkpoint": (lambda: Checkpointed(True, first=True), "use_reentrant=True has no gradients", True),
+    "reentrant checkpoint": (lambda: Checkpointed(True, first=True), "use_reentrant=True gives no gradients", True),
 }
 
 
@@ -302,7 +302,7 @@ def test_what_cannot_be_scaled_is_refused_and_left(name: str, function: Any) -> 
 
 def test_detached_outputs_are_refused() -> None:
     """Of a reentrant checkpoint whose inputs need no gradient; lsuv_ needs none."""
-    with pytest.raises(ValueError, match="is detached, as gradient checkpointing with use_reentrant=True"):
+    with pytest.raises(ValueError, match="is detached, as by gradient checkpointing with use_reentrant=True"):
         balance_gradients_(Checkpointed(True), inputs())
     assert without_prefix(by_lsuv(Checkpointed(True), inputs())) == by_lsuv(net(), inputs())
 
@@ -332,7 +332,7 @@ def test_of_a_net_without_layers_to_watch_the_error_says_so() -> None:
     copy = warm(torch.compile(module, backend="eager"))
     scaler = DynamicScaler(module)
     copy(inputs())
-    with pytest.raises(RuntimeError, match=r"compiled copy, which sees no hooks"):
+    with pytest.raises(RuntimeError, match=r"compiled copy, which calls no hooks"):
         scaler.step()
 
 

@@ -318,7 +318,7 @@ def test_errors() -> None:
     with pytest.raises(FloatingPointError, match=r"2\.weight: its output is not finite"):
         scaler.step()
     assert nets.same_bytes(module, before)
-    with pytest.raises(TypeError, match="a module is called itself"):
+    with pytest.raises(TypeError, match="the scaler watches a module, which is called itself"):
         scaler(np.ones(3))
 
 

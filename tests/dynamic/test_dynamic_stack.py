@@ -86,7 +86,7 @@ STACK_ERRORS: dict[str, tuple[Any, Any, type[Exception], str]] = {
     "not callable": ([3], np.ones((2, 3)), TypeError, "layer 0 must be a callable"),
     "no pair": ([(np.ones((3, 3)), 3)], np.ones((2, 3)), TypeError, "layer 0 must be a pair"),
     "integers": ([(np.ones((3, 3), int), dense)], np.ones((2, 3)), TypeError, "int64"),
-    "one name": ([Dense("a", np.ones((3, 3)))] * 2, np.ones((2, 3)), ValueError, "one name"),
+    "one name": ([Dense("a", np.ones((3, 3)))] * 2, np.ones((2, 3)), ValueError, "the same name"),
     "overflow": ([(np.ones((3, 3)), lambda x, w: x @ w / 0)], np.ones((2, 3)), FloatingPointError, "0: its output"),
 }
 

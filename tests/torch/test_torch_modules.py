@@ -277,7 +277,7 @@ def test_what_has_no_shape_is_refused_and_what_has_no_memory_is_given_some() -> 
         init.initialize(nn.LazyLinear(3))
     for deferred in (nn.Linear(3, 3, device="meta"), nn.Linear(3, 3, device="meta").to_empty(device="cpu")):
         assert torch.equal(init.initialize(deferred, rng=2).weight, init.initialize(nn.Linear(3, 3), rng=2).weight)
-    with torch.device("meta"), pytest.raises(ValueError, match="device= must be one with memory"):
+    with torch.device("meta"), pytest.raises(ValueError, match="device= must be a device with memory"):
         init.initialize(nn.Linear(3, 3), rng=2)
 
 

@@ -66,8 +66,8 @@ def balance_gradients_(
     .. math:: r_l = \frac{\lVert \nabla_{W_l} L \rVert}{\lVert W_l \rVert}, \qquad
               W_l \leftarrow W_l \sqrt{r_l / \bar r}, \qquad \bar r = \Bigl(\prod_l r_l\Bigr)^{1/L}
 
-    until the largest :math:`|\log(r_l / \bar r)|` is at most log(1 + tolerance). The last steps accelerate the next
-    one. The product of all factors is 1.
+    until the largest :math:`|\log(r_l / \bar r)|` is at most log(1 + tolerance). Each step is accelerated by means
+    of the steps before it. The product of all factors is 1.
 
     Parameters
     ----------
@@ -76,18 +76,18 @@ def balance_gradients_(
     batch : torch.Tensor, tuple or dict
         The inputs of the module, as :func:`lsuv_` takes them.
     loss : callable, optional
-        Is given the module's output, and returns L. Without it, L is the sum of the output's elements times standard
-        normal numbers, so that no labels are needed.
+        A function that is given the module's output and returns L. By default L is the sum of the output's elements
+        times standard normal numbers, so that no labels are needed.
     gradients : callable
-        For arrays: returns the gradient with respect to each, given the weights of now.
+        For arrays, a function that returns the gradient with respect to each of them, at their present values.
     probes : int
-        How many draws of these numbers the squared norm of a gradient is averaged over.
+        The number of draws of these numbers over which the squared norm of a gradient is averaged.
     tolerance : float
         The largest relative deviation of a quotient from the geometric mean.
     max_iterations : int
-        The most. The best weights that were seen are kept.
+        The largest number of iterations. The best weights among them are kept.
     rng : int, Stream, Generator, torch.Generator or None
-        Where those numbers are drawn from.
+        The source of these numbers.
     embeddings : bool
         Whether tables are scaled too.
     keep : iterable of str
@@ -109,14 +109,14 @@ def balance_gradients_(
     -----
     In the spirit of Y. Dauphin, S. Schoenholz, "MetaInit: initializing learning by learning to initialize", NeurIPS
     2019, and C. Zhu et al., "GradInit: learning to initialize neural networks for stable and efficient training",
-    NeurIPS 2021: only the norms of weights are tuned, before training, by gradients at the start. But this minimises
-    neither one's objective, and takes no second derivatives: it solves one equation for each layer. In a chain of
+    NeurIPS 2021: only the norms of weights are tuned, before training, by gradients at the start. Unlike these, it
+    minimises no objective and takes no second derivatives: it solves one equation for each layer. In a chain of
     layers without biases whose activations are homogeneous (ReLU), a gradient's norm times that of its weights is the
     same function of the product of all scales, so that one iteration is exact, and does not change what the net
     computes. Elsewhere one is not enough: several layers in a residual branch, or behind biases, act on each other.
-    There may be no solution at all, as it seems in residual nets. Then the best weights that were seen are kept, which
-    are never worse than those at the start, and the rows say so. Weights are left alone if their scale does not matter,
-    if they are frozen, or if no gradient reaches them.
+    There may be no solution, as it seems in residual nets. The best weights that were seen are then kept, which are
+    never worse than those at the start, and the statuses of the rows say so. Weights are left alone if their scale does
+    not matter, if they are frozen, or if no gradient reaches them.
 
     Examples
     --------
@@ -142,7 +142,7 @@ def balance_gradients_(
         measure = partial(relative_gradients, net, loss, [base / probe for probe in range(probes)])
         invariant = partial(net.scale_invariant, base / "probe")
     elif gradients is None or isinstance(layers, np.ndarray):
-        raise TypeError("of arrays, a sequence of them and gradients= are needed; or a torch.nn.Module and a batch")
+        raise TypeError("give a torch.nn.Module and a batch, or a sequence of arrays and gradients=")
     else:
         arrays = [ArrayWeights(str(place), array) for place, array in enumerate(layers)]  # type: ignore[arg-type]
         check_apart(arrays)
@@ -160,7 +160,7 @@ def _relative_gradients(
 ) -> dict[str, float]:
     found = gradients()
     if len(found) != len(weights):
-        raise ValueError(f"{len(weights)} arrays, but {len(found)} gradients")
+        raise ValueError(f"gradients= must return one gradient for each of {len(weights)} arrays, not {len(found)}")
     norms = {one.name: (_norm(gradient), _norm(one.array)) for one, gradient in zip(weights, found, strict=True)}
     return {name: gradient / weight if weight else 0.0 for name, (gradient, weight) in norms.items()}
 

@@ -59,15 +59,15 @@ def lsuv_(
         The largest relative error of the standard deviation. The paper bounds that of the variance, but its reference
         implementation that of the standard deviation, as here.
     max_iterations : int
-        The most for one layer. A layer without bias takes one.
+        The largest number of iterations for one layer. A layer without a bias takes one.
     rng : int, Stream, Generator, torch.Generator or None
-        Where orthogonal weights are drawn from: ``layers.0.weight`` from ``Stream(rng) / "layers.0.weight"``, as by
+        The source of orthogonal weights: ``layers.0.weight`` is drawn from ``Stream(rng) / "layers.0.weight"``, as by
         :func:`initcore.torch.initialize`. What is drawn does not depend on other parameters' names or order.
     orthogonal : bool
         Whether weights are drawn orthogonal first, and the biases beside them set to zero, as in the paper.
     embeddings : bool
-        Whether the tables of a torch module are scaled too (they are never drawn). If not, their output counts as
-        input, and a layer that shares its weights with a table is left alone.
+        Whether the tables of a torch module are scaled too (they are never drawn). If not, their output is taken for
+        the input of the net, and a layer that shares its weights with a table is left alone.
     keep : iterable of str
         Names of weights to leave as they are, or patterns of names.
 

@@ -31,7 +31,7 @@ _VERSION = 1
 
 
 class DynamicScaler:
-    r"""Watch a net in its first steps of training, and rescale weights that leave the band that theory gives.
+    r"""Watch a net in its first steps of training, and rescale weights whose effect leaves the band that theory gives.
 
     Each layer's output, before any activation, is to have a second moment :math:`q = E[z^2]` near 1, and the layer is
     to multiply the norm of gradients by about its gain:
@@ -45,14 +45,14 @@ class DynamicScaler:
         As :func:`lsuv_` takes them. Hooks watch a module whenever it is run in training mode. A stack over NumPy is
         run by calling the scaler with its input.
     target : float
-        If a layer's output leaves the band, it is brought to this root mean square, within a tenth.
+        The root mean square to which a layer's output is brought, within a tenth, if it has left the band.
     band : tuple of float, optional
-        `a` and `b`. Without it, they are 1/2 and 2, and wider by what chance does to a net of these widths at this
-        depth: see the notes.
+        The bounds `a` and `b`. By default they are 1/2 and 2, and wider by what chance does to a net of these widths at
+        this depth: see the notes.
     gradient_band : tuple of float
-        `a'` and `b'`.
+        The bounds `a'` and `b'`.
     window : int
-        After how many steps layers are judged, by the outputs and gradients of all these steps.
+        The number of steps after which layers are judged, by the outputs and gradients of all these steps.
     patience : int
         It stops, and removes its hooks, after this number of windows in which there was nothing to change.
     max_steps : int
@@ -62,7 +62,7 @@ class DynamicScaler:
     embeddings : bool
         Whether tables are watched.
     optimizer : torch.optim.Optimizer, optional
-        If given, its state of all the module's parameters is dropped when weights are rescaled.
+        The optimizer whose state for all the module's parameters is dropped when weights are rescaled.
 
     Attributes
     ----------
@@ -83,21 +83,22 @@ class DynamicScaler:
     The target is the fixed point :math:`q^* = 1` of the mean-field recursion
     :math:`q_{l+1} = \sigma_w^2 \, E[f(\sqrt{q_l} z)^2]`, z standard normal: B. Poole, S. Lahiri, M. Raghu,
     J. Sohl-Dickstein, S. Ganguli, "Exponential expressivity in deep neural networks through transient chaos", NIPS
-    2016. It is where :math:`\sigma_w = 1 / \sqrt{E[f(z)^2]}`, which :func:`initcore.calculate_gain` gives: the
-    condition of K. He et al., "Delving deep into rectifiers", ICCV 2015, for whatever activation follows, without
-    being told which. Backwards, weights of variance :math:`\sigma_w^2 / \text{fan\_in}` multiply the norm of a
-    gradient by :math:`\sigma_w`, whatever the widths; S. Schoenholz et al., "Deep information propagation", ICLR 2017.
+    2016. There :math:`\sigma_w = 1 / \sqrt{E[f(z)^2]}`, which :func:`initcore.calculate_gain` gives: the condition of
+    K. He et al., "Delving deep into rectifiers", ICCV 2015. Since outputs are measured, it is met for any activation,
+    and the scaler need not know which one follows. Backwards, weights of variance
+    :math:`\sigma_w^2 / \text{fan\_in}` multiply the norm of a gradient by :math:`\sigma_w`, whatever the widths;
+    S. Schoenholz et al., "Deep information propagation", ICLR 2017.
 
     In a ReLU net drawn at random, log q varies by :math:`5 \sum 1 / n_k` over the widths of the layers before: B.
     Hanin, M. Nica, "Products of many large random matrices and gradients in deep neural networks", Comm. Math. Phys.
-    376, 2020. A layer is in its band within a factor of :math:`2 \exp(\tfrac{3}{2} \sqrt{5 \sum 1 / n_k})`, three
-    standard deviations beside the factor of 2, and never of more than 8. The gradients' band is that factor about the
-    gains of the activations known here, from the linear one's 1 to softsign's 2.34.
+    376, 2020. The default band of a layer is a factor of :math:`2 \exp(\tfrac{3}{2} \sqrt{5 \sum 1 / n_k})` either way,
+    which is a factor of 2 and three standard deviations, but at most a factor of 8. The default band of gradients is a
+    factor of 2 about the gains of the activations that initcore knows, from 1 (linear) to 2.34 (softsign).
 
     If outputs are out of their band, the last batch is run again, without gradients, and each layer that is off by more
     than a factor of 2 is brought to its target before the next one is reached, as in LSUV. If only gradients are out of
-    theirs, the layer's weights are multiplied once towards it, as far as the output stays in its own band. After a
-    change all gradients are those of another net: they are dropped, so that the optimizer's step does nothing.
+    their band, the layer's weights are multiplied once, towards that band, as far as the output stays in its own.
+    After a change all gradients belong to a net that is gone. They are dropped, so the optimizer's step does nothing.
     ``docs/dynamic.md`` has more.
 
     Examples
@@ -156,13 +157,15 @@ class DynamicScaler:
     def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
         """Run a stack over NumPy, and record its layers' outputs."""
         if not isinstance(self._net, WatchedStack):
-            raise TypeError("a module is called itself; the scaler watches it")
+            raise TypeError(
+                "the scaler watches a module, which is called itself; only a stack over NumPy is run by the scaler"
+            )
         return self._net(x)
 
     def gradients(self, name: str, output: NDArray[Any], inputs: NDArray[Any] | None = None) -> None:
         """Record the gradients of a layer of a stack over NumPy: with respect to its output, and to its input."""
         if name not in self._net.weights:
-            raise ValueError(f"there is no layer {name!r}, but {', '.join(self._net.weights)}")
+            raise ValueError(f"there is no layer {name!r}; the layers are {', '.join(self._net.weights)}")
         self._record(name, "output_gradients", Moments.of(output))
         if inputs is not None:
             self._record(name, "input_gradients", Moments.of(inputs))
@@ -217,17 +220,17 @@ class DynamicScaler:
         }
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on from the saved state of a scaler that had layers of the same names, and the same settings.
+        """Continue from the saved state of a scaler with layers of the same names and with the same settings.
 
         Raises
         ------
         ValueError
-            If its names, settings or version were others.
+            If the names, the settings or the version of the saved state are not those of this scaler.
         """
         ours = self.state_dict()
         lacks = [key for key in ours if key not in saved]
         if lacks:
-            raise ValueError(f"the saved state lacks {', '.join(lacks)}: is it one of a DynamicScaler?")
+            raise ValueError(f"the saved state lacks {', '.join(lacks)}: it is not one of DynamicScaler.state_dict()")
         for key in ("version", "names", "settings"):
             if _plain(saved[key]) != _plain(ours[key]):
                 raise ValueError(f"the {key} of the saved state are {saved[key]}, not {ours[key]}")
@@ -247,8 +250,8 @@ class DynamicScaler:
         if set(self._net.weights) <= left.keys():
             return f"there is no layer to watch: {', '.join(map(': '.join, left.items())) or 'the net has none'}"
         return (
-            "nothing was run in training mode since the last step(), or by a compiled copy, which sees no hooks: give "
-            "DynamicScaler what torch.compile returned"
+            "nothing was run in training mode since the last step(), or only a compiled copy, which calls no hooks: "
+            "give DynamicScaler what torch.compile returned"
         )
 
     def _judge(self) -> bool:

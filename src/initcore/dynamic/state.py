@@ -50,7 +50,7 @@ class Settings:
         if not (math.isfinite(self.target) and self.target > 0):
             raise ValueError(f"target must be finite and positive, got {self.target}")
         if self.band is not None and not 0 < self.band[0] <= 0.9 < 1.1 <= self.band[1] < math.inf:
-            raise ValueError(f"band must hold 1 with a tenth on either side, got {self.band}")
+            raise ValueError(f"band must be two finite numbers, from 0 to 0.9 and from 1.1 on, got {self.band}")
         if not 0 < self.gradient_band[0] < self.gradient_band[1]:
             raise ValueError(f"gradient_band must be two positive numbers, the lower first, got {self.gradient_band}")
         for name in ("window", "patience", "max_steps"):

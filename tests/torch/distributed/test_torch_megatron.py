@@ -236,7 +236,7 @@ def test_what_megatron_does_not_say_is_refused(monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(ValueError, match=rf"^weight: .* partition_dim {axis} and partition_stride {stride} do not"):
             megatron_parts(marked(zeros, axis, stride, two))
     column = "megatron.core.tensor_parallel.layers.ColumnParallelLinear"
-    with pytest.raises(ValueError, match=r"^weight: 2 parts of shape \(6, 4\) are not a whole of 13 along axis 0"):
+    with pytest.raises(ValueError, match=r"^weight: 2 parts of shape \(6, 4\) do not add up to 13 along axis 0"):
         megatron_parts(named(marked(zeros, 0, 1, two), column, output_size=13))
     for name, within in (
         ("megatron.core.transformer.moe.experts.GroupedMLP", False),

@@ -26,7 +26,7 @@ def check_scripts(module: nn.Module) -> None:
     for name, part in walk(module):
         if isinstance(part, torch.jit.ScriptModule):
             what = f"{name} is" if name else "this is"
-            raise ValueError(f"{what} a ScriptModule, whose layers cannot be watched; take the module before scripting")
+            raise ValueError(f"{what} a ScriptModule, whose layers cannot be watched; pass the module before scripting")
 
 
 def check_parameters(parameters: Mapping[str, Tensor]) -> None:
@@ -40,16 +40,18 @@ def check_parameters(parameters: Mapping[str, Tensor]) -> None:
     check_memory(dict(parameters))
     spread = [name for name, parameter in parameters.items() if is_distributed(parameter)]
     if spread:
-        raise ValueError(f"{', '.join(spread)} are distributed, which this does not know")
+        raise ValueError(
+            f"{', '.join(spread)} are distributed: only parameters that this process holds whole can be scaled"
+        )
     trained = {name: p.detach() for name, p in parameters.items() if p.requires_grad and p.numel()}
     frozen = [name for name, tensor in trained.items() if tensor.is_inference()]
     if frozen:
         raise ValueError(
-            f"{', '.join(frozen)} were made in torch.inference_mode(), which nothing can train; make the module outside"
+            f"{', '.join(frozen)} were made in torch.inference_mode(), and cannot be trained; make the module outside"
         )
     for name, tensor in trained.items():
         if _overlaps_itself(tensor):
-            raise ValueError(f"elements of {name} share memory, as those of an expanded tensor do; give it clone()")
+            raise ValueError(f"elements of {name} share memory, as those of an expanded tensor do; clone() it first")
     by_storage: dict[int, list[str]] = {}
     for name, tensor in trained.items():
         by_storage.setdefault(tensor.untyped_storage().data_ptr(), []).append(name)
@@ -57,7 +59,7 @@ def check_parameters(parameters: Mapping[str, Tensor]) -> None:
         for one, other in combinations(names, 2):
             if _overlap(trained[one], trained[other]):
                 raise ValueError(
-                    f"{one} and {other} share memory, but are two parameters; have one nn.Parameter in both places"
+                    f"{one} and {other} share memory, but are two parameters; use one nn.Parameter in both places"
                 )
 
 

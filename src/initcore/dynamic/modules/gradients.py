@@ -30,8 +30,8 @@ def relative_gradients(net: ModuleNet, loss: Callable[[Any], Any] | None, probes
         outputs = [tensor for tensor in float_tensors(output) if tensor.requires_grad]
         if not outputs:
             raise ValueError(
-                "the module gives nothing that depends on its weights: all are frozen, or what it gives is detached, "
-                "as gradient checkpointing with use_reentrant=True does to inputs that need no gradient"
+                "the module's output does not depend on its weights: all are frozen, or the output is detached, as by "
+                "gradient checkpointing with use_reentrant=True if the inputs need no gradient"
             )
         return _relative(net, outputs, [cotangents(outputs, probe) for probe in probes])
 

@@ -56,10 +56,10 @@ def check_inputs(batch: Any) -> None:
     parts = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, tuple) else (batch,)
     tensors = [part for part in parts if isinstance(part, Tensor)]
     if not tensors:
-        raise TypeError(f"the batch must be a tensor, or a tuple or dict with some, not {type(batch)}")
+        raise TypeError(f"the batch must be a tensor, or a tuple or dict that holds tensors, not {type(batch)}")
     for tensor in tensors:
         if not tensor.numel():
-            raise ValueError(f"the batch is empty: a shape of it is {tuple(tensor.shape)}")
+            raise ValueError(f"the batch is empty: one of its tensors has the shape {tuple(tensor.shape)}")
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise ValueError("the batch has values that are not finite")
 
@@ -80,6 +80,6 @@ def gradients_of(
         if "use_reentrant" not in str(error):
             raise
         raise ValueError(
-            "gradient checkpointing with use_reentrant=True has no gradients by parameters alone; "
-            "take use_reentrant=False, or turn it off here"
+            "gradient checkpointing with use_reentrant=True gives no gradients with respect to parameters alone; "
+            "pass use_reentrant=False, or turn checkpointing off for this call"
         ) from None

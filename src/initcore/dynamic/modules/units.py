@@ -44,7 +44,7 @@ class Site:
         if not any(parameter is unit.parameter for parameter in self.module.parameters()):
             raise ValueError(
                 f"the module of {unit.name} is called with other weights than its own, as torch.func.functional_call "
-                f"does: call it without, or name it in keep="
+                "does: call it with its own weights, or name it in keep="
             )
 
     def output(self, unit: Unit, call: Call, anew: bool) -> Tensor | None:

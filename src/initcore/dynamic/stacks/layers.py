@@ -78,7 +78,7 @@ def layers_of(layers: Iterable[LayerLike]) -> list[Layer]:
     if not any(layer.weights for layer in found):
         raise ValueError("there are no layers with weights")
     if len(set(names)) < len(names):
-        raise ValueError(f"two layers have one name: {names}")
+        raise ValueError(f"two layers have the same name: {names}")
     return found
 
 

@@ -39,7 +39,7 @@ def materialise(model: nn.Module, device: torch.device | str | int | None, kept:
     """
     where = torch.get_default_device() if device is None else torch.device(device)
     if where.type == "meta":
-        raise ValueError("device= must be one with memory, not meta")
+        raise ValueError("device= must be a device with memory, not meta")
     groups = tied(model)
     made: dict[int, Tensor] = {}
     left = {id(held.tensor) for held in held_in(model) if held.name in kept}

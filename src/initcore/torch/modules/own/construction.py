@@ -257,7 +257,7 @@ def built(
 
 def _check(model: M) -> M:
     if not isinstance(model, nn.Module):
-        raise TypeError(f"what initialize calls must return a torch.nn.Module, not a {type(model).__name__}")
+        raise TypeError(f"a function that builds a model must return a torch.nn.Module, not a {type(model).__name__}")
     return model
 
 

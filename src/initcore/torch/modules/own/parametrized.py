@@ -79,5 +79,7 @@ class Parametrized:
             weights = [(one, getattr(one.module, one.key)) for one in self._all]
         for one, weight in weights:
             if one.name not in naming.written:
-                raise RefusedError(f"nothing writes to {one.name}, which is parametrized: pass by= what writes to it")
+                raise RefusedError(
+                    f"nothing writes to {one.name}, which is parametrized: pass by= a function that writes to it"
+                )
             setattr(one.module, one.key, weight)

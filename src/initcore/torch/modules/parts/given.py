@@ -149,7 +149,7 @@ def _local(name: str, tensor: Tensor, given: Any) -> Local:
         blocks = [(index if isinstance(index, tuple) else (index,), shard) for index, shard in given]
     wholes = {shard.global_shape for _, shard in blocks}
     if len(wholes) != 1:
-        raise ValueError(f"{name}: all blocks must be of a whole of one shape, not {sorted(wholes) or 'of none'}")
+        raise ValueError(f"{name}: all blocks must have the same global shape, not {sorted(wholes) or 'none at all'}")
     for index, shard in blocks:
         view = np.broadcast_to(np.int8(0), tuple(tensor.shape))[index]
         if view.size != math.prod(shard.shape):

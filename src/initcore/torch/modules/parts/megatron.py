@@ -214,7 +214,7 @@ def _stripes(held: Held, axis: int, stride: int, rank: int, count: int) -> list[
     for name in classes_of(held.module) & LAYERS.keys():
         size = getattr(held.module, LAYERS[name].whole, whole[axis])
         if size != whole[axis]:
-            raise ValueError(f"{held.name}: {count} parts of shape {shape} are not a whole of {size} along axis {axis}")
+            raise ValueError(f"{held.name}: {count} parts of shape {shape} do not add up to {size} along axis {axis}")
     piece = shape[axis] // stride
     placed: list[tuple[Any, Shard]] = []
     for at in range(stride):
