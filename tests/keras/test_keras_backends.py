@@ -14,6 +14,7 @@ from support import HELPERS, ROOT, TESTS, Run, need
 pytestmark = pytest.mark.any_isa
 
 EVERYWHERE = ("keras/test_keras.py", "keras/test_keras_config.py")
+INSIDE = ("keras/test_keras_layers.py", "keras/test_keras_patch.py")
 
 PYTEST = """
 import sys, pytest
@@ -40,21 +41,21 @@ def test_jax() -> None:
     need("keras")
     need("jax")
     devices = "--xla_force_host_platform_device_count=4"
-    files = ("keras/test_keras.py", "keras/test_keras_layers.py", "keras/keras_on_jax.py")
+    files = ("keras/test_keras.py", *INSIDE, "keras/keras_on_jax.py")
     assert again("with", *files, KERAS_BACKEND="jax", JAX_ENABLE_X64="1", JAX_PLATFORMS="cpu", XLA_FLAGS=devices) > 280
 
 
 def test_torch() -> None:
     need("keras")
     need("torch")
-    files = (*EVERYWHERE, "keras/test_keras_layers.py", "keras/keras_on_torch.py")
+    files = (*EVERYWHERE, *INSIDE, "keras/keras_on_torch.py")
     assert again("with", *files, KERAS_BACKEND="torch") > 350
 
 
 def test_tensorflow() -> None:
     need("keras")
     need("tensorflow")
-    files = (*EVERYWHERE, "keras/test_keras_layers.py", "keras/keras_on_tensorflow.py")
+    files = (*EVERYWHERE, *INSIDE, "keras/keras_on_tensorflow.py")
     assert again("with", *files, KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3") > 350
 
 

@@ -17,6 +17,7 @@ True
 
 from initcore.keras._constant import STFT, Constant, Identity, Ones, Zeros
 from initcore.keras._installed import Initializer, RandomInitializer, SeedGenerator
+from initcore.keras._patch import patch
 from initcore.keras._random import (
     GlorotNormal,
     GlorotUniform,
@@ -31,6 +32,7 @@ from initcore.keras._random import (
     VarianceScaling,
 )
 from initcore.keras._registry import deserialize, get, serialize
+from initcore.keras._tally import Drawn
 
 STFTInitializer = stft = STFT
 IdentityInitializer = identity = Identity
@@ -45,6 +47,7 @@ variance_scaling = VarianceScaling
 __all__ = [
     "STFT",
     "Constant",
+    "Drawn",
     "GlorotNormal",
     "GlorotUniform",
     "HeNormal",
@@ -77,6 +80,7 @@ __all__ = [
     "lecun_uniform",
     "ones",
     "orthogonal",
+    "patch",
     "random_normal",
     "random_uniform",
     "serialize",
