@@ -357,6 +357,12 @@ def use_isa(name):
 # Parts of fills alone, for tests and benchmarks
 
 
+def write_past_caches_from(uint64_t bytes=CACHE_BYTES):
+    """Let arrays of so many bytes and more be written past the caches: a door for tests, whose arrays are small."""
+    global nontemporal_bytes
+    nontemporal_bytes = bytes
+
+
 def limit_attempts(int most=256):
     """Let truncated normals refuse no more than so many proposals: a door for tests of what comes after."""
     ic_limit_attempts(most)

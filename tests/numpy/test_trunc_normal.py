@@ -160,8 +160,12 @@ def test_same_bytes_on_every_path(a: float, b: float, dtype: Any) -> None:
 
 
 def test_large_arrays_are_streamed_to_the_same_bytes() -> None:
-    n = _core.CACHE_BYTES // 4 + 12_345
-    whole = initcore.trunc_normal(n, rng=8)
+    n = (1 << 20) + 12_345
+    try:
+        _core.write_past_caches_from(1 << 22)
+        whole = initcore.trunc_normal(n, rng=8)
+    finally:
+        _core.write_past_caches_from()
     assert whole[-5000:].tobytes() == initcore.trunc_normal(Shard(n, np.s_[n - 5000 :]), rng=8).tobytes()
     assert whole[:5000].tobytes() == initcore.trunc_normal(5000, rng=8).tobytes()
 
