@@ -121,6 +121,7 @@ def test_models(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert same(weight.value, law(initializer, tuple(weight.shape)))
     assert len({values(w.value).tobytes() for w in random}) == len(random)
     assert drawn.share == 1
+    assert drawn.repeated == ()
     assert drawn.elements == sum(int(np.prod(w.shape)) for w in random)
     assert sum(count.calls for count in drawn.initcore.values()) == len(random)
 
@@ -215,6 +216,23 @@ def test_what_is_not_reached_is_said() -> None:
     assert drawn.to_dict()["others"][f"{__name__}.Own"] == {"calls": 1, "elements": 12}
     assert str(drawn).splitlines()[0] == "36 elements drawn, 33.33 % by initcore"
     assert f"{__name__}.halves" in str(drawn)
+
+
+def test_repeated_seeds_are_said() -> None:
+    """Layers that share an initializer have the same weights, in Keras too; names make initializers of their own."""
+    with ours.patch() as drawn:
+        shared, advancing = theirs.HeNormal(), theirs.HeNormal(seed=keras.random.SeedGenerator(1))
+        for initializer in (*[shared] * 5, *[advancing] * 5, *["he_normal"] * 5):
+            kernel_of(keras.layers.Dense(3, kernel_initializer=initializer))
+        wider = keras.layers.Dense(5, kernel_initializer=shared)
+        kernel_of(wider)
+    assert len(drawn.repeated) == 4
+    assert all(path.endswith("kernel") for path in drawn.repeated)
+    assert str(drawn).splitlines()[-1].startswith("  4 drawn from the seed of another of the same shape: ")
+    assert drawn.to_dict()["repeated"] == list(drawn.repeated)
+    with ours.patch() as later:
+        kernel_of(keras.layers.Dense(3, kernel_initializer=shared))
+    assert later.repeated == ()
 
 
 def test_dtypes_that_initcore_does_not_draw() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from initcore.keras import _constant, _random, _tally
 from initcore.keras._filled import fill, is_drawn
-from initcore.keras._installed import Initializer, keras
+from initcore.keras._installed import Initializer, RandomInitializer, keras
 from initcore.keras._registry import OBJECTS
 
 __all__ = ["TOUCHED", "Replaced", "Touched", "replace"]
@@ -72,7 +72,7 @@ def _draws_as_ours(theirs: Any, original: Callable[..., Any]) -> Callable[..., A
 
 
 def _counts_others(_: Any, original: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a constructor of variables that counts those whose values another function makes."""
+    """Return a constructor of variables that counts those whose values others make, and names repeated seeds."""
 
     def __init__(self: Any, initializer: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
         before = _tally.drawn_here()
@@ -80,6 +80,8 @@ def _counts_others(_: Any, original: Callable[..., Any]) -> Callable[..., Any]:
         name, size = _foreign(initializer), int(np.prod(self.shape))
         if name is not None and _tally.drawn_here() - before < size:
             _tally.made_by_another(name, size)
+        if isinstance(initializer, RandomInitializer) and isinstance(initializer.seed, int):
+            _tally.drawn_for(self.path, (type(initializer), initializer.seed, tuple(self.shape)))
 
     return __init__
 
@@ -116,7 +118,9 @@ TOUCHED = (
         )
         for name in ("Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling")
     ),
-    Touched("Variable", "__init__", _counts_others, "patch() does not count what others make"),
+    Touched(
+        "Variable", "__init__", _counts_others, "patch() neither counts what others make, nor names repeated seeds"
+    ),
 )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["Count", "Drawn", "drawn_by_initcore", "drawn_here", "made_by_another", "watch", "watching"]
+__all__ = ["Count", "Drawn", "drawn_by_initcore", "drawn_for", "drawn_here", "made_by_another", "watch", "watching"]
 
 
 class Count(NamedTuple):
@@ -21,6 +21,9 @@ Counts: TypeAlias = "dict[str, Count]"
 # Counters only grow. A report is the difference of two moments.
 _by_initcore: Counts = {}
 _by_others: Counts = {}
+#: The seeds, classes and shapes of the variables so far, and the paths of those whose seed another had before
+_seen: set[Hashable] = set()
+_repeated: list[str] = []
 _lock = threading.Lock()
 _here = threading.local()
 _watching = False
@@ -30,6 +33,7 @@ def watch(whether: bool) -> None:
     """Begin to count, or stop."""
     global _watching
     _watching = whether
+    _seen.clear()
 
 
 def watching() -> bool:
@@ -55,15 +59,30 @@ def made_by_another(name: str, elements: int) -> None:
         _add(_by_others, name, elements)
 
 
+def drawn_for(path: str, source: Hashable) -> None:
+    """Take down of which seed, class and shape a variable is."""
+    if _watching:
+        with _lock:
+            if source in _seen:
+                _repeated.append(path)
+            _seen.add(source)
+
+
 def _add(counts: Counts, name: str, elements: int) -> None:
     with _lock:
         before = counts.get(name, Count(0, 0))
         counts[name] = Count(before.calls + 1, before.elements + elements)
 
 
-def _now() -> tuple[Counts, Counts]:
+class _Moment(NamedTuple):
+    initcore: Counts
+    others: Counts
+    repeated: int
+
+
+def _now() -> _Moment:
     with _lock:
-        return dict(_by_initcore), dict(_by_others)
+        return _Moment(dict(_by_initcore), dict(_by_others), len(_repeated))
 
 
 def _since(before: Counts, after: Counts) -> Counts:
@@ -95,7 +114,7 @@ class Drawn:
 
     def __init__(self, notes: Iterable[str] = ()) -> None:
         self._before = _now()
-        self._after: tuple[Counts, Counts] | None = None
+        self._after: _Moment | None = None
         self.notes: tuple[str, ...] = tuple(notes)
 
     def _end(self) -> None:
@@ -104,7 +123,7 @@ class Drawn:
     @property
     def initcore(self) -> dict[str, Count]:
         """Fills and elements by the name of the initializer that drew them, the largest first."""
-        return _since(self._before[0], (self._after or _now())[0])
+        return _since(self._before.initcore, (self._after or _now()).initcore)
 
     @property
     def others(self) -> dict[str, Count]:
@@ -113,7 +132,16 @@ class Drawn:
         These are functions and classes with a ``__call__`` of their own, which may draw or not, and initializers of
         Keras for dtypes that initcore does not draw.
         """
-        return _since(self._before[1], (self._after or _now())[1])
+        return _since(self._before.others, (self._after or _now()).others)
+
+    @property
+    def repeated(self) -> tuple[str, ...]:
+        """The paths of variables that were drawn from the seed of another one of the same shape and initializer.
+
+        Their values are the same, unless parameters of the initializers differ. Keras gives them the same values too:
+        an initializer whose seed is an int or None repeats itself, and some layers share theirs.
+        """
+        return tuple(_repeated[self._before.repeated : (self._after or _now()).repeated])
 
     @property
     def elements(self) -> int:
@@ -133,6 +161,7 @@ class Drawn:
             "elements": self.elements,
             "initcore": {name: count._asdict() for name, count in self.initcore.items()},
             "others": {name: count._asdict() for name, count in self.others.items()},
+            "repeated": list(self.repeated),
             "notes": list(self.notes),
         }
 
@@ -144,6 +173,9 @@ class Drawn:
         for who, name, count in rows:
             calls = f"{count.calls:,} call{'s' if count.calls != 1 else ''}"
             lines.append(f"  {who:<8}  {name:<{wide}}  {count.elements:>15,}  {calls:>13}")
+        if self.repeated:
+            some = ", ".join(self.repeated[:3]) + (", ..." if len(self.repeated) > 3 else "")
+            lines.append(f"  {len(self.repeated)} drawn from the seed of another of the same shape: {some}")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 
     def __repr__(self) -> str:
