@@ -13,7 +13,7 @@ from jax.sharding import NamedSharding
 from initcore.jax.factories import Initializer
 from initcore.jax.keys import Key, source_of, stream_of
 from initcore.jax.plans import plan_arrays
-from initcore.models.plan.patterns import compiled_glob
+from initcore.names import compiled_glob
 from initcore.streams import Stream
 
 if TYPE_CHECKING:
