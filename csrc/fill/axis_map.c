@@ -36,7 +36,8 @@ int ic_axis_map_of(const ic_array *array, int axis, int axes, int64_t first, ic_
     part.stride[i] = array->stride[axis + i];
     part.index_stride[i] = array->index_stride[axis + i];
   }
-  const ic_view view = ic_view_of(&part);
+  ic_view view;
+  ic_view_of(&part, &view);
   *map = (ic_axis_map){view.size, first, view.axis[0].index_stride, view.axis[0].stride, NULL};
   if (view.ndim == 1) return 1;
   map->listed = malloc(2 * sizeof(int64_t) * (size_t)view.size);

@@ -113,6 +113,11 @@ static int is_rows(const ic_view *view, const ic_array *array) {
          (row.length >= SHORTEST_RUN || view->ndim == 1);
 }
 
+/* One run that is filled in less time than it takes to share it out */
+static int is_small_run(const ic_view *view, const ic_array *array) {
+  return view->ndim == 1 && view->size < SHORTEST_RUN && is_rows(view, array);
+}
+
 ic_problem ic_prepare(int dist, const double *params, ic_dtype dtype, ic_prepared *prepared) {
   const ic_float_mode mode = ic_float_mode_default();
   prepared->dist = dist;
@@ -154,10 +159,19 @@ static ic_job job_of(const ic_prepared *prepared, const ic_stream *stream) {
 ic_status ic_fill(const ic_array *array, const ic_prepared *prepared, const ic_stream *stream,
                   const ic_options *options) {
   const ic_dtype dtype = prepared->dtype;
-  fill_task task = {.job = job_of(prepared, stream),
-                    .view = ic_view_of(array),
-                    .data = array->data,
-                    .first_index = array->first_index};
+  fill_task task;
+  task.job = job_of(prepared, stream);
+  ic_view_of(array, &task.view);
+  if (is_small_run(&task.view, array)) {
+    const ic_float_mode mode = ic_float_mode_default();
+    fill_run(&task.job, array->data, array->first_index, task.view.size, 0);
+    ic_float_mode_restore(mode);
+    return IC_OK;
+  }
+  task.data = array->data;
+  task.first_index = array->first_index;
+  task.tiling = NULL;
+  task.workspace_bytes = 0;
   const int64_t size = task.view.size, wanted = at_least(1, size / IC_ELEMENTS_PER_THREAD);
   const int threads = (int)at_most(at_most(options->threads, IC_MAX_THREADS), wanted);
   if (size == 0) return IC_OK;
@@ -178,8 +192,9 @@ ic_status ic_fill(const ic_array *array, const ic_prepared *prepared, const ic_s
 
 ic_status ic_fill_each(const ic_array *first, size_t bytes, const ic_prepared *prepared, const uint32_t *keys,
                        size_t count, const ic_options *options) {
-  const ic_view view = ic_view_of(first);
-  const int is_small_run = view.ndim == 1 && is_rows(&view, first) && view.size < SHORTEST_RUN;
+  ic_view view;
+  ic_view_of(first, &view);
+  const int small = is_small_run(&view, first);
   ic_stream stream = {{0}, 0, 0};
   ic_job job = job_of(prepared, &stream);
   ic_array array = *first;
@@ -188,7 +203,7 @@ ic_status ic_fill_each(const ic_array *first, size_t bytes, const ic_prepared *p
   for (size_t i = 0; i < count && status == IC_OK; i++, array.data += bytes) {
     stream.key[0] = job.stream.key[0] = keys[2 * i];
     stream.key[1] = job.stream.key[1] = keys[2 * i + 1];
-    if (is_small_run)
+    if (small)
       fill_run(&job, array.data, array.first_index, view.size, 0);
     else
       status = ic_fill(&array, prepared, &stream, options);

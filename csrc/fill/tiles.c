@@ -208,17 +208,18 @@ static void copy_element(uint8_t *out, const uint8_t *in, size_t itemsize) {
     memcpy(&element, in + (size_t)j * sizeof(type), sizeof(type)); \
     memcpy(out + (place), &element, sizeof(type));                 \
   }
-#define SCATTER(place)                           \
-  switch (itemsize) {                            \
-    case 2: SCATTER_AS(uint16_t, place) break;   \
-    case 4: SCATTER_AS(uint32_t, place) break;   \
-    default: SCATTER_AS(uint64_t, place)         \
+#define SCATTER(place)                         \
+  switch (itemsize) {                          \
+    case 2: SCATTER_AS(uint16_t, place) break; \
+    case 4: SCATTER_AS(uint32_t, place) break; \
+    default: SCATTER_AS(uint64_t, place)       \
   }
 static void scatter(uint8_t *restrict out, const int64_t *restrict offset, const uint8_t *restrict in, int64_t count,
                     size_t itemsize) {
   SCATTER(offset[j])
 }
-/* Evenly apart: an offset less to load for each, and in the order of the array for a compiler that turns vectors round */
+/* Evenly apart: an offset less to load for each, and in the order of the array for a compiler that turns vectors round
+ */
 static void scatter_evenly(uint8_t *restrict out, int64_t stride, const uint8_t *restrict in, int64_t count,
                            size_t itemsize) {
   if (stride == -(int64_t)itemsize) {

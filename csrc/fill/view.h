@@ -14,7 +14,8 @@ typedef struct {
   int64_t size;
 } ic_view;
 
-/* Drops axes of length 1 and joins neighbours that are one in memory and in the global index alike. */
-ic_view ic_view_of(const ic_array *array);
+/* Drops axes of length 1 and joins neighbours that are one in memory and in the global index alike. To a pointer: a
+ * view has 1.5 KiB, and to copy them takes a tenth of the time of the smallest fills. */
+void ic_view_of(const ic_array *array, ic_view *view);
 
 #endif
