@@ -15,7 +15,7 @@ __all__ = ["LayerOutput", "Net", "Visit", "WatchedNet", "WeightSet", "Weights", 
 
 @dataclass(frozen=True)
 class LayerOutput:
-    """The moments of what a layer returned in one call; `recompute` returns those with the weights of now."""
+    """The moments of what a layer returned in one call; `recompute` returns those with the current weights."""
 
     moments: Moments
     recompute: Callable[[], Moments]

@@ -48,7 +48,7 @@ class Site:
             )
 
     def output(self, unit: Unit, call: Call, anew: bool) -> Tensor | None:
-        """Return what the weights give; `anew` computes it again, with the weights of now."""
+        """Return what the weights give; `anew` computes it again, with the current weights."""
         if self.input is None:
             given = self.module.forward(*call.args, **call.kwargs) if anew else call.output
             if isinstance(given, (tuple, list)):
