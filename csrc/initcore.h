@@ -136,12 +136,14 @@ double ic_truncated_quantile(double mean, double std, double low, double high, d
 typedef struct {
   uint64_t rows, zeros;
   uint32_t left_base, right_base; /* below 2^31, and left_base * right_base >= rows */
-  uint64_t first_row, row_count, column_count;
-  int half_rounds; /* even */
-  const uint32_t *words;
+  uint64_t first_row, column_count;
+  int half_rounds;       /* even */
+  const uint32_t *words; /* fewer than 2^32 */
 } ic_sparse;
 
-void ic_sparse_mask(const ic_sparse *sparse, uint8_t *mask);
+/* Sets them to zero. Of the array, the block, only data, shape and strides count; it has two axes. */
+ic_status ic_set_sparse_zeros(const ic_array *array, size_t itemsize, const ic_sparse *sparse,
+                              const ic_options *options);
 
 /* Instruction sets: rows of isa_table.h that this processor has, fastest first */
 int ic_isa_count(void);

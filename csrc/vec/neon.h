@@ -136,8 +136,8 @@ IC_INLINE vf32 f32_fma_or_zero(vm32 m, vf32 a, vf32 b, vf32 c) {
 
 /* 64-bit integers and float64 */
 #define u64_shl(a, n) ((vu64){{vshlq_n_u64((a).v[0], n), vshlq_n_u64((a).v[1], n)}})
-#define ROTR(a, n) vorrq_u64(vshrq_n_u64(a, n), vshlq_n_u64(a, 64 - (n)))
-#define u64_rotr(a, n) ((vu64){{ROTR((a).v[0], n), ROTR((a).v[1], n)}})
+#define rotr_u64x2(a, n) vorrq_u64(vshrq_n_u64(a, n), vshlq_n_u64(a, 64 - (n)))
+#define u64_rotr(a, n) ((vu64){{rotr_u64x2((a).v[0], n), rotr_u64x2((a).v[1], n)}})
 IC_INLINE vu64 u64_set1(uint64_t x) { EACH(vu64, vdupq_n_u64(x)); }
 IC_INLINE vu64 u64_add(vu64 a, vu64 b) { EACH(vu64, vaddq_u64(a.v[i], b.v[i])); }
 IC_INLINE vu64 u64_and(vu64 a, vu64 b) { EACH(vu64, vandq_u64(a.v[i], b.v[i])); }
@@ -273,4 +273,3 @@ static void nt_fence(void) {}
 #undef U64
 #undef F64
 #undef WORDS
-#undef ROTR

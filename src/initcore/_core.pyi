@@ -38,16 +38,16 @@ def orthogonal(
     rng: Any,
     progress: Callable[[float], object] | None,
 ) -> NDArray[Any]: ...
-def sparse_mask(
+def set_sparse_zeros(
+    out: NDArray[Any],
     rows: int,
     zeros: int,
     left_base: int,
     right_base: int,
     first_row: int,
-    row_count: int,
     half_rounds: int,
     words: NDArray[np.uint32],
-) -> NDArray[np.bool_]: ...
+) -> None: ...
 def truncated_moments(mean: float, std: float, a: float, b: float) -> tuple[float, float, float, float, float]: ...
 def truncated_std(mean: float, std: float, a: float, b: float) -> float: ...
 def truncated_mass(mean: float, std: float, a: float, b: float) -> float: ...

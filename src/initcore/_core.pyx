@@ -230,19 +230,25 @@ def set_bytes(cnp.ndarray out, int value, bint nontemporal):
     set_constant_past(out, bytes([value]) * cnp.PyArray_ITEMSIZE(out), 0 if nontemporal else <uint64_t>-1)
 
 
-def sparse_mask(int64_t rows, int64_t zeros, uint32_t left_base, uint32_t right_base, int64_t first_row,
-                int64_t row_count, int half_rounds, cnp.ndarray words):
-    """Which elements of some rows are zero; the last axis of `words` has the columns. See csrc/fill/sparse.c."""
-    cdef int64_t columns = cnp.PyArray_DIM(words, cnp.PyArray_NDIM(words) - 1)
-    cdef cnp.ndarray mask = np.empty((row_count, columns), np.bool_)
-    cdef uint8_t *data = <uint8_t *>cnp.PyArray_DATA(mask)
+def set_sparse_zeros(cnp.ndarray out, int64_t rows, int64_t zeros, uint32_t left_base, uint32_t right_base,
+                     int64_t first_row, int half_rounds, cnp.ndarray words):
+    """Set the elements of some columns to zero that are so; the last axis of `words` has the columns."""
+    cdef ic_array array
+    cdef ic_status status
+    cdef Caller caller = Caller()
+    cdef ic_options options = options_of(caller, nontemporal_bytes)
+    cdef size_t itemsize = <size_t>cnp.PyArray_ITEMSIZE(out)
+    if cnp.PyArray_NDIM(out) != 2 or cnp.PyArray_DIM(words, 1) != cnp.PyArray_DIM(out, 1):
+        raise ValueError("words are of the columns of a matrix")
+    describe(out, None, &array)
     cdef ic_sparse sparse = ic_sparse(
-        rows=rows, zeros=zeros, left_base=left_base, right_base=right_base, first_row=first_row, row_count=row_count,
-        column_count=columns, half_rounds=half_rounds, words=<const uint32_t *>cnp.PyArray_DATA(words),
+        rows=rows, zeros=zeros, left_base=left_base, right_base=right_base, first_row=first_row,
+        column_count=<uint64_t>array.shape[1], half_rounds=half_rounds,
+        words=<const uint32_t *>cnp.PyArray_DATA(words),
     )
     with nogil:
-        ic_sparse_mask(&sparse, data)
-    return mask
+        status = ic_set_sparse_zeros(&array, itemsize, &sparse, &options)
+    finish(status, caller)
 
 
 def as_double(double x):

@@ -61,7 +61,7 @@ cdef extern from "initcore.h" nogil:
     ctypedef struct ic_sparse:
         uint64_t rows, zeros
         uint32_t left_base, right_base
-        uint64_t first_row, row_count, column_count
+        uint64_t first_row, column_count
         int half_rounds
         const uint32_t *words
 
@@ -93,7 +93,8 @@ cdef extern from "initcore.h" nogil:
 
     ic_path ic_path_of(uint32_t seed, const uint32_t *words, size_t count)
     void ic_keys_below(const ic_path *path, const uint32_t *words, size_t parts, size_t count, uint32_t *keys)
-    void ic_sparse_mask(const ic_sparse *sparse, uint8_t *mask)
+    ic_status ic_set_sparse_zeros(const ic_array *array, size_t itemsize, const ic_sparse *sparse,
+                                  const ic_options *options)
     int ic_isa_count()
     const char *ic_isa_name(int isa)
     int ic_isa_current()

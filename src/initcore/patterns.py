@@ -334,7 +334,6 @@ def _set_zeros(
     half_rounds = 24 if shape[0] < 1024 else 8  # few rows need many: 12 would leave a bias of 0.2 %
     bases = (right_base, left_base) * (half_rounds // 2)
     step = max(1, _WORDS // sum(bases))
-    rows = max(1, _ELEMENTS_AT_ONCE // max(1, min(step, out.shape[1])))
     for start in range(0, out.shape[1], step):
         part = out[:, start : start + step]
         columns = slice(column + start, column + start + part.shape[1])
@@ -343,14 +342,11 @@ def _set_zeros(
             words_of_all = Shard((base, shape[1]), np.s_[:, columns])
             bits_(words[done : done + base], rng=draw.at_plane(_FIRST_PLANE + i), shard=words_of_all)
             done += base
-        for top in range(0, out.shape[0], rows):
-            block = part[top : top + rows]
-            count = block.shape[0]
-            block[_core.sparse_mask(shape[0], zeros, left_base, right_base, row + top, count, half_rounds, words)] = 0
+        _core.set_sparse_zeros(part, shape[0], zeros, left_base, right_base, row, half_rounds, words)
 
 
-_WORDS = 1 << 17  # that round functions use at a time: 512 KiB, which stay in the second-level cache
 _ELEMENTS_AT_ONCE = 1 << 20  # that NumPy writes between two checks for Ctrl-C
+_WORDS = 1 << 17  # that round functions use at a time: 512 KiB, which stay in the second-level cache
 _FIRST_PLANE = 0x60000000  # the first of 24 planes, one for each half round
 
 
