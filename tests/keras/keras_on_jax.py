@@ -66,6 +66,22 @@ def test_layers_of_a_distributed_model(axes: list[str | None], mesh: Any) -> Non
             assert layer.kernel.value.sharding.spec == jax.sharding.PartitionSpec(*axes)
 
 
+def test_layers_of_a_distributed_model_under_a_patch(mesh: Any) -> None:
+    """Those of names, and of instances of Keras' own class: each device gets its block of the whole."""
+    before = keras.initializers.HeNormal(seed=3)
+    layouts = distribution.LayoutMap(mesh)
+    layouts[".*kernel"] = distribution.TensorLayout(["batch", "model"])
+    with distribution.ModelParallel(layout_map=layouts).scope(), ours.patch() as drawn:
+        for initializer in ("he_normal", before):
+            layer = keras.layers.Dense(4, kernel_initializer=initializer)
+            layer.build((None, 8))
+            seed = layer.kernel_initializer.seed
+            assert same(layer.kernel.value, initcore.he_normal((8, 4), fans=(8, 4), rng=seed))
+            assert layer.kernel.value.sharding.spec == jax.sharding.PartitionSpec("batch", "model")
+    assert drawn.elements == 64
+    assert drawn.share == 1
+
+
 def test_a_layout_is_for_whole_shapes(mesh: Any) -> None:
     with pytest.raises(ValueError, match="layout="):
         ours.Zeros()(Shard((8, 6), np.s_[:4]), layout=layout_of(mesh, 2))

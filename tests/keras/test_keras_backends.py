@@ -42,21 +42,21 @@ def test_jax() -> None:
     need("jax")
     devices = "--xla_force_host_platform_device_count=4"
     files = ("keras/test_keras.py", *INSIDE, "keras/keras_on_jax.py")
-    assert again("with", *files, KERAS_BACKEND="jax", JAX_ENABLE_X64="1", JAX_PLATFORMS="cpu", XLA_FLAGS=devices) > 280
+    assert again("with", *files, KERAS_BACKEND="jax", JAX_ENABLE_X64="1", JAX_PLATFORMS="cpu", XLA_FLAGS=devices) > 330
 
 
 def test_torch() -> None:
     need("keras")
     need("torch")
     files = (*EVERYWHERE, *INSIDE, "keras/keras_on_torch.py")
-    assert again("with", *files, KERAS_BACKEND="torch") > 350
+    assert again("with", *files, KERAS_BACKEND="torch") > 400
 
 
 def test_tensorflow() -> None:
     need("keras")
     need("tensorflow")
     files = (*EVERYWHERE, *INSIDE, "keras/keras_on_tensorflow.py")
-    assert again("with", *files, KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3") > 350
+    assert again("with", *files, KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3") > 400
 
 
 def test_without_keras() -> None:

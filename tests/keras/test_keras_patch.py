@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import threading
 from collections.abc import Callable, Iterator
@@ -84,7 +85,7 @@ def law(initializer: Any, shape: tuple[int, ...]) -> Any:
     rng = initializer.seed
     if isinstance(initializer, theirs.VarianceScaling):
         fans = int(np.prod(shape[:-1])), int(np.prod(shape[:-2])) * shape[-1]
-        if initializer.input_axes is not None:
+        if getattr(initializer, "input_axes", None) is not None:  # Keras before 3.15 lacks them
             fans = tuple(
                 int(np.prod([shape[a] for a in axes])) for axes in (initializer.input_axes, initializer.output_axes)
             )  # type: ignore[assignment]
@@ -413,6 +414,36 @@ class TestTable:
             context.setattr("initcore.keras._patch.TOUCHED", (*_names.TOUCHED, missing))
             with pytest.raises(RuntimeWarning, match=r"has no keras\.no_such_name\.__init__: nothing"), ours.patch():
                 pass
+
+
+FORKED = """
+import os, threading, keras, initcore.keras
+entered, leave = threading.Event(), threading.Event()
+
+def other():
+    with initcore.keras.patch():
+        entered.set()
+        leave.wait()
+
+thread = threading.Thread(target=other)
+thread.start()
+entered.wait()
+child = os.fork()
+if not child:
+    theirs = type(keras.initializers.get("he_normal")) is keras.initializers.HeNormal
+    with initcore.keras.patch() as drawn:
+        keras.layers.Dense(3).build((None, 4))
+    os._exit(0 if theirs and drawn.elements == 12 else 1)
+_, status = os.waitpid(child, 0)
+leave.set()
+thread.join()
+assert status == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_forked_process_leaves_the_patches_of_other_threads(run_python: Run) -> None:
+    run_python(FORKED, KERAS_BACKEND="numpy")
 
 
 def test_without_keras(run_python: Run) -> None:

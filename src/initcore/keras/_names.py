@@ -64,7 +64,7 @@ def _draws_as_ours(theirs: Any, original: Callable[..., Any]) -> Callable[..., A
     def __call__(self: Any, shape: Any, dtype: Any = None, layout: Any = None) -> Any:  # noqa: N807
         if _tally.watching() and (layout is not None or is_drawn(dtype)):
             return fill(self, filling, shape, dtype, layout)
-        tensor = original(self, shape, dtype=dtype)
+        tensor = original(self, shape, dtype=dtype, **({} if layout is None else {"layout": layout}))
         _tally.made_by_another(f"{theirs.__module__}.{theirs.__qualname__}", int(np.prod(tensor.shape)))
         return tensor
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple, TypeAlias
@@ -27,6 +28,16 @@ _repeated: list[str] = []
 _lock = threading.Lock()
 _here = threading.local()
 _watching = False
+
+
+def _after_fork() -> None:
+    """Make a lock that no thread holds: the child process has not got the thread that may hold the old one."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def watch(whether: bool) -> None:
