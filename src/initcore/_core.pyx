@@ -284,6 +284,10 @@ def truncated_quantile(double mean, double std, double a, double b, double u):
     return ic_truncated_quantile(mean, std, a, b, u)
 
 
+# The public functions are bound: they have signatures, at the cost of some nanoseconds a call
+
+
+@cython.binding(True)
 def set_num_threads(n):
     """Set how many threads a fill may use.
 
@@ -316,21 +320,25 @@ def set_num_threads(n):
     max_threads = n
 
 
+@cython.binding(True)
 def get_num_threads():
     """Return how many threads a fill may use; see :func:`set_num_threads`."""
     return max_threads
 
 
+@cython.binding(True)
 def isas():
     """Return the names of the instruction sets that this machine has and this build knows, fastest first."""
     return tuple(ic_isa_name(i).decode() for i in range(ic_isa_count()))
 
 
+@cython.binding(True)
 def isa():
     """Return the name of the instruction set in use; see :func:`use_isa`."""
     return ic_isa_name(ic_isa_current()).decode()
 
 
+@cython.binding(True)
 def use_isa(name):
     """Use an instruction set for all fills from now on.
 

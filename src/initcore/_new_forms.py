@@ -78,16 +78,6 @@ COMMON = {
     "dtype": """dtype : dtype
     float64, float32, float16 or bfloat16 (``"bfloat16"``, which needs ml_dtypes). Bits need uint32; fixed patterns take
     any dtype.""",
-    "fans": """fans : (float, float), optional
-    fan_in and fan_out, instead of those of the global shape, whose axes are read in torch's order,
-    (out, in, \\*kernel).""",
-    "rng": """rng : int, Stream, Generator, numpy.random.Generator or None
-    The source of the random numbers: a seed; a stream; a Generator, of which the next draw is taken; NumPy's generator,
-    of which the next 63-bit word is taken as a seed; or None, for initcore's default generator.""",
-    "gain": """gain : float
-    The factor by which the values are multiplied.""",
-    "progress": """progress : callable, optional
-    A function that is called with the share of the work that is done, from 0 to 1.""",
 }
 
 
@@ -114,7 +104,7 @@ def _function(node: ast.FunctionDef) -> str:
     positional, named = _parameters(node)
     parameters = ["shape: Where", *(_shown(*it) for it in positional), "*"]
     parameters += [f"dtype: DTypeLike = {DTYPES.get(name, 'np.float32')}", *(_shown(*it) for it in named)]
-    if "out" in known:
+    if ", shape " in known.get("out", ""):
         known["shape"] = _shape_of(known["out"])
     order = ["shape", *(it[0] for it in positional), "dtype", *(it[0] for it in named)]
     text = "\n".join(filter(None, (_text_of(key, known) for key in order)))
@@ -189,7 +179,7 @@ def _described(section: str) -> Iterator[tuple[str, str]]:
 def _text_of(name: str, known: dict[str, str]) -> str:
     text = known.get(name, COMMON.get(name))
     if text is None:
-        raise ValueError(f"neither a docstring nor COMMON describes the parameter {name}")
+        raise ValueError(f"the docstring of the in-place function does not describe {name}")
     return text
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -204,19 +205,44 @@ def _lazily(function: Callable[..., Any]) -> Callable[..., da.Array]:
     shown = signature.replace(parameters=[*known, chunks], return_annotation=da.Array)
     initializer.__name__ = initializer.__qualname__ = init
     initializer.__signature__ = shown  # type: ignore[attr-defined]
-    initializer.__doc__ = f"""Return a dask array with the values of :func:`initcore.{init}`, whose parameters it takes.
-
-    Parameters
-    ----------
-    chunks : int, tuple or str
-        The chunks, in any form that dask takes. They change no value. ``"auto"`` cuts the array only along axes where
-        the cost of a block is proportional to its size.
-
-    Notes
-    -----
-    Each call of this function takes one draw of `rng`, from which all blocks are filled.
-    """
+    initializer.__doc__ = _described(function, [parameter.name for parameter in known])
     return initializer
+
+
+_DOC = """Return a dask array with the values of :func:`initcore.{init}`, whose parameters it takes.
+
+Parameters
+----------
+{parameters}
+chunks : int, tuple or str
+    The chunks, in any form that dask takes. They change no value. ``"auto"`` cuts the array only along axes where
+    the cost of a block is proportional to its size.
+
+Returns
+-------
+dask.array.Array
+
+Notes
+-----
+Each call of this function takes one draw of `rng`, if it has one, from which all blocks are filled.
+
+Examples
+--------
+>>> import initcore.dask
+>>> initcore.dask.{example}.compute().shape
+{shape}
+"""
+
+
+def _described(function: Callable[..., Any], known: list[str]) -> str:
+    """Return the docstring of the function for dask arrays, with what that for NumPy arrays says of its parameters."""
+    doc, name = inspect.getdoc(function) or "", function.__name__
+    section = re.search(r"Parameters\n-+\n(.*?)\n\n", doc, re.DOTALL)
+    texts = re.split(r"\n(?=\S)", section[1]) if section else []
+    kept = [text for text in texts if {it.strip() for it in text.partition(" : ")[0].split(",")} & {*known}]
+    example = re.search(r">>> initcore\.(.*)\.shape\n(.*)", doc)
+    call, shape = example.groups() if example else (f"{name}((4, 3))", "(4, 3)")
+    return _DOC.format(init=name, parameters="\n".join(kept), example=call, shape=shape)
 
 
 def __getattr__(name: str) -> Callable[..., da.Array]:

@@ -229,6 +229,16 @@ def simplified(distribution: Elementwise) -> Distribution:
 def bits_(out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
     """Fill a uint32 array with the words of the stream: element i gets word i % 4 of Philox block i // 4.
 
+    Parameters
+    ----------
+    out : ndarray
+        The array of uint32, which is written to and returned.
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
+
     Examples
     --------
     >>> import initcore, numpy as np
@@ -243,8 +253,15 @@ def uniform_(out: A, a: float = 0.0, b: float = 1.0, *, rng: RngLike = None, sha
 
     Parameters
     ----------
+    out : ndarray
+        The array, which is written to and returned.
     a, b : float
         The bounds. `a` may be drawn, and `b` is never drawn.
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Raises
     ------
@@ -272,8 +289,15 @@ def normal_(out: A, mean: float = 0.0, std: float = 1.0, *, rng: RngLike = None,
 
     Parameters
     ----------
+    out : ndarray
+        The array, which is written to and returned.
     mean, std : float
         Mean and standard deviation.
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Raises
     ------
@@ -311,6 +335,8 @@ def trunc_normal_(
 
     Parameters
     ----------
+    out : ndarray
+        The array, which is written to and returned.
     mean, std : float
         Mean and standard deviation before truncation.
     a, b : float
@@ -321,6 +347,11 @@ def trunc_normal_(
     correct_std : bool
         Whether `std` is the standard deviation after truncation instead. Bounds in sigmas are multiples of the one
         before truncation in any case.
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Raises
     ------

@@ -93,6 +93,11 @@ def _normal_cdf(z: float) -> float:
 def calculate_fans(shape: Sequence[int]) -> tuple[int, int]:
     r"""Return fan_in and fan_out of weights with torch's order of axes, (out, in, \*kernel).
 
+    Parameters
+    ----------
+    shape : sequence of int
+        The shape of the weights.
+
     Raises
     ------
     ValueError

@@ -113,8 +113,17 @@ def xavier_uniform_(
 
     Parameters
     ----------
+    out : ndarray
+        The array, which is written to and returned.
     gain : float
         The factor by which the standard deviation is multiplied. It must be finite and not negative.
+    fans : (float, float), optional
+        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Notes
     -----
@@ -138,8 +147,17 @@ def xavier_normal_(
 
     Parameters
     ----------
+    out : ndarray
+        The array, which is written to and returned.
     gain : float
         The factor by which the standard deviation is multiplied. It must be finite and not negative.
+    fans : (float, float), optional
+        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Notes
     -----
@@ -170,12 +188,21 @@ def kaiming_uniform_(
 
     Parameters
     ----------
+    out : ndarray
+        The array, which is written to and returned.
     a : float
         The `param` of :func:`calculate_gain`, which is the negative slope of ``leaky_relu``.
     mode : {"fan_in", "fan_out"}
         The pass in which variances are kept: ``fan_in`` for the forward one, ``fan_out`` for the backward one.
     nonlinearity : str
         A name that :func:`calculate_gain` knows.
+    fans : (float, float), optional
+        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Notes
     -----
@@ -206,12 +233,21 @@ def kaiming_normal_(
 
     Parameters
     ----------
+    out : ndarray
+        The array, which is written to and returned.
     a : float
         The `param` of :func:`calculate_gain`, which is the negative slope of ``leaky_relu``.
     mode : {"fan_in", "fan_out"}
         The pass in which variances are kept: ``fan_in`` for the forward one, ``fan_out`` for the backward one.
     nonlinearity : str
         A name that :func:`calculate_gain` knows.
+    fans : (float, float), optional
+        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Notes
     -----
@@ -242,6 +278,8 @@ def variance_scaling_(
 
     Parameters
     ----------
+    out : ndarray
+        The array, which is written to and returned.
     scale : float
         A finite number that is not negative.
     mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}
@@ -249,6 +287,13 @@ def variance_scaling_(
         geometric one.
     distribution : {"truncated_normal", "normal", "untruncated_normal", "uniform"}
         The distribution's name. ``normal`` is truncated, as in Keras and TensorFlow; in JAX and Haiku it is not.
+    fans : (float, float), optional
+        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Raises
     ------
@@ -274,6 +319,18 @@ def variance_scaling_(
 def lecun_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
     r"""Fill with LeCun's uniform distribution, as ``keras.initializers.LecunUniform`` 3.15.
 
+    Parameters
+    ----------
+    out : ndarray
+        The array, which is written to and returned.
+    fans : (float, float), optional
+        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
+
     Notes
     -----
     The distribution is :math:`U(-b, b)` with :math:`b = \sqrt{3 / fan_{in}}`. Y. LeCun, L. Bottou, G. Orr, K.-R.
@@ -292,6 +349,18 @@ def lecun_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, sha
 def lecun_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
     r"""Fill with LeCun's truncated normal distribution, as ``keras.initializers.LecunNormal`` 3.15.
 
+    Parameters
+    ----------
+    out : ndarray
+        The array, which is written to and returned.
+    fans : (float, float), optional
+        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
+
     Notes
     -----
     The values are those of :func:`variance_scaling_` with scale 1 and fan_in. Their std after truncation is
@@ -309,6 +378,18 @@ def lecun_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shar
 
 def glorot_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
     r"""Fill with Glorot's uniform distribution, as ``keras.initializers.GlorotUniform`` 3.15.
+
+    Parameters
+    ----------
+    out : ndarray
+        The array, which is written to and returned.
+    fans : (float, float), optional
+        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Notes
     -----
@@ -329,6 +410,18 @@ def glorot_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, sh
 def glorot_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
     r"""Fill with Glorot's truncated normal distribution, as ``keras.initializers.GlorotNormal`` 3.15.
 
+    Parameters
+    ----------
+    out : ndarray
+        The array, which is written to and returned.
+    fans : (float, float), optional
+        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
+
     Notes
     -----
     The values are those of :func:`variance_scaling_` with scale 1 and the mean of both fans. Their std after truncation
@@ -348,6 +441,18 @@ def glorot_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, sha
 def he_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
     r"""Fill with He's uniform distribution, as ``keras.initializers.HeUniform`` 3.15.
 
+    Parameters
+    ----------
+    out : ndarray
+        The array, which is written to and returned.
+    fans : (float, float), optional
+        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
+
     Notes
     -----
     The distribution is :math:`U(-b, b)` with :math:`b = \sqrt{6 / fan_{in}}`. K. He, X. Zhang, S. Ren, J. Sun, "Delving
@@ -365,6 +470,18 @@ def he_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard:
 
 def he_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
     r"""Fill with He's truncated normal distribution, as ``keras.initializers.HeNormal`` 3.15.
+
+    Parameters
+    ----------
+    out : ndarray
+        The array, which is written to and returned.
+    fans : (float, float), optional
+        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Notes
     -----

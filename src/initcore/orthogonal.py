@@ -51,6 +51,11 @@ def orthogonal_(
     progress : callable, optional
         A function that is called in the calling thread, at most ten times a second, with the share of the work that is
         done, and with 1.0 at the end. An error that it raises stops the fill, and leaves the array partly written.
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Raises
     ------
@@ -131,6 +136,11 @@ def delta_orthogonal_(
     progress : callable, optional
         A function that is called at most ten times a second, and at the end, with the share of the work that is done,
         from 0 to 1.
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Raises
     ------

@@ -32,8 +32,12 @@ def constant_(out: A, val: complex, *, shard: Shard | None = None) -> A:
 
     Parameters
     ----------
+    out : ndarray
+        The array, which is written to and returned.
     val : number
         The value, which may be NaN or infinite.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Raises
     ------
@@ -96,6 +100,13 @@ def _is_finite(value: complex) -> bool:
 def zeros_(out: A, *, shard: Shard | None = None) -> A:
     """Fill with zeros.
 
+    Parameters
+    ----------
+    out : ndarray
+        The array, which is written to and returned.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
+
     Examples
     --------
     >>> import initcore, numpy as np
@@ -108,6 +119,13 @@ def zeros_(out: A, *, shard: Shard | None = None) -> A:
 def ones_(out: A, *, shard: Shard | None = None) -> A:
     """Fill with ones.
 
+    Parameters
+    ----------
+    out : ndarray
+        The array, which is written to and returned.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
+
     Examples
     --------
     >>> import initcore, numpy as np
@@ -119,6 +137,13 @@ def ones_(out: A, *, shard: Shard | None = None) -> A:
 
 def eye_(out: A, *, shard: Shard | None = None) -> A:
     """Fill a matrix with the identity, cropped or padded with zeros if it is not square.
+
+    Parameters
+    ----------
+    out : ndarray
+        The array, which is written to and returned.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Raises
     ------
@@ -158,6 +183,8 @@ def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
         The weights, which have three to five dimensions.
     groups : int
         The number of groups. Each group of output channels returns the first channels of its input.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Raises
     ------
@@ -216,6 +243,8 @@ def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None) -> A:
         ``size // 2`` of each axis are zero.
     gain : float
         The Euclidean length of a row of the uncropped matrix; any finite number.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Raises
     ------
@@ -286,6 +315,11 @@ def sparse_(out: A, sparsity: float, std: float = 0.01, *, rng: RngLike = None, 
         The share of zeros, from 0 to 1: ``ceil(sparsity * rows)`` elements of each column are zero.
     std : float
         The standard deviation of the other elements, which have the values of ``normal_(out, 0, std)``.
+    rng : int, Stream, Generator, numpy.random.Generator or None
+        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
+        initcore's default generator.
+    shard : Shard, optional
+        The part of a global array that `out` is; it gets the values of that part.
 
     Raises
     ------

@@ -26,7 +26,17 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True)
 class Written:
-    """What a call wrote: how many bytes, into which files, and those of the checkpoint that are still missing."""
+    """What a call wrote: how many bytes, into which files, and those of the checkpoint that are still missing.
+
+    Parameters
+    ----------
+    nbytes : int
+        The number of bytes that were written.
+    files : tuple of str
+        The names of the files that were written.
+    missing : tuple of str
+        The names of the files of the checkpoint that are still missing.
+    """
 
     nbytes: int
     files: tuple[str, ...]

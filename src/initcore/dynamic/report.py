@@ -24,6 +24,19 @@ class Row:
     """One layer: what was measured before and after, and what its weights were multiplied with in between.
 
     `status` is "ok"; or "skipped: " and why the weights were left as they were; or that the tolerance was not reached.
+
+    Parameters
+    ----------
+    name : str
+        The layer's name.
+    before, after : float
+        What was measured before and after.
+    factor : float
+        What the weights were multiplied with in between.
+    iterations : int
+        How often they were.
+    status : str
+        "ok"; or "skipped: " and why the weights were left as they were; or that the tolerance was not reached.
     """
 
     name: str

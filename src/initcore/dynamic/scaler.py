@@ -163,7 +163,15 @@ class DynamicScaler:
         return self._net(x)
 
     def gradients(self, name: str, output: NDArray[Any], inputs: NDArray[Any] | None = None) -> None:
-        """Record the gradients of a layer of a stack over NumPy: with respect to its output, and to its input."""
+        """Record the gradients of a layer of a stack over NumPy: with respect to its output, and to its input.
+
+        Parameters
+        ----------
+        name : str
+            The layer's name.
+        output, inputs : ndarray
+            The gradients with respect to the layer's output and to its input.
+        """
         if name not in self._net.weights:
             raise ValueError(f"there is no layer {name!r}; the layers are {', '.join(self._net.weights)}")
         self._record(name, "output_gradients", Moments.of(output))
@@ -221,6 +229,11 @@ class DynamicScaler:
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Continue from the saved state of a scaler with layers of the same names and with the same settings.
+
+        Parameters
+        ----------
+        saved : dict
+            What :meth:`state_dict` returned.
 
         Raises
         ------

@@ -26,6 +26,20 @@ class Change:
 
     `before` is the measurement: the rms of the output, or the factor by which the layer multiplied the norm of
     gradients. `reason` is "activations" or "gradients", or "skipped: " and why the weights are left alone from now on.
+
+    Parameters
+    ----------
+    step : int
+        The number of the step.
+    name : str
+        The layer's name.
+    factor : float
+        What the weights were multiplied with.
+    before : float
+        What was measured before: the rms of the output, or the factor by which the layer multiplied the norm of
+        gradients.
+    reason : str
+        "activations" or "gradients"; or "skipped: " and why the weights are left alone from now on.
     """
 
     step: int

@@ -105,6 +105,11 @@ def open_checkpoint(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
 
     They are mapped to be read, not loaded.
 
+    Parameters
+    ----------
+    path : str or Path
+        The file, the index or the folder.
+
     Raises
     ------
     CheckpointError

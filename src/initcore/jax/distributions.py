@@ -18,6 +18,17 @@ __all__ = ["constant", "normal", "ones", "truncated_normal", "uniform", "zeros"]
 def zeros(key: Any, shape: Any, dtype: DType = None, out_sharding: OutSharding = None) -> jax.Array:
     """Return zeros of any dtype. This function is itself an initializer, not a factory; it ignores `key`.
 
+    Parameters
+    ----------
+    key : any
+        Not used; initializers take one.
+    shape : sequence of int
+        The shape of the array.
+    dtype : dtype, optional
+        The dtype, JAX's default float if not given.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the array is spread over devices.
+
     Examples
     --------
     >>> import initcore.jax, jax
@@ -30,6 +41,17 @@ def zeros(key: Any, shape: Any, dtype: DType = None, out_sharding: OutSharding =
 
 def ones(key: Any, shape: Any, dtype: DType = None, out_sharding: OutSharding = None) -> jax.Array:
     """Return ones of any dtype. This function is itself an initializer, not a factory; it ignores `key`.
+
+    Parameters
+    ----------
+    key : any
+        Not used; initializers take one.
+    shape : sequence of int
+        The shape of the array.
+    dtype : dtype, optional
+        The dtype, JAX's default float if not given.
+    out_sharding : NamedSharding or PartitionSpec, optional
+        How the array is spread over devices.
 
     Examples
     --------
@@ -44,6 +66,13 @@ def constant(value: Any, dtype: DType = None) -> Initializer:
     """Make an initializer that returns `value`, a number or an array, broadcast to the shape, in any dtype.
 
     The initializer ignores its key.
+
+    Parameters
+    ----------
+    value : number or array
+        The value, which is broadcast to the shape.
+    dtype : dtype, optional
+        The dtype of the arrays, if the initializer is called without one.
 
     Examples
     --------
@@ -67,6 +96,13 @@ def _scaled(factor: float, fill: Fill) -> Fill:
 def uniform(scale: Real = 1e-2, dtype: DType = None) -> Initializer:
     """Make an initializer of the uniform distribution on [0, scale), which is **not** symmetric about 0.
 
+    Parameters
+    ----------
+    scale : float
+        The upper bound, which is never drawn.
+    dtype : dtype, optional
+        The dtype of the arrays, if the initializer is called without one.
+
     Notes
     -----
     The values are those of :func:`initcore.uniform_` with bounds 0 and `scale`. A negative scale gives (scale, 0].
@@ -89,6 +125,13 @@ def uniform(scale: Real = 1e-2, dtype: DType = None) -> Initializer:
 
 def normal(stddev: Real = 1e-2, dtype: DType = None) -> Initializer:
     r"""Make an initializer of the normal distribution :math:`N(0, stddev^2)`, not truncated.
+
+    Parameters
+    ----------
+    stddev : float
+        The standard deviation.
+    dtype : dtype, optional
+        The dtype of the arrays, if the initializer is called without one.
 
     Notes
     -----

@@ -29,6 +29,8 @@ def orthogonal(scale: Real = 1.0, column_axis: int = -1, dtype: DType = None) ->
     column_axis : int
         The axis of the columns; all other axes, flattened, are the rows. The columns of a tall matrix are orthonormal;
         the rows of a wide one are.
+    dtype : dtype, optional
+        The dtype of the arrays, if the initializer is called without one.
 
     Raises
     ------
@@ -73,6 +75,8 @@ def delta_orthogonal(scale: Real = 1.0, column_axis: int = -1, dtype: DType = No
     column_axis : int
         The axis of the tap's columns. It changes the values of a square tap only, since no tap has more rows than
         columns, and the distribution of no tap.
+    dtype : dtype, optional
+        The dtype of the arrays, if the initializer is called without one.
 
     Raises
     ------

@@ -100,6 +100,8 @@ def variance_scaling(
         ``normal`` is **not** truncated; in Keras it is.
     in_axis, out_axis, batch_axis : int or sequence of int
         The axes of the inputs, of the outputs, and those that do not count. All other axes are a kernel's.
+    dtype : dtype, optional
+        The dtype of the arrays, if the initializer is called without one.
 
     Raises
     ------
@@ -139,6 +141,17 @@ def variance_scaling(
 def glorot_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
     r"""Make Glorot's uniform initializer, also called Xavier's.
 
+    Parameters
+    ----------
+    in_axis : int or sequence of int
+        The axes of the inputs.
+    out_axis : int or sequence of int
+        The axes of the outputs.
+    batch_axis : int or sequence of int
+        The axes that do not count. All axes but these and those of inputs and outputs are a kernel's.
+    dtype : dtype, optional
+        The dtype of the arrays, if the initializer is called without one.
+
     Notes
     -----
     The distribution is :math:`U(-b, b)` with :math:`b = \sqrt{6 / (fan_{in} + fan_{out})}`. X. Glorot, Y. Bengio,
@@ -156,6 +169,17 @@ def glorot_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (
 def glorot_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
     r"""Make Glorot's normal initializer, also called Xavier's. It is truncated; torch's ``xavier_normal_`` is not.
 
+    Parameters
+    ----------
+    in_axis : int or sequence of int
+        The axes of the inputs.
+    out_axis : int or sequence of int
+        The axes of the outputs.
+    batch_axis : int or sequence of int
+        The axes that do not count. All axes but these and those of inputs and outputs are a kernel's.
+    dtype : dtype, optional
+        The dtype of the arrays, if the initializer is called without one.
+
     Notes
     -----
     The std after truncation is :math:`\sqrt{2 / (fan_{in} + fan_{out})}`; Glorot and Bengio, 2010.
@@ -171,6 +195,17 @@ def glorot_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = ()
 
 def lecun_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
     r"""Make LeCun's uniform initializer.
+
+    Parameters
+    ----------
+    in_axis : int or sequence of int
+        The axes of the inputs.
+    out_axis : int or sequence of int
+        The axes of the outputs.
+    batch_axis : int or sequence of int
+        The axes that do not count. All axes but these and those of inputs and outputs are a kernel's.
+    dtype : dtype, optional
+        The dtype of the arrays, if the initializer is called without one.
 
     Notes
     -----
@@ -189,6 +224,17 @@ def lecun_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = ()
 def lecun_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
     r"""Make LeCun's normal initializer, which is truncated, and is the default of Flax's layers.
 
+    Parameters
+    ----------
+    in_axis : int or sequence of int
+        The axes of the inputs.
+    out_axis : int or sequence of int
+        The axes of the outputs.
+    batch_axis : int or sequence of int
+        The axes that do not count. All axes but these and those of inputs and outputs are a kernel's.
+    dtype : dtype, optional
+        The dtype of the arrays, if the initializer is called without one.
+
     Notes
     -----
     The std after truncation is :math:`\sqrt{1 / fan_{in}}`; LeCun et al., 1998.
@@ -204,6 +250,17 @@ def lecun_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
 
 def he_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
     r"""Make He's uniform initializer, also called Kaiming's.
+
+    Parameters
+    ----------
+    in_axis : int or sequence of int
+        The axes of the inputs.
+    out_axis : int or sequence of int
+        The axes of the outputs.
+    batch_axis : int or sequence of int
+        The axes that do not count. All axes but these and those of inputs and outputs are a kernel's.
+    dtype : dtype, optional
+        The dtype of the arrays, if the initializer is called without one.
 
     Notes
     -----
@@ -221,6 +278,17 @@ def he_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), d
 
 def he_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
     r"""Make He's normal initializer, also called Kaiming's. It is truncated; torch's ``kaiming_normal_`` is not.
+
+    Parameters
+    ----------
+    in_axis : int or sequence of int
+        The axes of the inputs.
+    out_axis : int or sequence of int
+        The axes of the outputs.
+    batch_axis : int or sequence of int
+        The axes that do not count. All axes but these and those of inputs and outputs are a kernel's.
+    dtype : dtype, optional
+        The dtype of the arrays, if the initializer is called without one.
 
     Notes
     -----

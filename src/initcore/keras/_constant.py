@@ -27,6 +27,11 @@ class _WithoutArguments:
 class Zeros(_WithoutArguments, Filled, base.Zeros):
     """Return zeros of any dtype, as ``keras.initializers.Zeros`` 3.15 does.
 
+    Parameters
+    ----------
+    *args, **kwargs : any
+        None is taken; others raise a TypeError.
+
     Examples
     --------
     >>> from initcore import keras
@@ -41,6 +46,11 @@ class Zeros(_WithoutArguments, Filled, base.Zeros):
 @public("ones", "one")
 class Ones(_WithoutArguments, Filled, base.Ones):
     """Return ones of any dtype, as ``keras.initializers.Ones`` 3.15 does.
+
+    Parameters
+    ----------
+    *args, **kwargs : any
+        None is taken; others raise a TypeError.
 
     Examples
     --------

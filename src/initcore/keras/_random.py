@@ -55,6 +55,9 @@ class RandomNormal(Filled, base.RandomNormal):
     ----------
     mean, stddev : float
         The mean, and the standard deviation, which must not be negative.
+    seed : int, keras.random.SeedGenerator or None
+        The source of the numbers: an int gives the same values at every call, and a SeedGenerator gives others.
+        None stands for an int that Python's ``random`` draws once.
 
     Examples
     --------
@@ -77,6 +80,9 @@ class RandomUniform(Filled, base.RandomUniform):
     ----------
     minval, maxval : float
         The bounds. `maxval` must not be below `minval`, and is never drawn.
+    seed : int, keras.random.SeedGenerator or None
+        The source of the numbers: an int gives the same values at every call, and a SeedGenerator gives others.
+        None stands for an int that Python's ``random`` draws once.
 
     Examples
     --------
@@ -100,6 +106,9 @@ class TruncatedNormal(Filled, base.TruncatedNormal):
     mean, stddev : float
         Mean and standard deviation before truncation. `stddev` must not be negative; after truncation 0.8796 of it is
         left.
+    seed : int, keras.random.SeedGenerator or None
+        The source of the numbers: an int gives the same values at every call, and a SeedGenerator gives others.
+        None stands for an int that Python's ``random`` draws once.
 
     Examples
     --------
@@ -123,6 +132,9 @@ class Orthogonal(Filled, base.Orthogonal):
     ----------
     gain : float
         The factor by which the matrix is multiplied.
+    seed : int, keras.random.SeedGenerator or None
+        The source of the numbers: an int gives the same values at every call, and a SeedGenerator gives others.
+        None stands for an int that Python's ``random`` draws once.
 
     Raises
     ------
@@ -194,6 +206,13 @@ class VarianceScaling(Filled, base.VarianceScaling):
         The fan to divide by: one of the two fans, or their mean.
     distribution : {"truncated_normal", "untruncated_normal", "uniform"}
         The distribution's name. ``"normal"`` is another name of ``"truncated_normal"``.
+    seed : int, keras.random.SeedGenerator or None
+        The source of the numbers: an int gives the same values at every call, and a SeedGenerator gives others.
+        None stands for an int that Python's ``random`` draws once.
+    input_axes : sequence of int, optional
+        The axes whose sizes make fan_in; if not both are given, the axes are read as (\*kernel, in, out).
+    output_axes : sequence of int, optional
+        The axes whose sizes make fan_out.
 
     Raises
     ------
@@ -227,6 +246,16 @@ class VarianceScaling(Filled, base.VarianceScaling):
 class GlorotUniform(VarianceScaling, base.GlorotUniform):
     r"""Draw from Glorot's uniform distribution, as ``keras.initializers.GlorotUniform`` 3.15 does.
 
+    Parameters
+    ----------
+    seed : int, keras.random.SeedGenerator or None
+        The source of the numbers: an int gives the same values at every call, and a SeedGenerator gives others.
+        None stands for an int that Python's ``random`` draws once.
+    input_axes : sequence of int, optional
+        The axes whose sizes make fan_in; if not both are given, the axes are read as (\*kernel, in, out).
+    output_axes : sequence of int, optional
+        The axes whose sizes make fan_out.
+
     Notes
     -----
     The bounds are :math:`\pm\sqrt{6 / (fan_{in} + fan_{out})}`. X. Glorot, Y. Bengio, "Understanding the difficulty of
@@ -246,6 +275,16 @@ class GlorotUniform(VarianceScaling, base.GlorotUniform):
 class GlorotNormal(VarianceScaling, base.GlorotNormal):
     r"""Draw from Glorot's truncated normal distribution, as ``keras.initializers.GlorotNormal`` 3.15 does.
 
+    Parameters
+    ----------
+    seed : int, keras.random.SeedGenerator or None
+        The source of the numbers: an int gives the same values at every call, and a SeedGenerator gives others.
+        None stands for an int that Python's ``random`` draws once.
+    input_axes : sequence of int, optional
+        The axes whose sizes make fan_in; if not both are given, the axes are read as (\*kernel, in, out).
+    output_axes : sequence of int, optional
+        The axes whose sizes make fan_out.
+
     Notes
     -----
     The std after truncation is :math:`\sqrt{2 / (fan_{in} + fan_{out})}`; Glorot and Bengio, 2010.
@@ -263,6 +302,16 @@ class GlorotNormal(VarianceScaling, base.GlorotNormal):
 @public("lecun_uniform")
 class LecunUniform(VarianceScaling, base.LecunUniform):
     r"""Draw from LeCun's uniform distribution, as ``keras.initializers.LecunUniform`` 3.15 does.
+
+    Parameters
+    ----------
+    seed : int, keras.random.SeedGenerator or None
+        The source of the numbers: an int gives the same values at every call, and a SeedGenerator gives others.
+        None stands for an int that Python's ``random`` draws once.
+    input_axes : sequence of int, optional
+        The axes whose sizes make fan_in; if not both are given, the axes are read as (\*kernel, in, out).
+    output_axes : sequence of int, optional
+        The axes whose sizes make fan_out.
 
     Notes
     -----
@@ -283,6 +332,16 @@ class LecunUniform(VarianceScaling, base.LecunUniform):
 class LecunNormal(VarianceScaling, base.LecunNormal):
     r"""Draw from LeCun's truncated normal distribution, as ``keras.initializers.LecunNormal`` 3.15 does.
 
+    Parameters
+    ----------
+    seed : int, keras.random.SeedGenerator or None
+        The source of the numbers: an int gives the same values at every call, and a SeedGenerator gives others.
+        None stands for an int that Python's ``random`` draws once.
+    input_axes : sequence of int, optional
+        The axes whose sizes make fan_in; if not both are given, the axes are read as (\*kernel, in, out).
+    output_axes : sequence of int, optional
+        The axes whose sizes make fan_out.
+
     Notes
     -----
     The std after truncation is :math:`\sqrt{1 / fan_{in}}`; LeCun et al., 1998.
@@ -300,6 +359,16 @@ class LecunNormal(VarianceScaling, base.LecunNormal):
 @public("he_uniform")
 class HeUniform(VarianceScaling, base.HeUniform):
     r"""Draw from He's uniform distribution, as ``keras.initializers.HeUniform`` 3.15 does.
+
+    Parameters
+    ----------
+    seed : int, keras.random.SeedGenerator or None
+        The source of the numbers: an int gives the same values at every call, and a SeedGenerator gives others.
+        None stands for an int that Python's ``random`` draws once.
+    input_axes : sequence of int, optional
+        The axes whose sizes make fan_in; if not both are given, the axes are read as (\*kernel, in, out).
+    output_axes : sequence of int, optional
+        The axes whose sizes make fan_out.
 
     Notes
     -----
@@ -319,6 +388,16 @@ class HeUniform(VarianceScaling, base.HeUniform):
 @public("he_normal")
 class HeNormal(VarianceScaling, base.HeNormal):
     r"""Draw from He's truncated normal distribution, as ``keras.initializers.HeNormal`` 3.15 does.
+
+    Parameters
+    ----------
+    seed : int, keras.random.SeedGenerator or None
+        The source of the numbers: an int gives the same values at every call, and a SeedGenerator gives others.
+        None stands for an int that Python's ``random`` draws once.
+    input_axes : sequence of int, optional
+        The axes whose sizes make fan_in; if not both are given, the axes are read as (\*kernel, in, out).
+    output_axes : sequence of int, optional
+        The axes whose sizes make fan_out.
 
     Notes
     -----

@@ -46,6 +46,11 @@ def serialize(initializer: Any) -> Any:
 
     :func:`deserialize` makes an equal initializer from it.
 
+    Parameters
+    ----------
+    initializer : Initializer
+        The initializer.
+
     Examples
     --------
     >>> from initcore import keras

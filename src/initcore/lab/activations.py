@@ -28,6 +28,17 @@ class Activation:
     """A function with its derivative, both elementwise; neither is smooth at `breaks`.
 
     Where the function moves fast, integrals begin with pieces between `edges` too.
+
+    Parameters
+    ----------
+    name : str
+        The name by which it is shown.
+    function, derivative : callable
+        Functions of an array, elementwise.
+    breaks : tuple of float
+        Where the function or its derivative is not smooth.
+    edges : tuple of float
+        Where integrals are cut into pieces too, because the function changes fast there.
     """
 
     name: str

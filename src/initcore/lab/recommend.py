@@ -40,7 +40,25 @@ ODD = ("tanh", "softsign", "hardtanh", "sin")  # odd functions that are bounded
 
 @dataclass(frozen=True)
 class Recommendation:
-    """An initializer with its settings, and the reason and source for it; ``str()`` is a sentence or two."""
+    """An initializer with its settings, and the reason and source for it; ``str()`` is a sentence or two.
+
+    Parameters
+    ----------
+    init : str
+        The initializer's name without the underscore.
+    settings : dict
+        What it is called with.
+    reason, source : str
+        Why, and where that is shown.
+    activation : str
+        The name of the activation that it is for.
+    depth : int
+        The number of layers that it is for.
+    bias_std : float
+        The standard deviation of the biases that belong to it.
+    warning : str
+        What goes wrong at this depth all the same; an empty text if nothing does.
+    """
 
     init: str
     settings: Mapping[str, Any]
@@ -52,7 +70,17 @@ class Recommendation:
     warning: str = field(default="")
 
     def fill(self, out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
-        """Fill weights, their axes out, in and then the kernel's, as recommended, and return them."""
+        """Fill weights, their axes out, in and then the kernel's, as recommended, and return them.
+
+        Parameters
+        ----------
+        out : ndarray
+            The weights, which are written to and returned.
+        rng : int, Stream, Generator, numpy.random.Generator or None
+            The source of the numbers, as everywhere.
+        shard : Shard, optional
+            The part of a global array that `out` is.
+        """
         filled: A = getattr(initcore, self.init + "_")(out, **self.settings, rng=rng, shard=shard)
         return filled
 
@@ -65,6 +93,13 @@ class Recommendation:
 
 def critical(activation: ActivationLike, param: float | None = None) -> tuple[float, float] | None:
     r"""Return the gain and the biases' standard deviation that keep unit variance and gradients, or None.
+
+    Parameters
+    ----------
+    activation : str or callable
+        As :func:`gain` takes it.
+    param : float, optional
+        The parameter of the activation.
 
     Raises
     ------
@@ -103,6 +138,8 @@ def recommend(
         Whether each layer is normalised: by batch, layer or the like.
     residual : bool
         Whether each layer is a branch beside the identity; the recommendation is for the last weights of a branch.
+    param : float, optional
+        The parameter of the activation, such as the slope of ``leaky_relu``.
 
     Raises
     ------

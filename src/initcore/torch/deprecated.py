@@ -36,7 +36,13 @@ def _deprecated(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     alias.__name__ = alias.__qualname__ = name[:-1]
-    alias.__doc__ = f"Call :func:`{name}`. This alias is deprecated, as ``torch.nn.init.{name[:-1]}`` 2.13 is."
+    alias.__doc__ = f"""Call :func:`{name}`. This alias is deprecated, as ``torch.nn.init.{name[:-1]}`` 2.13 is.
+
+    Parameters
+    ----------
+    *args, **kwargs : any
+        What :func:`{name}` takes.
+    """
     return alias
 
 

@@ -64,6 +64,17 @@ calculate_gain: Any = held["calculate_gain"]
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: GeneratorLike = None) -> Tensor:
     """Fill a tensor with draws from the uniform distribution on [a, b), as ``torch.nn.init.uniform_`` 2.13.
 
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        The tensor, which is written to and returned.
+    a : float
+        The lower bound, which may be drawn.
+    b : float
+        The upper bound, which is never drawn.
+    generator : torch.Generator, int, Stream, Generator or None
+        The source of the numbers; None is torch's default generator on the CPU.
+
     Raises
     ------
     RuntimeError
@@ -89,6 +100,17 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: GeneratorLike = None) -> Tensor:
     """Fill a tensor with draws from the normal distribution, as ``torch.nn.init.normal_`` 2.13.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        The tensor, which is written to and returned.
+    mean : float
+        The mean.
+    std : float
+        The standard deviation, which must not be negative.
+    generator : torch.Generator, int, Stream, Generator or None
+        The source of the numbers; None is torch's default generator on the CPU.
 
     Raises
     ------
@@ -123,6 +145,21 @@ def trunc_normal_(
 ) -> Tensor:
     """Fill a tensor with draws from the normal distribution within [a, b], as ``torch.nn.init.trunc_normal_`` 2.13.
 
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        The tensor, which is written to and returned.
+    mean : float
+        The mean before truncation.
+    std : float
+        The standard deviation before truncation.
+    a : float
+        The lower bound, as a value and not in standard deviations.
+    b : float
+        The upper bound.
+    generator : torch.Generator, int, Stream, Generator or None
+        The source of the numbers; None is torch's default generator on the CPU.
+
     Raises
     ------
     RuntimeError
@@ -153,6 +190,15 @@ def trunc_normal_(
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike = None) -> Tensor:
     r"""Fill a tensor with draws from Xavier's uniform distribution, as ``torch.nn.init.xavier_uniform_`` 2.13.
 
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        The tensor, which is written to and returned.
+    gain : float
+        The factor by which the values are multiplied.
+    generator : torch.Generator, int, Stream, Generator or None
+        The source of the numbers; None is torch's default generator on the CPU.
+
     Raises
     ------
     ValueError
@@ -179,6 +225,15 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike = None) -> Tensor:
     r"""Fill a tensor with draws from Xavier's normal distribution, as ``torch.nn.init.xavier_normal_`` 2.13.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        The tensor, which is written to and returned.
+    gain : float
+        The factor by which the values are multiplied.
+    generator : torch.Generator, int, Stream, Generator or None
+        The source of the numbers; None is torch's default generator on the CPU.
 
     Raises
     ------
@@ -212,6 +267,19 @@ def kaiming_uniform_(
     generator: GeneratorLike = None,
 ) -> Tensor:
     r"""Fill a tensor with draws from Kaiming's uniform distribution, as ``torch.nn.init.kaiming_uniform_`` 2.13.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        The tensor, which is written to and returned.
+    a : float
+        The negative slope of ``leaky_relu``; other nonlinearities ignore it.
+    mode : {"fan_in", "fan_out"}
+        The pass in which variances are kept: ``fan_in`` for the forward one, ``fan_out`` for the backward one.
+    nonlinearity : str
+        The function after the layer, by a name that torch knows.
+    generator : torch.Generator, int, Stream, Generator or None
+        The source of the numbers; None is torch's default generator on the CPU.
 
     Raises
     ------
@@ -257,6 +325,19 @@ def kaiming_normal_(
 
     It raises the errors, and gives the warning, of :func:`kaiming_uniform_`.
 
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        The tensor, which is written to and returned.
+    a : float
+        The negative slope of ``leaky_relu``; other nonlinearities ignore it.
+    mode : {"fan_in", "fan_out"}
+        The pass in which variances are kept: ``fan_in`` for the forward one, ``fan_out`` for the backward one.
+    nonlinearity : str
+        The function after the layer, by a name that torch knows.
+    generator : torch.Generator, int, Stream, Generator or None
+        The source of the numbers; None is torch's default generator on the CPU.
+
     Notes
     -----
     The distribution is :math:`N(0, std^2)` with :math:`std = gain / \sqrt{fan}`, and the values are those of
@@ -279,6 +360,15 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: GeneratorLike = None
     """Fill a tensor with a random orthogonal matrix, as ``torch.nn.init.orthogonal_`` 2.13.
 
     The first dimension gives the rows of the matrix, and all others together its columns.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        The tensor, which is written to and returned.
+    gain : float
+        The factor by which the values are multiplied.
+    generator : torch.Generator, int, Stream, Generator or None
+        The source of the numbers; None is torch's default generator on the CPU.
 
     Raises
     ------
@@ -305,6 +395,17 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: GeneratorLike = None
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: GeneratorLike = None) -> Tensor:
     """Fill a matrix with normal draws, and set a share of each column to zero, as ``torch.nn.init.sparse_`` 2.13.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        The tensor, which is written to and returned.
+    sparsity : float
+        The share of each column that is zero, from 0 to 1.
+    std : float
+        The standard deviation of the elements that are not zero.
+    generator : torch.Generator, int, Stream, Generator or None
+        The source of the numbers; None is torch's default generator on the CPU.
 
     Raises
     ------

@@ -27,6 +27,13 @@ _LARGE = 1 << 18  # elements; torch sets a constant as fast in smaller tensors
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill a tensor of any dtype with a value, as ``torch.nn.init.constant_`` 2.13.
 
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        The tensor, which is written to and returned.
+    val : float
+        The value of all elements.
+
     Raises
     ------
     RuntimeError
@@ -46,6 +53,11 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
 def ones_(tensor: Tensor) -> Tensor:
     """Fill a tensor of any dtype with ones, as ``torch.nn.init.ones_`` 2.13.
 
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        The tensor, which is written to and returned.
+
     Examples
     --------
     >>> import torch, initcore.torch as init
@@ -57,6 +69,11 @@ def ones_(tensor: Tensor) -> Tensor:
 
 def zeros_(tensor: Tensor) -> Tensor:
     """Fill a tensor of any dtype with zeros, as ``torch.nn.init.zeros_`` 2.13.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        The tensor, which is written to and returned.
 
     Examples
     --------
@@ -71,6 +88,11 @@ def eye_(tensor: Tensor) -> Tensor:
     """Fill a matrix with the identity, as ``torch.nn.init.eye_`` 2.13.
 
     Each process fills its own part of a DTensor.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        The tensor, which is written to and returned.
 
     Raises
     ------
@@ -91,6 +113,13 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Fill a convolution's weights so that it passes its input on, as ``torch.nn.init.dirac_`` 2.13.
 
     Each process fills its own part of a DTensor.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        The tensor, which is written to and returned.
+    groups : int
+        The number of groups of the convolution.
 
     Raises
     ------

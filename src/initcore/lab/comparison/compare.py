@@ -37,7 +37,15 @@ FORMATS = (".html", ".json", ".pdf", ".png", ".svg")
 
 
 class Comparison(ComparisonData):
-    """What `compare` found; `print` shows its table."""
+    """What `compare` found; `print` shows its table.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        What was measured, a case for each initializer and activation.
+    title : str
+        The heading of tables and pictures.
+    """
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -75,7 +83,13 @@ class Comparison(ComparisonData):
         return json_of(self)
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write the format of the name's ending: .png, .svg, .pdf, .html or .json."""
+        """Write the format of the name's ending: .png, .svg, .pdf, .html or .json.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file to write.
+        """
         path = Path(path)
         if path.suffix in (".html", ".json"):
             path.write_text(self.html() if path.suffix == ".html" else self.json(), encoding="utf-8")

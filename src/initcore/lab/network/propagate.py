@@ -68,6 +68,10 @@ def propagate(
         The number of units (or channels) of all layers, and of examples: 1024 and 256 if dense, 64 and 32 if not.
     kind : {"dense", "conv"}
         Convolutions have kernels of `kernel` by `kernel` and circular padding, on `size` by `size` places.
+    kernel : int
+        The side of the kernels of layers of the kind "conv".
+    size : int
+        The side of the images that such layers are given.
     residual : bool
         If true, layers are z = z' + branch_scale (W f(z') + b), as the preactivated ones of He et al. (2016), and the
         inputs are z of layer 0. If not, layers are z = branch_scale (W f(z') + b), and the inputs go into the first W.
@@ -81,6 +85,8 @@ def propagate(
     inputs : array, optional
         The inputs, of shape (batch, units) or (batch, channels, y, x); examples 0 and 1, 2 and 3, ... are pairs.
         Without it, they are standard normal, with a cosine of 0.5 in each pair.
+    branch_scale : float
+        What each layer's own part of z is multiplied with.
     rng : int, Stream, Generator or None
         The weights of layer l come from the stream (rng, "layers", l), and so do not depend on the depth.
     jacobian, gradients : bool

@@ -36,6 +36,8 @@ class Propagation:
 
     Attributes
     ----------
+    layer : array of int
+        The layers' numbers, from 0 to depth.
     mean, std : array
         Of the activations after the nonlinearity, over units and examples. For an ensemble, `std` is the root mean
         square over examples of the standard deviation over each example's units.
@@ -60,6 +62,16 @@ class Propagation:
     jacobian_max, jacobian_min : float
         The extreme singular values of the derivative of the last activations with respect to the first example. The
         least is NaN if it was not computed (above 1024 units) and is not known to be 0.
+    init, activation, kind : str
+        What was propagated through: the initializers, the activation, and the kind of the layers.
+    depth, width, batch : int
+        The number of layers, of units or channels in each, and of inputs.
+    residual, normalised : bool
+        Whether layers are added to their inputs, and whether they are normalised.
+    ensemble : bool
+        Whether each pair of examples has weights of its own.
+    dtype : str
+        The dtype of the arithmetic.
     finite : bool
         Whether all activations and gradients are finite.
     first_nonfinite : int or None

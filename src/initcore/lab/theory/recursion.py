@@ -29,7 +29,15 @@ __all__ = ["MeanField", "Step", "recursion"]
 
 @dataclass(frozen=True)
 class Step:
-    """A layer in theory: its weights' variance times fan_in and, backward, times fan_out; its biases' variance."""
+    """A layer in theory: its weights' variance times fan_in and, backward, times fan_out; its biases' variance.
+
+    Parameters
+    ----------
+    weight, weight_back : float
+        The variance of the weights times fan_in, and times fan_out.
+    bias : float
+        The variance of the biases.
+    """
 
     weight: float
     weight_back: float
@@ -38,7 +46,15 @@ class Step:
 
 @dataclass(frozen=True)
 class MeanField:
-    """Predictions for each layer, of which 0 is the inputs: standard deviations, and the cosine between two inputs."""
+    """Predictions for each layer, of which 0 is the inputs: standard deviations, and the cosine between two inputs.
+
+    Parameters
+    ----------
+    preactivation_std, std, gradient_std : ndarray
+        The standard deviations of preactivations, activations and gradients in each layer.
+    cosine : ndarray
+        The cosine between the activations of two inputs in each layer.
+    """
 
     preactivation_std: Values
     std: Values
@@ -60,6 +76,8 @@ def recursion(
 
     Parameters
     ----------
+    activation : Activation
+        The activation of all layers.
     steps : sequence of Step
         One for each layer, in order.
     input_variance, input_cosine : float

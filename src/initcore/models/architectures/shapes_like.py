@@ -50,6 +50,13 @@ class ModelShapes:
     def resolve(self, plan: Plan, dtype: str | None = None) -> Resolved:
         """Return what a plan fills each parameter with; `dtype` is that of all, whatever is said elsewhere.
 
+        Parameters
+        ----------
+        plan : Plan
+            The plan.
+        dtype : dtype, optional
+            The dtype of all parameters, whatever is said elsewhere.
+
         Raises
         ------
         PlanError

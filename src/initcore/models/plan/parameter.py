@@ -25,6 +25,27 @@ class Parameter:
 
     ``init`` is the initializer's name without the underscore, ``settings`` what it is called with, ``fans`` what a
     scaled one takes its scale from, ``distribution`` that of its values; ``std`` and ``bound`` are the distribution's.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name.
+    shape : tuple of int
+        Its shape.
+    dtype : dtype
+        Its dtype.
+    rule : Rule
+        The rule that fits it.
+    init : str
+        The initializer's name without the underscore.
+    settings : dict
+        What the initializer is called with.
+    fans : (float, float) or None
+        The fans from which a scaled initializer takes its scale.
+    stream : Stream
+        The stream of its numbers.
+    distribution : Distribution
+        The distribution of its values.
     """
 
     name: str

@@ -92,6 +92,11 @@ class Plan:
     def from_toml(cls, source: str | os.PathLike[str]) -> Plan:
         """Read a plan from a file.
 
+        Parameters
+        ----------
+        source : str or Path
+            The file.
+
         Raises
         ------
         PlanError
@@ -101,7 +106,13 @@ class Plan:
 
     @classmethod
     def from_toml_text(cls, text: str) -> Plan:
-        """Read a plan from a text, as :meth:`from_toml`."""
+        """Read a plan from a text, as :meth:`from_toml`.
+
+        Parameters
+        ----------
+        text : str
+            The text.
+        """
         return cls._parsed(*toml.parse(text))
 
     @classmethod
@@ -201,7 +212,13 @@ class Plan:
         return resolve(self.rules, self._labels, self.stream, self.dtype, shapes)
 
     def describe(self, shapes: ShapesLike) -> Description:
-        """Return a table of what :meth:`resolve` finds: name, shape, dtype, rule, call, fans, std, bound and bytes."""
+        """Return a table of what :meth:`resolve` finds: name, shape, dtype, rule, call, fans, std, bound and bytes.
+
+        Parameters
+        ----------
+        shapes : mapping of str to shape
+            The shape of each parameter, as :meth:`resolve` takes it.
+        """
         from initcore.models.plan.describe import Description  # which loads rich
 
         return Description(self.resolve(shapes).values())

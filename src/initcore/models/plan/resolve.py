@@ -25,7 +25,13 @@ __all__ = ["Resolved", "resolve"]
 
 
 class Resolved(Mapping[str, Parameter]):
-    """The parameters of a model by name, in the order they were given, each with what fills it."""
+    """The parameters of a model by name, in the order they were given, each with what fills it.
+
+    Parameters
+    ----------
+    parameters : dict
+        Each :class:`Parameter` by its name.
+    """
 
     def __init__(self, parameters: Mapping[str, Parameter]) -> None:
         self._parameters = dict(parameters)

@@ -188,7 +188,15 @@ class Rule:
         return self.match if self.match is not None else f"/{self.regex}/"
 
     def fits(self, subject: Subject, all_of_them: Mapping[str, Subject]) -> bool:
-        """Return whether the rule is for a parameter."""
+        """Return whether the rule is for a parameter.
+
+        Parameters
+        ----------
+        subject : Subject
+            The parameter and what is known about it.
+        all_of_them : mapping of str to Subject
+            All parameters of the model.
+        """
         if self.match is not None:
             matched = compiled_glob(self.match).match(subject.name)
         else:

@@ -36,6 +36,13 @@ class Verification:
 
     ``rows`` has one for each array, ``significance`` is the probability that a right model has a problem of chance.
     ``str()`` and ``rich.print`` show a table.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        What each array was found to be.
+    significance : float
+        The probability that a right model has a problem by chance.
     """
 
     rows: tuple[Row, ...]
