@@ -1,6 +1,6 @@
 """Fill very large matrices in place with random numbers of the right scale, the same bytes on every machine."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from initcore import _command as _command  # first, because the other imports take long
 from initcore import initializers as initializers
@@ -19,6 +19,9 @@ from initcore.shards import FlatShard, Shard
 from initcore.streams import Generator, Stream, manual_seed
 
 if TYPE_CHECKING:
+    from initcore import dynamic as dynamic
+    from initcore import lab as lab
+    from initcore import models as models
     from initcore.models import Plan, Rule
 
 __all__ = [
@@ -60,12 +63,25 @@ configure()
 del configure
 
 
-def __getattr__(name: str) -> Any:
-    """Import a name on first use, if its import would take as long as the rest of the package."""
-    from importlib import import_module
+#: What is imported on first use, because its import would take as long as the rest of the package
+_LATE = ("Plan", "Rule", "dynamic", "lab", "models")
+#: The modules of frameworks, which are imported by name
+_FRAMEWORKS = ("dask", "jax", "keras", "numpy", "torch")
 
-    if name in ("Plan", "Rule"):
-        return getattr(import_module("initcore.models"), name)
-    if name in ("dynamic", "lab", "models"):
-        return import_module(f"initcore.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # with it, mypy would take any name for one of this module
+
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        if name in ("Plan", "Rule"):
+            return getattr(import_module("initcore.models"), name)
+        if name in _LATE:
+            return import_module(f"initcore.{name}")
+        from initcore.choices import about_attribute
+
+        raise about_attribute(__name__, name, __dir__(), _FRAMEWORKS)
+
+
+def __dir__() -> list[str]:
+    also = (name for name in globals() if name.startswith("__") or name in _FRAMEWORKS)
+    return sorted({*__all__, *_LATE, *also})

@@ -112,10 +112,21 @@ cdef bint is_shard(object it) except -1:
     return type(it) in _shards
 
 
+#: By the library of what is given as an array: what to do instead
+cdef dict _hints = {
+    "torch": "; tensors are filled by initcore.torch",
+    "jax": "; arrays of JAX cannot be changed, and initcore.jax makes new ones",
+    "keras": "; initcore.keras has initializers of variables",
+    "tensorflow": "; initcore.keras has initializers of variables",
+}
+_hints["jaxlib"] = _hints["jax"]
+_hints["builtins"] = "; numpy.empty(shape, numpy.float32) makes an array, or the function without _ at its end does"
+
+
 cdef int check(object out, object shard) except -1:
     if not isinstance(out, np.ndarray):
         kind = type(out)
-        hint = "; tensors are filled by initcore.torch" if kind.__module__.split(".")[0] == "torch" else ""
+        hint = _hints.get(kind.__module__.split(".")[0], "")
         raise TypeError(f"out must be a numpy.ndarray, not {kind.__module__}.{kind.__qualname__}{hint}")
     if shard is not None and not is_shard(shard):
         raise TypeError(f"shard must be an initcore.Shard, not {shard!r} of type {type(shard).__name__}")

@@ -1,5 +1,7 @@
 """Write ``new.py`` before the package is built: for each in-place initializer, a function that returns a new array.
 
+Beside it, ``new.pyi`` tells type checkers the dtype of each result.
+
 ``setup.py`` runs this file. It reads the sources and imports nothing of initcore, since the core may not be compiled
 yet.
 """
@@ -12,7 +14,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["main", "source_of"]
+__all__ = ["main", "source_of", "stubs_of"]
 
 Given = tuple[str, str, str | None]
 MODULES = ("distributions", "initializers", "orthogonal", "patterns")
@@ -28,12 +30,13 @@ threads that fill it touch it first. :mod:`initcore._new_forms` writes this file
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from initcore.allocation import Where, allocate
+from initcore.choices import Bounds, Mode, Nonlinearity, VarianceDistribution, VarianceMode, refuse_keywords
 {imports}
 from initcore.streams import RngLike
 
@@ -45,7 +48,7 @@ __all__ = {names}
 '''
 FUNCTION = '''
 
-def {name}({parameters}) -> Array:
+def {name}({parameters}, **unknown: NoReturn) -> Array:
     r"""{summary}
 
     Parameters
@@ -63,9 +66,38 @@ def {name}({parameters}) -> Array:
     >>> initcore.{name}({example}).shape
     {shape}
     """
+    if unknown:
+        refuse_keywords("{name}", unknown, {order})
     out, shard = allocate(shape, dtype)
     return {name}_({arguments})
 '''
+STUBS = '''"""The types of new.py, by the dtypes of the results; made with it."""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias, TypeVar, overload
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from initcore.allocation import Where
+from initcore.choices import Bounds, Mode, Nonlinearity, VarianceDistribution, VarianceMode
+from initcore.streams import RngLike
+
+__all__ = {names}
+
+S = TypeVar("S", bound=np.generic)
+Fans: TypeAlias = tuple[float, float]
+Progress: TypeAlias = Callable[[float], object]
+'''
+_DRAWN = [
+    ('type[np.float32] | np.dtype[np.float32] | Literal["float32"] = ...', "np.float32"),
+    ('type[float] | Literal["float64"]', "np.float64"),
+    ('Literal["float16"]', "np.float16"),
+    ("type[S] | np.dtype[S]", "S"),
+    ('Literal["bfloat16"] | type[Any]', "Any"),
+]
+_FIXED = [*_DRAWN[:-1], ("DTypeLike", "Any")]
+_WORDS = [('type[np.uint32] | np.dtype[np.uint32] | Literal["uint32"] = ...', "np.uint32")]
 #: The beginnings of summaries of in-place functions, and those of the functions for new arrays
 SUMMARIES = [
     (r"^Fill with ", "Return a new array filled with "),
@@ -86,14 +118,38 @@ def source_of(folder: Path) -> str:
     functions: dict[str, str] = {}
     imports = []
     for module in MODULES:
-        tree = ast.parse((folder / f"{module}.py").read_text(encoding="utf-8"))
-        found = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-        found = [node for node in found if node.name.endswith("_") and not node.name.startswith("_")]
+        found = _in_place(folder / f"{module}.py")
         functions.update((node.name[:-1], _function(node)) for node in found)
         imports.append(f"from initcore.{module} import {', '.join(sorted(node.name for node in found))}")
     ordered = {name: functions[name] for name in sorted(functions)}
     names = "[\n" + "".join(f'    "{name}",\n' for name in ordered) + "]"
     return HEAD.format(imports="\n".join(imports), names=names) + "".join(ordered.values())
+
+
+def stubs_of(folder: Path) -> str:
+    """Return the text of ``new.pyi``, made from the modules in a folder."""
+    found = {node.name[:-1]: node for module in MODULES for node in _in_place(folder / f"{module}.py")}
+    names = "[\n" + "".join(f'    "{name}",\n' for name in sorted(found)) + "]"
+    return STUBS.format(names=names) + "".join(_stub(found[name]) for name in sorted(found))
+
+
+def _stub(node: ast.FunctionDef) -> str:
+    positional, named = _parameters(node)
+    draws = any(name == "rng" for name, *_ in named)
+    text = "\n"
+    kinds = _WORDS if node.name == "bits_" else _DRAWN if draws else _FIXED
+    for dtype, scalar in kinds:
+        shown = ["shape: Where", *(_shown(*it) for it in positional), "*", f"dtype: {dtype}"]
+        shown += [_shown(*it) for it in named]
+        decorator = "@overload\n" if len(kinds) > 1 else ""
+        text += f"{decorator}def {node.name[:-1]}({', '.join(shown)}) -> NDArray[{scalar}]: ...\n"
+    return text
+
+
+def _in_place(path: Path) -> list[ast.FunctionDef]:
+    """Return the public in-place functions of a module."""
+    found = [it for it in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(it, ast.FunctionDef)]
+    return [node for node in found if node.name.endswith("_") and not node.name.startswith("_")]
 
 
 def _function(node: ast.FunctionDef) -> str:
@@ -116,6 +172,7 @@ def _function(node: ast.FunctionDef) -> str:
         parameters=", ".join(parameters),
         summary=_indented(_about_new(summary)),
         described=_indented(text, first=True),
+        order=tuple(order),
         rest="".join(
             f"\n    {title}\n    {'-' * len(title)}\n    {_indented(body)}\n" for title, body in sections.items()
         ),
@@ -191,10 +248,10 @@ def _indented(text: str, first: bool = False) -> str:
 
 
 def main(folder: Path = Path(__file__).parent) -> None:
-    """Write ``new.py`` if it would change."""
-    path, text = folder / "new.py", source_of(folder)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+    """Write ``new.py`` and ``new.pyi`` if they would change."""
+    for path, text in ((folder / "new.py", source_of(folder)), (folder / "new.pyi", stubs_of(folder))):
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_origin
 
 import initcore
 from initcore import distributions, initializers, patterns
@@ -54,11 +54,16 @@ def describe(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "fill": fill,
-        "settings": {name: parameter for name, parameter in parameters.items() if name not in NOT_SETTINGS},
+        "settings": {name: _plain(parameter) for name, parameter in parameters.items() if name not in NOT_SETTINGS},
         "draws": "rng" in parameters,
         "reports": "progress" in parameters,
         "dtype": inspect.signature(getattr(initcore, name)).parameters["dtype"].default,
     }
+
+
+def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Return a parameter whose type is str if it takes some words only: the initializer itself refuses others."""
+    return parameter.replace(annotation=str) if get_origin(parameter.annotation) is Literal else parameter
 
 
 def names() -> list[str]:

@@ -190,7 +190,7 @@ def _cheap_chunks(init: str, settings: Mapping[str, Any], shape: tuple[int, ...]
 def _lazily(function: Callable[..., Any]) -> Callable[..., da.Array]:
     """Return a function with the parameters of `function` and `chunks` that returns a dask array of the same values."""
     signature = inspect.signature(function)
-    known = [parameter for name, parameter in signature.parameters.items() if name != "progress"]
+    known = [parameter for name, parameter in signature.parameters.items() if name not in ("progress", "unknown")]
     signature = signature.replace(parameters=known)
     init = function.__name__
 

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 from numpy.typing import NDArray
 
 from initcore import _core
+from initcore.choices import BOUNDS, Bounds, did_you_mean
 from initcore.shards import Shard
 from initcore.streams import RngLike
 from initcore.truncation import STD_WITHIN_TWO_SIGMA, std_before_truncation
@@ -41,8 +42,6 @@ A = TypeVar("A", bound=NDArray[Any])
 _BITS, _UNIFORM, _NORMAL, _TRUNC_NORMAL = (
     _core.DISTS[name][0] for name in ("bits", "uniform", "normal", "trunc_normal")
 )
-
-BOUNDS = ("absolute", "sigma")
 
 
 class Values:
@@ -177,7 +176,7 @@ class TruncNormal(Values):
 
     @classmethod
     def of_bounds(
-        cls, mean: float, std: float, a: float, b: float, bounds: str = "absolute", correct_std: bool = False
+        cls, mean: float, std: float, a: float, b: float, bounds: Bounds = "absolute", correct_std: bool = False
     ) -> TruncNormal:
         """Return the distribution with which :func:`trunc_normal_` fills, given the same parameters."""
         return cls(*_parameters(mean, std, a, b, bounds, correct_std))
@@ -200,11 +199,11 @@ class TruncNormal(Values):
 
 
 def _parameters(
-    mean: float, std: float, a: float, b: float, bounds: str, correct_std: bool
+    mean: float, std: float, a: float, b: float, bounds: Bounds, correct_std: bool
 ) -> tuple[float, float, float, float]:
     """Return mean and std before truncation, and the bounds as absolute values."""
     if bounds not in BOUNDS:
-        raise ValueError(f"bounds must be one of {', '.join(BOUNDS)}, got {bounds!r}")
+        raise ValueError(f"bounds must be one of {', '.join(BOUNDS)}, got {bounds!r}{did_you_mean(bounds, BOUNDS)}")
     sigma = bounds == "sigma"
     if correct_std and std >= 0:
         std = std_before_truncation(float(std), float(mean), float(a), float(b), sigma)
@@ -326,7 +325,7 @@ def trunc_normal_(
     a: float = -2.0,
     b: float = 2.0,
     *,
-    bounds: str = "absolute",
+    bounds: Bounds = "absolute",
     correct_std: bool = False,
     rng: RngLike = None,
     shard: Shard | None = None,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-__all__ = ["CheckpointError", "PlanError", "partly_written"]
+__all__ = ["CheckpointError", "PlanError", "partly_written", "shown"]
+
+MOST_SHOWN = 200  # characters of a value in an error's line
 
 
 class PlanError(ValueError):
@@ -27,6 +30,16 @@ class PlanError(ValueError):
 
 class CheckpointError(ValueError):
     """Raised for a file that is not valid or cannot be written; the message names the file."""
+
+
+def shown(value: Any) -> str:
+    """Return a value for the line of an error: of an array or tensor its shape, of a long text its beginning."""
+    shape = getattr(value, "shape", None)
+    if shape and hasattr(value, "dtype"):
+        kind = type(value)
+        return f"a {kind.__module__.partition('.')[0]} {kind.__qualname__} of shape {tuple(shape)}"
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 @contextmanager

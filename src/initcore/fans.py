@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-__all__ = ["MODES", "calculate_fans", "calculate_gain", "fan_of", "fans_of"]
+from initcore.choices import MODES, Nonlinearity, did_you_mean
 
-MODES = ("fan_in", "fan_out", "fan_avg", "fan_geo_avg")
+__all__ = ["MODES", "calculate_fans", "calculate_gain", "fan_of", "fans_of"]
 
 _CONVOLUTIONS = tuple(f"conv{transpose}{d}d" for transpose in ("", "_transpose") for d in (1, 2, 3))
 _LINEAR = ("linear", "identity", *_CONVOLUTIONS)
@@ -32,7 +32,7 @@ _MOMENT_GAINS = {
 _KNOWN = (*_LINEAR, *_TORCH_GAINS, "leaky_relu", "elu", *_MOMENT_GAINS)
 
 
-def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+def calculate_gain(nonlinearity: Nonlinearity, param: float | None = None) -> float:
     r"""Return the gain recommended for a nonlinearity.
 
     Parameters
@@ -75,7 +75,8 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity == "elu":
         below = math.e**2 * _normal_cdf(-2) - 2 * math.sqrt(math.e) * _normal_cdf(-1) + 0.5  # E[(e^z - 1)^2; z < 0]
         return 1 / math.sqrt(0.5 + _number("alpha", param, 1.0) ** 2 * below)
-    raise ValueError(f"Unsupported nonlinearity {nonlinearity}; known are {', '.join(_KNOWN)}")
+    meant = did_you_mean(nonlinearity, _KNOWN)
+    raise ValueError(f"Unsupported nonlinearity {nonlinearity}; known are {', '.join(_KNOWN)}{meant}")
 
 
 def _number(name: str, param: float | None, default: float) -> float:
@@ -139,7 +140,7 @@ def fan_of(mode: str, fans: tuple[float, float], modes: Sequence[str] = MODES) -
     """
     name = mode.lower() if isinstance(mode, str) else mode
     if name not in modes:
-        raise ValueError(f"Mode {mode} not supported, please use one of {list(modes)}")
+        raise ValueError(f"Mode {mode} not supported, please use one of {list(modes)}{did_you_mean(mode, modes)}")
     fan_in, fan_out = fans
     means = {
         "fan_in": fan_in,

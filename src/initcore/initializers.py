@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 
 from initcore import _core
+from initcore.choices import Mode, Nonlinearity, VarianceDistribution, VarianceMode, did_you_mean
 from initcore.distributions import Elementwise, Normal, TruncNormal, Uniform
 from initcore.fans import calculate_gain, fan_of, fans_of
 from initcore.shards import Shard
@@ -58,7 +59,7 @@ def _xavier_std(fans: Fans, gain: float) -> float:
     return _checked("gain", gain) * math.sqrt(2.0 / (fans[0] + fans[1] or 1))
 
 
-def _kaiming_std(fans: Fans, a: float, mode: str, nonlinearity: str) -> float:
+def _kaiming_std(fans: Fans, a: float, mode: Mode, nonlinearity: Nonlinearity) -> float:
     fan = fan_of(mode, fans, ("fan_in", "fan_out"))
     return _checked("gain", calculate_gain(nonlinearity, a)) / math.sqrt(fan or 1)
 
@@ -77,7 +78,8 @@ def _variance_scaling(
     fan = fan_of(mode, fans)
     name = distribution.lower() if isinstance(distribution, str) else distribution
     if name not in VARIANCE_SCALINGS:
-        raise ValueError(f"distribution must be one of {', '.join(VARIANCE_SCALINGS)}, got {distribution!r}")
+        meant = did_you_mean(name, VARIANCE_SCALINGS)
+        raise ValueError(f"distribution must be one of {', '.join(VARIANCE_SCALINGS)}, got {distribution!r}{meant}")
     return VARIANCE_SCALINGS[name](math.sqrt(_checked("scale", scale) / max(1.0, fan)))
 
 
@@ -177,8 +179,8 @@ def xavier_normal_(
 def kaiming_uniform_(
     out: A,
     a: float = 0,
-    mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu",
+    mode: Mode = "fan_in",
+    nonlinearity: Nonlinearity = "leaky_relu",
     *,
     fans: Fans | None = None,
     rng: RngLike = None,
@@ -222,8 +224,8 @@ def kaiming_uniform_(
 def kaiming_normal_(
     out: A,
     a: float = 0,
-    mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu",
+    mode: Mode = "fan_in",
+    nonlinearity: Nonlinearity = "leaky_relu",
     *,
     fans: Fans | None = None,
     rng: RngLike = None,
@@ -267,8 +269,8 @@ def kaiming_normal_(
 def variance_scaling_(
     out: A,
     scale: float = 1.0,
-    mode: str = "fan_in",
-    distribution: str = "truncated_normal",
+    mode: VarianceMode = "fan_in",
+    distribution: VarianceDistribution = "truncated_normal",
     *,
     fans: Fans | None = None,
     rng: RngLike = None,

@@ -11,6 +11,8 @@ from typing import Any, SupportsIndex, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from initcore.errors import shown
+
 __all__ = [
     "FlatShard",
     "Index",
@@ -33,13 +35,16 @@ MOST_ELEMENTS = 2**63 - 1
 
 def as_shape(shape: ShapeLike) -> tuple[int, ...]:
     """Return a shape as a tuple of ints, or raise an error if no array can have that shape."""
-    sizes = shape if isinstance(shape, Iterable) else (shape,)
+    sizes: Any = shape if isinstance(shape, Iterable) else (shape,)
+    if getattr(shape, "ndim", 1) > 1:
+        sizes = (shape,)  # an array that should be filled: no int, and not to be gone through
     try:
         whole = tuple(index(size) for size in sizes)
     except TypeError:
-        raise TypeError(f"a shape must be an int or a sequence of ints, not {shape!r}") from None
+        hint = "; the functions whose name ends in _ fill an array" if hasattr(shape, "dtype") else ""
+        raise TypeError(f"a shape must be an int or a sequence of ints, not {shown(shape)}{hint}") from None
     if any(size < 0 for size in whole):
-        raise ValueError(f"a shape must not have negative sizes: {whole}")
+        raise ValueError(f"a shape must not have negative sizes: {shown(whole)}")
     if len(whole) > MOST_DIMENSIONS:
         raise ValueError(f"an array has at most {MOST_DIMENSIONS} dimensions, got {len(whole)}")
     if math.prod(whole) > MOST_ELEMENTS or max(whole, default=0) > MOST_ELEMENTS:

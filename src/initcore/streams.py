@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeGuard, TypeVar
 import numpy as np
 
 from initcore import _core
+from initcore.errors import shown
 
 __all__ = ["Generator", "RngLike", "Stream", "default_generator", "manual_seed", "resolve"]
 
@@ -273,6 +274,16 @@ def fill_or_restore(fill: Callable[..., T], rng: Any, out: T, *args: Any) -> T:
         raise
 
 
+def _meant_by(kind: type) -> str:
+    """Return what to pass instead of another library's source of random numbers."""
+    library = kind.__module__.partition(".")[0]
+    if library == "torch":
+        return "; the functions of initcore.torch take it as generator="
+    if library in ("jax", "jaxlib"):
+        return "; the initializers of initcore.jax take it as key"
+    return "; numpy.random.default_rng() makes a Generator" if kind.__name__ == "RandomState" else ""
+
+
 def resolve(rng: Any) -> Stream | Generator:
     """Return the stream or generator that ``rng=`` stands for.
 
@@ -292,11 +303,11 @@ def resolve(rng: Any) -> Stream | Generator:
         return rng
     if _is_numpy_generator(rng):
         return _stream_of(int(rng.integers(2**63)))
-    if isinstance(rng, (bool, np.bool_)) or not hasattr(rng, "__index__"):
+    if isinstance(rng, (bool, np.bool_)) or not hasattr(rng, "__index__") or getattr(rng, "shape", ()):
         kind = type(rng)
         raise TypeError(
             "rng must be an int >= 0, an initcore.Stream, an initcore.Generator, a numpy.random.Generator or None, "
-            f"not {rng!r} of type {kind.__module__}.{kind.__qualname__}"
+            f"not {shown(rng)} of type {kind.__module__}.{kind.__qualname__}{_meant_by(kind)}"
         )
     return _stream_of(_seed(rng))
 

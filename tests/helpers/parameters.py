@@ -94,7 +94,7 @@ def lacking(thing: Any) -> list[str]:
     """Return the parameters of a function or class that its docstring does not describe; fields may be attributes."""
     parameters = inspect.signature(thing).parameters
     described = paragraphs(inspect.getdoc(thing) or "")
-    return [name for name in parameters if name not in described and name not in ("self", "cls")]
+    return [name for name in parameters if name not in described and name not in ("self", "cls", "unknown")]
 
 
 def completed(source: str, things: dict[str, Any], texts: dict[str, str]) -> str:

@@ -34,6 +34,7 @@ def test_new_arrays_are_made_from_the_in_place_functions() -> None:
     """The file that is made when the package is built is that of the sources beside it."""
     folder = pathlib.Path(initcore.__file__).parent
     assert folder.joinpath("new.py").read_text(encoding="utf-8") == _new_forms.source_of(folder)
+    assert folder.joinpath("new.pyi").read_text(encoding="utf-8") == _new_forms.stubs_of(folder)
 
 
 @pytest.mark.parametrize("name", catalog.names())
@@ -46,7 +47,7 @@ def test_functions_for_new_arrays_describe_all_their_parameters(name: str) -> No
         if " : " in line[:80] and not line.startswith(" ")
         for word in line.partition(" : ")[0].split(",")
     }
-    assert set(inspect.signature(getattr(initcore, name)).parameters) <= described
+    assert {*inspect.signature(getattr(initcore, name)).parameters} - {"unknown"} <= described
 
 
 @pytest.mark.parametrize("name", sorted({*catalog.names()} - {"bits"}))
@@ -66,3 +67,15 @@ def test_every_initializer_says_what_it_draws_from(name: str) -> None:
     # 12,800 elements: five deviations of a mean and of a std
     assert abs(values.mean() - found.mean) <= 5 * found.std / np.sqrt(values.size)
     assert values.std() == pytest.approx(found.std, rel=5 / np.sqrt(values.size), abs=1e-12)
+
+
+def test_dir_shows_what_is_public() -> None:
+    shown = [name for name in dir(initcore) if not name.startswith("__")]
+    assert {"Plan", "Rule", "dynamic", "lab", "models"} <= {*shown}
+    assert {*shown} <= {*initcore.__all__, "dask", "dynamic", "jax", "keras", "lab", "models", "numpy", "torch"}
+
+
+@pytest.mark.parametrize("name", ["get_num_threads", "isa", "isas", "set_num_threads", "use_isa"])
+def test_functions_of_the_extension_have_signatures(name: str) -> None:
+    assert len(inspect.signature(getattr(initcore, name)).parameters) == (name in ("set_num_threads", "use_isa"))
+    assert inspect.getdoc(getattr(initcore, name))

@@ -17,7 +17,7 @@ HEADS = ("activation", "forward", "backward", "biases at the critical point", "`
 def _rows() -> Iterator[tuple[str, ...]]:
     for name in activation_names():
         try:
-            known = f"{calculate_gain(name):.6f}"
+            known = f"{calculate_gain(name):.6f}"  # type: ignore[arg-type]  # which may be none that it knows
         except ValueError:
             known = "-"
         point = critical(name)
