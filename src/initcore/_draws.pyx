@@ -68,6 +68,9 @@ cdef class Draw:
         other.stream.plane = plane
         return other
 
+    def __repr__(self):
+        return "Draw {} of the key ({}, {})".format(self.stream.draw, self.stream.key[0], self.stream.key[1])
+
     def __reduce__(self):
         cdef ic_stream stream = self.stream
         return draw_of, (stream.key[0], stream.key[1], stream.plane, stream.draw)

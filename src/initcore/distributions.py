@@ -62,7 +62,8 @@ class Values:
         return hash((type(self), *self._values().values()))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._values().items())})"
+        shown = {name: value for name, value in self._values().items() if name != "zeros" or value}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def replace(self, **changes: Any) -> Any:
         """Return a copy in which the given numbers are replaced."""

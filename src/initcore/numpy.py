@@ -206,6 +206,9 @@ class Philox4x32(_bitgen.WordSource):
         state["state"]["counter"][3] = draw
         return _restore(type(self), self.seed_seq, state)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} with the key {tuple(map(int, self.state['state']['key']))}>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.seed_seq, self.state)
 

@@ -253,7 +253,7 @@ def test_plans_load_when_they_are_asked_for(run_python: Run) -> None:
     )
     before, after, error = run_python(script).stdout.splitlines()
     assert (before, after) == ("False", "True False")
-    assert error == "module 'initcore' has no attribute 'Plans'"
+    assert error == "module 'initcore' has no attribute 'Plans'; did you mean 'Plan'?"
 
 
 def calls_of(function: Any) -> int:

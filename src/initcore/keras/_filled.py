@@ -52,6 +52,11 @@ class Filled:
             return super().__call__(shape, dtype)  # type: ignore[misc]  # Keras' own, as patch() has it
         return fill(self, type(self)._fill, shape, dtype, layout)
 
+    def __repr__(self) -> str:
+        given = self.get_config() if hasattr(self, "get_config") else {}
+        shown = (f"{key}={value!r}" for key, value in given.items() if value is not None)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
     def _fill(self, where: Shard, dtype: np.dtype[Any], rng: RngLike) -> Array:
         """Return a new array that holds the block `where` of the global array."""
         raise NotImplementedError

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
+from initcore.tables import html_table
+
 __all__ = ["Count", "Drawn", "drawn_by_initcore", "drawn_for", "drawn_here", "made_by_another", "watch", "watching"]
 
 
@@ -188,6 +190,13 @@ class Drawn:
             some = ", ".join(self.repeated[:3]) + (", ..." if len(self.repeated) > 3 else "")
             lines.append(f"  {len(self.repeated)} drawn from the seed of another of the same shape: {some}")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        rows = [("initcore", name, count) for name, count in self.initcore.items()]
+        rows += [("other", name, count) for name, count in self.others.items()]
+        lines = [(who, name, f"{count.elements:,}", f"{count.calls:,}") for who, name, count in rows]
+        said = f"{self.elements:,} elements drawn, {_percent(self.share)} by initcore"
+        return html_table(("by", "for", "elements", "calls"), lines, (2, 3), "\n".join([said, *self.notes]))
 
     def __repr__(self) -> str:
         return f"<Drawn: {self.elements:,} elements, {_percent(self.share)} by initcore>"

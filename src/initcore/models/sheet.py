@@ -9,6 +9,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from initcore.tables import html_table
+
 __all__ = ["Sheet"]
 
 MOST_FOLDED = 1000  # rows: of more, rich's layout takes longer than anybody waits, and the terminal itself folds lines
@@ -31,6 +33,9 @@ class Sheet(Table):
         form = "  ".join(f"{{:{'>' if i in self.right else '<'}{width}}}" for i, width in enumerate(widths))
         text = [self._line(line, form, widths).rstrip() for line in lines]
         return "\n".join(f" {line}" for line in [*text, *([self.below] if self.below else [])])
+
+    def _repr_html_(self) -> str:
+        return html_table(self.header, self.lines, self.right, self.below)
 
     def _line(self, line: Sequence[str], form: str, widths: Sequence[int]) -> str:
         if all(map(str.isascii, line)):

@@ -64,6 +64,15 @@ class Comparison(ComparisonData):
     def __str__(self) -> str:
         return plain_text(self.table())
 
+    def __repr__(self) -> str:
+        verdicts = [case.verdict for case in self.cases]
+        return f"<Comparison in {self.title}: {verdicts.count('steady')} of {len(verdicts)} are steady>"
+
+    def _repr_html_(self) -> str:
+        from initcore.lab.comparison.summary import html_of
+
+        return html_of(self)
+
     def figure(self) -> Figure:
         """Return the picture: a row for each activation, a line for each initializer."""
         from initcore.lab.comparison.drawing import draw

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from initcore.tables import html_table
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from initcore.lab.comparison.case import ComparedCase
     from initcore.lab.comparison.data import ComparisonData
 
-__all__ = ["COLUMNS", "NOTE", "cells", "json_of", "table_of"]
+__all__ = ["COLUMNS", "NOTE", "cells", "html_of", "json_of", "table_of"]
 
 #: Key of a row: heading, and what the numbers are
 COLUMNS = {
@@ -78,6 +80,19 @@ def table_of(comparison: ComparisonData) -> Table:
         table.add_section()
     table.caption = "\n".join([*(f"{COLUMNS[key][0]}: {COLUMNS[key][1]}" for key in keys), NOTE])
     return table
+
+
+def html_of(comparison: ComparisonData) -> str:
+    """Return the table as HTML, for notebooks."""
+    keys = shown(comparison.cases)
+    header = ["activation", "init", "verdict", *(COLUMNS[key][0] for key in keys)]
+    rows = [
+        [case.activation, case.row["init"], case.verdict, *(cells(case)[key] for key in keys)]
+        for activation in comparison.activations
+        for case in comparison.of(activation)
+    ]
+    notes = [comparison.title, *(f"{COLUMNS[key][0]}: {COLUMNS[key][1]}" for key in keys), NOTE]
+    return html_table(header, rows, range(3, len(header)), "\n".join(notes))
 
 
 def json_of(comparison: ComparisonData) -> str:

@@ -138,6 +138,9 @@ class Propagation:
             found.append(f"Layer {self.first_constant} is the first that does not vary.")
         return found
 
+    def __repr__(self) -> str:
+        return f"<Propagation of {self.title()}>"
+
     def __str__(self) -> str:
         """Return a table of a dozen layers, below a title and above the Jacobian and remarks."""
         every = -(-self.depth // 10)

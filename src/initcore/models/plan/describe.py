@@ -38,6 +38,12 @@ class Description:
     def __str__(self) -> str:
         return str(self._sheet())
 
+    def __repr__(self) -> str:
+        return f"<Description of {len(self.parameters)} parameters, {self._nbytes:,} bytes>"
+
+    def _repr_html_(self) -> str:
+        return self._sheet()._repr_html_()
+
 
 def _cells(it: Parameter) -> tuple[str, ...]:
     fans = "" if it.fans is None else " ".join(f"{fan:g}" for fan in it.fans)

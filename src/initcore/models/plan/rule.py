@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any
@@ -122,6 +122,10 @@ class Rule:
     optional: bool = False
     note: str = ""
     zero_rows: Sequence[int] = ()
+
+    def __repr__(self) -> str:
+        given = {it.name: getattr(self, it.name) for it in fields(self)[1:] if getattr(self, it.name)}
+        return f"Rule({', '.join([repr(self.init), *(f'{name}={value!r}' for name, value in given.items())])})"
 
     def __post_init__(self) -> None:
         if _is_list(self.zero_rows):

@@ -66,6 +66,15 @@ class Verification:
     def __str__(self) -> str:
         return str(self.__rich__())
 
+    def __repr__(self) -> str:
+        wrong = len(self.problems)
+        return f"<Verification of {len(self.rows)} arrays: {f'{wrong} problems' if wrong else 'nothing is wrong'}>"
+
+    def _repr_html_(self) -> str:
+        from initcore.models.verification.table import table_of
+
+        return table_of(self.rows, self.significance)._repr_html_()
+
 
 def verify(
     model: Resolved,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 
 import initcore
+from initcore.tables import html_table
 
 __all__ = ["Count", "Drawn", "Place", "Snapshot", "drawn_by_initcore", "drawn_by_torch", "now", "watch"]
 
@@ -163,6 +164,13 @@ class Drawn:
                 calls = f"{count.calls:,} call{'s' if count.calls != 1 else ''}"
                 lines.append(f"  {who:<8}  {operation:<{wide}}  {count.elements:>15,}  {calls:>13}  {place}".rstrip())
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        rows = [("initcore", operation, count, "") for operation, count in self.initcore.items()]
+        rows += [("torch", it.operation, count, f"{it.file}:{it.line}") for it, count in self.torch.items()]
+        lines = [(who, name, f"{count.elements:,}", f"{count.calls:,}", place) for who, name, count, place in rows]
+        said = f"{self.elements:,} elements drawn, {_percent(self.share)} by initcore"
+        return html_table(("by", "for", "elements", "calls", "place"), lines, (2, 3), "\n".join([said, *self.notes]))
 
     def __repr__(self) -> str:
         return f"<Drawn: {self.elements:,} elements, {_percent(self.share)} by initcore>"
