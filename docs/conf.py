@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import inspect
 import os
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,12 +17,18 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("KERAS_BACKEND", "numpy")  # Keras' own default is TensorFlow
+os.environ["COLUMNS"] = "80"  # what argparse folds the help of commands to
+sys.path.insert(0, str(Path(__file__).parent))
+
+import _sources
 
 import initcore
-from initcore import _core
+from initcore import _core, cli
+from initcore.cli.arguments import Parser
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+    from sphinx.config import Config
 
 DOCS = Path(__file__).parent
 project = "initcore"
@@ -28,16 +36,34 @@ author = "the initcore developers"
 project_copyright = author
 version = release = initcore.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
+nb_execution_mode = "off"  # tests/packaging/test_notebooks.py runs them; the pages show what they have stored
+nb_render_markdown_format = "myst"
+exclude_patterns = ["_static"]
+autosummary_generate = False
 autodoc_typehints = "none"  # docstrings say them
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 add_module_names = False
-html_theme = "alabaster"
+copybutton_exclude = ".linenos, .gp, .go"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+html_theme = "furo"
 html_title = f"initcore {release}"
-html_sidebars = {"**": ["about.html", "searchfield.html", "navigation.html"]}
-html_theme_options = {"description": str(initcore.__doc__), "page_width": "1280px", "body_max_width": "none"}
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_theme_options = {"top_of_page_buttons": []}
 
 #: The modules that the package's own names are of, under which headings of its page
 ROOMS = {
@@ -84,9 +110,14 @@ def stub_signatures() -> dict[str, str]:
     return {function.name: f"({ast.unparse(function.args)})" for function in functions}
 
 
+def summary(names: list[str]) -> str:
+    """A table with the first sentence on each name, which links to the rest."""
+    return ".. autosummary::\n   :nosignatures:\n\n" + "".join(f"   {name}\n" for name in names) + "\n"
+
+
 def package_page() -> str:
     """All of ``initcore.__all__``, by the module that a name is of, under what the module says of all its names."""
-    page = heading("initcore") + ".. module:: initcore\n\n"
+    page = heading("initcore") + ".. module:: initcore\n\n.. currentmodule:: initcore\n\n"
     stubs = stub_signatures()
     rest = set(initcore.__all__) - {"__version__", "STREAM_VERSION"}
     for room, title in ROOMS.items():
@@ -96,6 +127,7 @@ def package_page() -> str:
         page += heading(title, "-")
         if module is not _core:
             page += f".. automodule:: initcore.{room}\n   :no-index:\n   :no-members:\n\n"
+        page += summary(names)
         for name in names:
             kind = "class" if inspect.isclass(getattr(initcore, name)) else "function"
             signature = stubs[name] if module is _core else ""
@@ -105,21 +137,36 @@ def package_page() -> str:
     return page + heading("Plans", "-") + "".join(plans)
 
 
-def module_page(name: str, needs: str) -> str:
+def module_page(name: str, needs: str, config: Config) -> str:
     page = heading(f"initcore.{name}")
-    if find_spec(needs) is None and not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-        return f"{page}Left out of this build, which had no {needs}.\n"
+    if find_spec(needs) is None:
+        return page + _sources.page(f"initcore.{name}", config)
     elsewhere = "   :exclude-members: Plan, Rule\n" if name == "models" else ""
     return f"{page}.. automodule:: initcore.{name}\n   :members:\n{elsewhere}"
 
 
-def write_reference(_: Sphinx) -> None:
+def command_page() -> str:
+    """What ``--help`` shows of each command, from the parsers."""
+    parser = Parser(prog="initcore")
+    commands = parser.add_subparsers()
+    for command in cli.COMMANDS:
+        command.add_to(commands)
+    page = heading("The command line") + "What ``initcore COMMAND --help`` prints.\n\n"
+    for name, of in commands.choices.items():
+        of.formatter_class = lambda prog, of=of: argparse.HelpFormatter(prog, width=80)
+        text = "\n".join(f"   {line}" for line in of.format_help().splitlines())
+        page += heading(f"initcore {name}", "-") + f".. code-block:: text\n\n{text}\n\n"
+    return page
+
+
+def write_reference(app: Sphinx) -> None:
     packages = {module.name for module in iter_modules(initcore.__path__) if module.ispkg}
     assert packages <= {*MODULES, *INTERNAL}, "a package without a page: see MODULES"
     folder = DOCS / "api"
     folder.mkdir(exist_ok=True)
-    pages = {"initcore": package_page(), **{f"initcore.{n}": module_page(n, needs) for n, needs in MODULES.items()}}
-    pages["index"] = heading("Reference") + ".. toctree::\n\n" + "".join(f"   {name}\n" for name in pages)
+    modules = {f"initcore.{n}": module_page(n, needs, app.config) for n, needs in MODULES.items()}
+    pages = {"initcore": package_page(), **modules, "commands": command_page()}
+    pages["index"] = heading("All functions and commands") + ".. toctree::\n\n" + "".join(f"   {n}\n" for n in pages)
     for name, text in pages.items():
         path = folder / f"{name}.rst"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
