@@ -112,7 +112,7 @@ def stub_signatures() -> dict[str, str]:
 
 def summary(names: list[str]) -> str:
     """A table with the first sentence on each name, which links to the rest."""
-    return ".. autosummary::\n   :nosignatures:\n\n" + "".join(f"   {name}\n" for name in names) + "\n"
+    return ".. autosummary::\n   :nosignatures:\n\n" + "".join(f"   ~initcore.{name}\n" for name in names) + "\n"
 
 
 def package_page() -> str:

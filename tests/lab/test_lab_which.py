@@ -52,15 +52,14 @@ def gain_of(advice: Recommendation) -> str:
 
 
 def plain() -> Iterator[str]:
-    yield "| activation | up to 9 layers | gain | 10 layers or more | gain | why |"
-    yield "|---|---|--:|---|--:|---|"
+    yield "| activation | up to 9 layers | 10 layers or more | why |"
+    yield "|---|---|---|---|"
     for names, why in ROWS.items():
         few, many = (recommend(names[0], depth=depth) for depth in (SHALLOW, DEEP))
-        deep = "the same" if call(few) == call(many) else call(many)
+        deep = "the same" if call(few) == call(many) else f"{call(many)}; gain {gain_of(many)}"
         if many.warning:
             deep += "; **better normalise**"
-        cells = [", ".join(names), call(few), gain_of(few), deep, gain_of(many), why]
-        yield f"| {' | '.join(cells)} |"
+        yield f"| {', '.join(names)} | {call(few)}; gain {gain_of(few)} | {deep} | {why} |"
 
 
 def other() -> Iterator[str]:
