@@ -43,6 +43,8 @@ peak of integer operations allows a fill that does nothing but draw its words, a
 ([performance.md](performance.md)). Orthogonal m x n matrices, m >= n, take 2 m n^2 - 2/3 n^3 multiplications and
 additions, 4/3 n^3 if square; the peak counts a fused multiply-add as two. Peers are counted alike, whatever they do.
 """
+#: The anchor of the part on what a peer wins
+WINS = f"where-a-peer-wins-arrays-of-{losses.SMALL}-elements-or-more"
 SUITES = {
     "distributions": "Distributions",
     "scaled": "Scaled initializers",
@@ -152,22 +154,23 @@ def page(machines: Sequence[Results], reasons: Mapping[str, str], pictures: Sequ
     return "\n".join(parts)
 
 
-def summary(results: Results, found: Sequence[losses.Loss], picture: str) -> str:
-    """Return what stands in the README."""
+def summary(results: Results, found: Sequence[losses.Loss], picture: str, page: str) -> str:
+    """Return what stands in the README; `page` is the link to the whole report."""
     large = [loss for loss in found if not loss.small]
     lost, ties = [loss for loss in large if not loss.tie], sum(loss.tie for loss in large)
     count = sum(ours.elements >= losses.SMALL for _, ours in results.compared)
     where = f"of {count} comparisons at {losses.SMALL} elements or more ({ties} are ties)"
+    worst = max(lost, key=lambda loss: loss.times, default=None)
+    most = f", by a factor of at most {tables.times(worst.times)}" if worst else ""
     versions: dict[str, str] = results.environments[0].get("versions", {})
     measured = ", ".join(f"{package} {versions[package]}" for package in versions if package in tables.FAMILIES)
     missing = [f"{', '.join(who)} ({reason})" for reason, who in tables.by_reason(results.missing).items()]
     parts = [
         wrapped(f"{machine_name(results)}; {measured}. Medians, in place, warm, side by side in one process."),
-        tables.main_table(results),
+        tables.main_table(results, tables.SHORT),
         compared(results),
         f"![{CAPTIONS['ratios']}]({picture})\n",
-        wrapped(f"A peer is faster in {len(lost)} {where}{':' if lost else '.'}"),
-        *([tables.short_losses(lost)] if lost else []),
+        wrapped(f"A peer is faster in {len(lost)} {where}{most}: [which, and why]({page}#{WINS})."),
         *([wrapped(f"Missing: {'; '.join(missing)}.")] if missing else []),
     ]
     return "\n".join(parts)
@@ -207,7 +210,8 @@ def outputs(args: argparse.Namespace) -> dict[Path | None, str]:
     texts[args.output] = page(machines, reasons, links)
     if args.readme:
         picture = _link(names[0]["ratios"], args.readme.parent)
-        part = summary(machines[0], losses.losses(machines[0], reasons), picture)
+        whole = _link(args.output, args.readme.parent) if args.output else ""
+        part = summary(machines[0], losses.losses(machines[0], reasons), picture, whole)
         texts[args.readme] = spliced(args.readme.read_text(encoding="utf-8"), part, args.readme)
     return texts
 

@@ -88,8 +88,8 @@ def speedup(axes: Axes, rows: Sequence[Row]) -> None:
         x = [j + (i - (len(operations) - 1) / 2) * width for j in range(len(counts))]
         height = [time[operation, 1] / time[operation, count] for count in counts]
         bars = axes.bar(x, height, width * 0.92, color=OPERATION_COLOURS[operation], label=f"{operation}_")
-        if len(counts) <= 4:
-            axes.bar_label(bars, fmt="%.2f", fontsize=8, padding=1)
+        if len(counts) <= 4:  # within the bars, as the ideal lies just above them
+            axes.bar_label(bars, [f"{value:.2f}" for value in height], fontsize=8, padding=-12, color="white")
     for j, count in enumerate(counts):
         axes.plot([j - 0.45, j + 0.45], [count, count], color=BLACK, linewidth=1.2, label="ideal" if j == 0 else None)
     axes.set_xticks(range(len(counts)), map(str, counts))

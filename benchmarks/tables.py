@@ -34,6 +34,8 @@ MAIN: tuple[tuple[str, str, str, int | None], ...] = (
     ("small", "normal", "float32", 64),
     ("small", "normal", "float32", 1024),
 )
+#: Those of its rows that the README has
+SHORT = tuple(MAIN[i] for i in (0, 1, 3, 4, 7, 8))
 
 
 # Cells
@@ -215,10 +217,10 @@ def loss_table(found: Sequence[Loss]) -> str:
 # The README's
 
 
-def main_rows(results: Results) -> list[list[Row]]:
+def main_rows(results: Results, wanted: Sequence[tuple[str, str, str, int | None]] = MAIN) -> list[list[Row]]:
     """Return this library's rows of the main table, each by the numbers of threads; those not measured are left out."""
     found = []
-    for suite, operation, dtype, side in MAIN:
+    for suite, operation, dtype, side in wanted:
         rows = [row for row in results.select(suite, operation=operation, dtype=dtype) if row.who == OURS]
         rows = [row for row in rows if side in (None, row.shape[0]) and len(row.shape) < 3]
         by_threads = {row.threads: row for row in rows}
@@ -238,15 +240,15 @@ def threads_of(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
 
 
-def main_table(results: Results) -> str:
-    """Return the README's table: times, share of the limit, and how many times as long each family's fastest takes."""
+def main_table(results: Results, wanted: Sequence[tuple[str, str, str, int | None]] = MAIN) -> str:
+    """Return a table of times, share of the limit, and how many times as long each family's fastest takes."""
     counts = results.threads
     families = [family for family in IN_README if family in results.families]
     groups = {FAMILIES[family]: [family] for family in families}
     if others := other_families(results):
         groups["others"] = others
     lines = []
-    for rows in main_rows(results):
+    for rows in main_rows(results, wanted):
         by_threads = {row.threads: row for row in rows}
         at = [by_threads.get(count) for count in counts]
         shares = [percent(results.share(row) if row else None) for row in at]
@@ -271,19 +273,3 @@ def _ratio(results: Results, ours: Row | None, families: Iterable[str]) -> str:
 def other_families(results: Results) -> list[str]:
     """Return the families that share a column."""
     return [family for family in results.families if family not in IN_README]
-
-
-def short_losses(found: Sequence[Loss]) -> str:
-    """Return the README's table of losses: one line for an operation and a peer, with the worst of its cases."""
-    groups: dict[tuple[str, str, str], list[Loss]] = {}
-    for loss in found:
-        groups.setdefault((loss.ours.suite, loss.ours.operation, loss.theirs.who), []).append(loss)
-    rows = []
-    for (suite, operation, who), group in groups.items():
-        threads = ", ".join(map(str, sorted({loss.ours.threads for loss in group})))
-        dtypes = ", ".join(dict.fromkeys(loss.ours.dtype for loss in group))
-        called = operation if suite == "models" else f"`{operation}_`"
-        worst = max(loss.times for loss in group)
-        reasons = "; ".join(dict.fromkeys(loss.reason for loss in group))
-        rows.append([f"{suite}: {called} {dtypes}", who, threads, str(len(group)), f"{times(worst)}x", reasons])
-    return markdown(["", "who", "threads", "cases", f"{OURS} takes at most", "why"], rows, words=(0, 1, -1))

@@ -193,7 +193,8 @@ def test_readme_keeps_what_stands_around_the_marks(written: Path, command: list[
     assert "\nold\n" not in text
     assert "](docs/figures/ratios.svg)" in text
     (results,) = load(map(Path, command[:2]))
-    assert tables.main_table(results) in text
+    assert tables.main_table(results, tables.SHORT) in text
+    assert f"](docs/b.md#{report.WINS})" in text
 
 
 @pytest.mark.usefixtures("sketched")

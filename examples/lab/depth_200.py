@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from experiment import BLUE, INK, VERMILION, Experiment, panels
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 import initcore
@@ -91,15 +92,15 @@ def draw(found: Found) -> Figure:
     for name, stack in found.stacks.items():
         colour, mark = LOOKS[name]
         layers = np.arange(0, depth + 1, 2)
-        lengths.plot(layers, stack.lengths[layers, 0], color=colour, label=name)
-        lengths.plot(layers, stack.lengths[layers, 1:], color=colour, linewidth=0.8, alpha=0.6)
+        lines = lengths.plot(layers, stack.lengths[layers], color=colour, linewidth=1.0)
+        lines[0].set_label(name)
         place = np.arange(1, len(stack.stretches) + 1)
         values.plot(place, stack.stretches, color=colour, marker=mark, markevery=6, markersize=7, label=name)
-    values.plot(place, found.expected, color=INK, linestyle="--", linewidth=1.6, label="Gaussian, expected")
-    lengths.set(
-        title=f"length of {stack.lengths.shape[1]} vectors", xlabel="layer", ylabel="power of 10", xlim=(0, depth)
-    )
-    values.set(title="singular values of output by input", xlabel="singular value, the largest first")
+    values.plot(place, found.expected, color=INK, linestyle="--", linewidth=1.6, label="Gaussian, in theory")
+    lengths.set(title=f"length of {stack.lengths.shape[1]} vectors", xlabel="layer", ylabel="length", xlim=(0, depth))
+    values.set(title="singular values of output by input", xlabel="the largest first", ylabel="singular value")
+    for axes in (lengths, values):
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda power, _: f"$10^{{{power:g}}}$"))
     lengths.legend(loc="lower left")
     values.legend(loc="lower left")
     return figure

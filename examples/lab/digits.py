@@ -5,7 +5,9 @@ python examples/lab/digits.py
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -30,6 +32,15 @@ INITS: dict[str, tuple[str, dict[str, Any], tuple[str, str]]] = {
     "plain uniform(0, 1)": ("uniform_", {}, (VERMILION, ":")),
 }
 Accuracies = Mapping[str, NDArray[np.float64]]  # (runs, epochs + 1), before training first
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was trained, and how well it did."""
+
+    accuracies: Accuracies
+    net: str
+    training: str
 
 
 def network(hidden: int, width: int, init: str, stream: Stream) -> nn.Sequential:
@@ -64,46 +75,48 @@ def train(net: nn.Sequential, data: list[torch.Tensor], epochs: int, rate: float
 
 def measure(
     epochs: int = 20, runs: int = 5, hidden: int = 8, width: int = 64, rate: float = 0.02, seed: int = 0
-) -> Accuracies:
+) -> Found:
     """Train each start several times, with other numbers and another order of the examples."""
     x, y = load_digits(return_X_y=True)
     split = train_test_split((x - x.mean()) / x.std(), y, test_size=0.3, random_state=seed, stratify=y)
     data = [torch.tensor(part, dtype=torch.long if part.ndim == 1 else torch.float32) for part in split]
-    return {
-        init: np.array(
-            [
-                train(network(hidden, width, init, Stream(seed, run)), data, epochs, rate, seed + run)
-                for run in range(runs)
-            ]
-        )
-        for init in INITS
-    }
+    accuracies = {}
+    for place, init in enumerate(INITS):
+        results = []
+        for run in range(runs):
+            print(f"training {place * runs + run + 1} of {len(INITS) * runs}: {init}", file=sys.stderr, flush=True)
+            results.append(train(network(hidden, width, init, Stream(seed, run)), data, epochs, rate, seed + run))
+        accuracies[init] = np.array(results)
+    return Found(accuracies, f"{hidden} hidden layers of {width} ReLU units", f"plain SGD with a rate of {rate:g}")
 
 
-def draw(found: Accuracies) -> Figure:
+def draw(found: Found) -> Figure:
     """The mean of the runs, and a band from the worst to the best."""
-    figure, (here,) = panels(1, "Digits: validation accuracy of a deep ReLU net", height=5.4)
-    for init, runs in found.items():
+    figure, (here,) = panels(1, f"Digits, {found.net}, {found.training}", height=5.4)
+    for init, runs in found.accuracies.items():
         colour, dash = INITS[init][2]
         epochs = np.arange(runs.shape[1])
         here.fill_between(epochs, runs.min(0), runs.max(0), color=colour, alpha=0.18, linewidth=0)
         here.plot(epochs, runs.mean(0), color=colour, linestyle=dash, linewidth=2.8, label=init)
-    here.set(xlabel="epoch", ylim=(0, 1.02), xlim=(0, runs.shape[1] - 1))
+    here.set(xlabel="epoch", ylabel="validation accuracy", ylim=(0, 1.02), xlim=(0, runs.shape[1] - 1))
     here.yaxis.set_major_formatter(PercentFormatter(1))
     here.set_xticks(range(0, runs.shape[1], max(1, runs.shape[1] // 10)))
     here.legend(loc="center right")
     return figure
 
 
-def say(found: Accuracies) -> str:
-    epochs = found["He"].shape[1] - 1
+def say(found: Found) -> str:
+    accuracies = found.accuracies
+    epochs = accuracies["He"].shape[1] - 1
     at = min(3, epochs)
     early, late = (
-        ", ".join(f"{init} {runs[:, epoch].mean():.0%}" for init, runs in found.items()) for epoch in (at, epochs)
+        ", ".join(f"{init} {runs[:, epoch].mean():.0%}" for init, runs in accuracies.items()) for epoch in (at, epochs)
     )
     return (
-        f"Mean accuracy of {len(found['He'])} runs after {at} epochs: {early}; after {epochs}: {late}. "
-        "The start decides how soon a deep net learns, and whether it does."
+        f"The net has {found.net}, and is trained by {found.training}. "
+        f"Mean accuracy of {len(accuracies['He'])} runs after {at} epochs: {early}; after {epochs}: {late}. "
+        "The start decides how soon a deep net learns, and whether it does. "
+        "Fewer layers or momentum are kinder to torch's default: see [which.md](which.md)."
     )
 
 

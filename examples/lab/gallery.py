@@ -44,8 +44,8 @@ def entries(figures: Path, link: str) -> Iterator[str]:
     )
     says = (
         "What seven starts do to a signal on its way through fifty layers, and to the gradient on its way back. "
-        f"Steady in both are, with {steady}. kaiming_uniform with a = √5 is what torch gives a Linear. "
-        "Where lines leave the white, plain gradient descent hardly begins."
+        f"These starts keep both steady: with {steady}. kaiming_uniform with a = √5 is what torch gives a Linear. "
+        "In the grey areas signal or gradient is so small or so large that plain gradient descent hardly begins."
     )
     yield entry("Seven initializers, two activations", f"{LAB} -o lab.svg", says, f"{link}/lab.svg")
     for name, experiment in experiments().items():

@@ -93,7 +93,7 @@ def test_saturation(load: Any) -> None:
 def test_digits(load: Any) -> None:
     """He before Xavier; with torch's default and plain uniform weights, nine layers do not begin to learn."""
     found = load("digits").measure(epochs=5, runs=1)
-    late = {init: runs[0, -1] for init, runs in found.items()}
+    late = {init: runs[0, -1] for init, runs in found.accuracies.items()}
     assert late["He"] > 0.7
     assert late["He"] > late["Xavier"] + 0.1
     assert late["Xavier"] > max(late["torch's default"], late["plain uniform(0, 1)"]) + 0.1

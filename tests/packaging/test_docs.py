@@ -7,7 +7,6 @@ import doctest
 import importlib.util
 import pkgutil
 import re
-import sys
 from types import ModuleType
 
 import pytest
@@ -62,28 +61,6 @@ def test_examples_are_found() -> None:
     assert all(found.values()), found
     functions = {test.name.rpartition(".")[2] for test in doctest.DocTestFinder().find(initcore._core) if test.examples}
     assert {"set_num_threads", "use_isa"} <= functions
-
-
-PAGES = {
-    "README.md": ([], ""),
-    "docs/models.md": (["ml_dtypes", "torch"], "0.00408248"),
-    "docs/dynamic.md": (["torch"], "0.weight"),
-}
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_pages_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    packages, shown = PAGES[name]
-    for package in packages:
-        need(package)
-    if sys.version_info < (3, 11) and name == "docs/models.md":
-        need("tomli")
-    page = ROOT.joinpath(name).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert blocks
-    for block in blocks:
-        exec(compile(block, name, "exec"), {})
-    assert shown in capsys.readouterr().out
 
 
 def test_the_page_on_models_has_all_presets_and_conditions() -> None:

@@ -49,6 +49,8 @@ def imported(code: str) -> set[str]:
     return {name.partition(".")[0] for name in names} | facades
 
 
+#: What the blocks of a page print, among other things
+PRINTED = {"docs/models.md": "0.00408248", "docs/dynamic.md": "0.weight", "docs/which.md": "15.8"}
 RUN = [path for path in PAGES if path.parent != STACKS and blocks(path, "python")]
 
 
@@ -75,6 +77,7 @@ def test_code_of_pages_runs(path: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    assert PRINTED.get(title(path), "") in done.stdout
 
 
 def commands(path: Path) -> list[str]:

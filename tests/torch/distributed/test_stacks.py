@@ -36,9 +36,9 @@ _LAST = "import os\nos._exit(0)\n"
 def test_examples_of_stacks_run(page: str, tmp_path: Path) -> None:
     need("torch")
     text = (FOLDER / f"{page}.md").read_text(encoding="utf-8")
-    found = _RUN.search(text)
+    examples = list(_RUN.finditer(text))
     if page in ELSEWHERE:
-        assert found is None
+        assert not examples
         assert "```python" in text
         return
     if page == "torchtitan":  # which asks for packages of GPUs
@@ -47,10 +47,15 @@ def test_examples_of_stacks_run(page: str, tmp_path: Path) -> None:
     for package in PACKAGES.get(page, []):
         if package == "torchvision_for_tests" or importlib.util.find_spec(package) is None:
             wanted(package)
-    assert found is not None
-    script = tmp_path / "example.py"
-    script.write_text((_FIRST if page in PACKAGES else "") + found[4] + (_LAST if found[2] else ""))
-    several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", found[2]] if found[2] else []
+    assert examples
+    for found in examples:
+        run(found[4], found[2], tmp_path / "example.py", page in PACKAGES)
+
+
+def run(code: str, processes: str | None, script: Path, first: bool) -> None:
+    """Run an example, by torchrun if it wants several processes."""
+    script.write_text((_FIRST if first else "") + code + (_LAST if processes else ""))
+    several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", processes] if processes else []
     path = os.pathsep.join([HELPERS, os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, *several, str(script)],
