@@ -30,6 +30,8 @@ ISAS = [
 ]
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
+#: Where the files of this repository are shown, with a slash at the end; whoever publishes a release fills it in
+ADDRESS = ""
 #: The machine that is compiled for, which need not be the one that compiles
 MACHINE = os.environ.get("ARCHFLAGS", sysconfig.get_platform()).replace("-", " ").split()[-1].lower()
 #: For a build that is only tried: some of the names above, of which each takes a minute or more with sanitizers
@@ -162,6 +164,12 @@ def extension(name: str, **options: Any) -> Extension:
     )
 
 
+def description() -> str:
+    """Return the README. On a package index its links lead to ADDRESS, as there are no files beside it there."""
+    text = Path(ROOT, "README.md").read_text(encoding="utf-8")
+    return re.sub(r"\]\((?!https?:|#)", f"]({ADDRESS}", text)
+
+
 def main() -> None:
     runpy.run_path("src/initcore/_new_forms.py")["main"](Path("src/initcore"))
     core = extension("_core", libraries=[] if os.name == "nt" else ["m", "pthread"])
@@ -169,6 +177,8 @@ def main() -> None:
     setup(
         ext_modules=cythonize(modules, language_level=3, compiler_directives={"freethreading_compatible": True}),
         cmdclass={"build_ext": BuildExt},
+        long_description=description(),
+        long_description_content_type="text/markdown",
     )
 
 
