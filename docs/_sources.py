@@ -6,11 +6,12 @@ import ast
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
-
-from sphinx.config import Config
-from sphinx.ext.napoleon.docstring import NumpyDocstring
+from typing import TYPE_CHECKING
 
 import initcore
+
+if TYPE_CHECKING:
+    from sphinx.config import Config
 
 Definition = ast.FunctionDef | ast.ClassDef
 SOURCES = Path(initcore.__file__).parent.parent
@@ -40,11 +41,31 @@ def public(module: str) -> list[str]:
     return sorted(set(names))
 
 
+def assigned(node: ast.Assign | ast.AnnAssign, name: str) -> ast.expr | None:
+    """Return what an assignment, as ``a, b = c, d``, gives a name."""
+    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        pairs = [(target, node.value)]
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            pairs = list(zip(target.elts, node.value.elts, strict=True))
+        for left, right in pairs:
+            if isinstance(left, ast.Name) and left.id == name:
+                return right
+    return None
+
+
 def definition(module: str, name: str) -> Definition | None:
     """Return the function or class of this name, wherever in initcore the module has it from."""
     for node in parsed(module).body:
         if isinstance(node, Definition) and node.name == name:
             return node
+        if isinstance(node, ast.Assign | ast.AnnAssign) and (found := assigned(node, name)) is not None:
+            if isinstance(found, ast.Name):
+                return definition(module, found.id)
+            if isinstance(found, ast.Call) and isinstance(found.func, ast.Name):  # an instance of a class
+                of = definition(module, found.func.id)
+                if isinstance(of, ast.FunctionDef) and isinstance(of.returns, ast.Name):
+                    of = definition(module, of.returns.id)
+                return of if isinstance(of, ast.ClassDef) else None
         if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("initcore"):
             continue
         for alias in node.names:
@@ -71,6 +92,8 @@ def signature(node: Definition) -> str:
 
 def documented(module: str, name: str, config: Config) -> Iterator[str]:
     """Yield the lines that document one name."""
+    from sphinx.ext.napoleon.docstring import NumpyDocstring
+
     node = definition(module, name)
     if node is None:
         yield f".. py:data:: {name}\n"

@@ -70,3 +70,23 @@ def test_the_page_on_models_has_all_presets_and_conditions() -> None:
     page = ROOT.joinpath("docs", "models.md").read_text(encoding="utf-8")
     assert {name for name in presets.__all__ if f"| `{name}(" not in page} == set()
     assert {name for name in conditions.CONDITIONS if not re.search(rf"`{name}[` ]", page)} == set()
+
+
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_modules_whose_framework_is_missing_are_read_from_their_source(name: str) -> None:
+    """The documentation has all of their names, each with what its docstring says, without importing them."""
+    need(name)
+    spec = importlib.util.spec_from_file_location("_sources", ROOT / "docs" / "_sources.py")
+    assert spec
+    assert spec.loader
+    sources = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sources)
+    module = importlib.import_module(f"initcore.{name}")
+    assert sources.public(module.__name__) == sorted(module.__all__)
+    found = {each: sources.definition(module.__name__, each) for each in module.__all__}
+    aliases = {*getattr(module, "deprecated", module).__all__} if name == "torch" else set()  # made by a function
+    own = {each for each in module.__all__ if getattr(module, each).__module__.startswith("initcore")} - aliases
+    assert len(own) > 10
+    assert {each for each in own if found[each] is None} == set()
+    with_text = {each for each in own if ast.get_docstring(found[each])}
+    assert with_text == {each for each in own if getattr(module, each).__doc__}
