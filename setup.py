@@ -172,6 +172,7 @@ def description() -> str:
 
 def main() -> None:
     runpy.run_path("src/initcore/_new_forms.py")["main"](Path("src/initcore"))
+    runpy.run_path("src/initcore/_device_source.py")["main"](Path("src/initcore"), Path("csrc"))
     core = extension("_core", libraries=[] if os.name == "nt" else ["m", "pthread"])
     modules = [core, *map(extension, ("_arrays", "_bitgen", "_draws", "_xla"))]
     setup(

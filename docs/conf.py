@@ -93,7 +93,7 @@ MODULES = {
 }
 
 #: Packages whose public names are those of others, or the command line's
-INTERNAL = {"checkpoint", "cli", "formats"}
+INTERNAL = {"checkpoint", "cli", "device", "formats"}
 
 
 def heading(text: str, line: str = "=") -> str:

@@ -8,11 +8,13 @@ typedef struct {
   vf32 value[2];
 } bits_f32;
 
+#ifndef IC_DEVICE
 static ic_problem bits_prepare(const double *values, ic_dtype dtype, bits_params *p) {
   (void)values, (void)dtype;
   p->unused = 0;
   return ic_no_problem;
 }
+#endif
 
 IC_INLINE void bits_f32_step(bits_f32 *b, const bits_params *p, int step) {
   (void)p;

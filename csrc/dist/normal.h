@@ -19,6 +19,7 @@ typedef struct {
   box_muller_f64 pairs;
 } normal_f64;
 
+#ifndef IC_DEVICE
 static ic_problem normal_prepare(const double *values, ic_dtype dtype, normal_params *p) {
   const double mean = values[0], std = values[1];
   if (!ic_fits(mean, dtype)) return ic_problem_with(0, "must be finite in the dtype of the array");
@@ -29,6 +30,7 @@ static ic_problem normal_prepare(const double *values, ic_dtype dtype, normal_pa
   if (dtype != IC_F64) p->mean = (float)p->mean, p->std = (float)p->std;
   return ic_no_problem;
 }
+#endif
 
 IC_INLINE void normal_f32_step(normal_f32 *b, const normal_params *p, int step) {
   if (step == 0) b->pairs.radius.word = b->word[0], b->pairs.angle = b->word[1];

@@ -18,6 +18,7 @@ typedef struct {
   int32_t dtype;
 } trunc_normal_params;
 
+#ifndef IC_DEVICE
 /* What the window's ends become where values are rounded on their way: the values from which on, and up to which, they
  * are rounded into [a, b] */
 static double trunc_lowest(double low, ic_dtype dtype) {
@@ -109,6 +110,32 @@ static ic_problem trunc_normal_prepare(const double *values, ic_dtype dtype, tru
   }
   return ic_no_problem;
 }
+#endif
+
+#ifdef IC_DEVICE
+/* What no attempt has settled; see settle_exactly of kern/attempts.h */
+IC_INLINE void trunc_exactly(const philox_keys *keys, const trunc_normal_params *p, uint64_t block, uint32_t j,
+                             uint8_t *bytes, ic_dtype dtype) {
+  philox_group half[2];
+  vu64 q[4];
+  for (int h = 0; h < 2; h++) {
+    const uint32_t plane = philox_plane(IC_EXACT_PLANE, h, 1);
+    half[h] = philox_open_any((uint32_t)block, (uint32_t)(block >> 32), plane, keys);
+    for (int r = 2; r < PHILOX_ROUNDS - 1; r++) philox_round(&half[h], keys, r);
+  }
+  philox_close_join(half[0], half[1], keys, q);
+  const vu64 word = j == 0 ? q[0] : j == 1 ? q[1] : j == 2 ? q[2] : q[3];
+  const double x = ic_window_quantile(&p->window, ((double)(word >> 11) + 0.5) * 0x1p-53);
+  const double value = x < p->low ? p->low : x > p->high ? p->high : x;
+  const vf32 single = f32_set1((float)value), both[2] = {single, single};
+  uint8_t four[16];
+  store_pairs(four, both, dtype, 0);
+  if (dtype == IC_F64)
+    memcpy(bytes, &value, 8);
+  else
+    memcpy(bytes, four, ic_itemsize(dtype));
+}
+#endif
 
 /* Wide windows: the normal itself */
 typedef trunc_normal_params trunc_wide_params;
@@ -126,6 +153,7 @@ IC_INLINE void trunc_wide_f64_step(trunc_wide_f64 *b, const trunc_wide_params *p
 
 #define IC_DIST trunc_wide
 #define IC_BOUNDED
+#define IC_FIRST_PLANE 0
 #include "kern/fill.h"
 
 /* Tails and narrow windows: a proposal that is not accepted becomes NaN, which is outside of any bounds */
@@ -179,6 +207,26 @@ IC_INLINE void trunc_tail_f64_step(trunc_tail_f64 *b, const trunc_tail_params *p
 #define IC_DIST trunc_tail
 #define IC_PLANES 2
 #define IC_BOUNDED
+#define IC_FIRST_PLANE IC_TAIL_PLANE
 #include "kern/fill.h"
 
+#ifndef IC_DEVICE
 #include "kern/attempts.h"
+#else
+enum { trunc_normal_AT_ONCE = trunc_wide_AT_ONCE };
+#define STAMP_KERNEL(suffix)                                                             \
+  IC_INLINE void trunc_normal_##suffix(const ic_launch *launch) {                        \
+    const int kind = ((const trunc_normal_params *)(const void *)&launch->params)->kind; \
+    if (kind == TRUNC_PLAIN)                                                             \
+      normal_##suffix(launch);                                                           \
+    else if (kind == TRUNC_WIDE)                                                         \
+      trunc_wide_##suffix(launch);                                                       \
+    else                                                                                 \
+      trunc_tail_##suffix(launch);                                                       \
+  }
+STAMP_KERNEL(rows_f64)
+STAMP_KERNEL(rows_f32)
+STAMP_KERNEL(rows_f16)
+STAMP_KERNEL(rows_bf16)
+#undef STAMP_KERNEL
+#endif

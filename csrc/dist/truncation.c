@@ -9,11 +9,12 @@ static const double negligible_exponent = 60;
 enum { MOST_POWERS = 7 };
 static const double furthest_slope = 0x1p500; /* its square is finite; what is further out lies on the bound */
 
-double ic_exp(double x) {
+IC_TRUNCATION double ic_exp(double x) {
   const double ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45; /* n ln2_high is exact */
   if (!(x > -745)) return 0;
   const double n = floor(x * 0x1.71547652b82fep+0 + 0.5), r = (x - n * ln2_high) - n * ln2_low;
   double p = 1;
+  IC_NOT_UNROLLED
   for (int k = 14; k > 0; k--) p = 1 + r / k * p; /* |r| <= ln 2 / 2: the term after is below 2^-61 */
   return ldexp(p, (int)n);
 }
@@ -24,18 +25,6 @@ static double at_most(double a, double b) { return a < b ? a : b; }
 static double reach(double slope) {
   return 2 * negligible_exponent / (slope + sqrt(slope * slope + 2 * negligible_exponent));
 }
-
-ic_window ic_window_of(double mean, double std, double low, double high) {
-  const double alpha = (low - mean) / std, beta = (high - mean) / std;
-  ic_window w = {.origin = mean, .scale = std, .from = alpha, .to = beta};
-  if (alpha >= 0)
-    w = (ic_window){low, std, at_most(alpha, furthest_slope), 0, (high - low) / std};
-  else if (beta <= 0)
-    w = (ic_window){high, -std, at_most(-beta, furthest_slope), 0, (high - low) / std};
-  return w;
-}
-
-int ic_window_holds_mean(const ic_window *w) { return w->from < 0; }
 
 /* Gauss-Legendre, ten points in each of some panels: the integrals of (t - shift)^k times the density, for all k below
  * `powers`, relative to the density's largest value. Panels are at most 0.7 wide, or two of the density's own lengths:
@@ -50,16 +39,17 @@ static void integrate(const ic_window *w, double to, double shift, int powers, d
   const double begin = -at_most(-w->from, furthest), end = at_most(to, furthest);
   const double half = (end - begin) / (2 * PANELS);
   double sum[MOST_POWERS] = {0}, lost[MOST_POWERS] = {0};
-  for (int i = 0; i < PANELS; i++)
-    for (int k = 0; k < 10; k++) {
-      const double t = begin + half * (2 * i + 1 + (k < 5 ? -point[4 - k] : point[k - 5]));
-      double term = weight[k < 5 ? 4 - k : k - 5] * ic_exp(-t * (t / 2 + w->slope));
-      for (int j = 0; j < powers; j++, term *= t - shift) {
-        const double total = sum[j] + term; /* what the sum loses: most terms are smaller than it */
-        lost[j] += term - (total - sum[j]);
-        sum[j] = total;
-      }
+  IC_NOT_UNROLLED
+  for (int i = 0; i < PANELS; i++) IC_NOT_UNROLLED
+  for (int k = 0; k < 10; k++) {
+    const double t = begin + half * (2 * i + 1 + (k < 5 ? -point[4 - k] : point[k - 5]));
+    double term = weight[k < 5 ? 4 - k : k - 5] * ic_exp(-t * (t / 2 + w->slope));
+    for (int j = 0; j < powers; j++, term *= t - shift) {
+      const double total = sum[j] + term; /* what the sum loses: most terms are smaller than it */
+      lost[j] += term - (total - sum[j]);
+      sum[j] = total;
     }
+  }
   for (int j = 0; j < powers; j++) integrals[j] = half > 0 ? (sum[j] + lost[j]) * half : 0;
 }
 
@@ -69,14 +59,10 @@ static double share(const ic_window *w, double to) {
   return mass;
 }
 
-double ic_window_mass(const ic_window *w) {
-  const double density = 0x1.9884533d43651p-2 * ic_exp(-w->slope * w->slope / 2); /* 1 / sqrt(2 pi) */
-  return density * share(w, w->to);
-}
-
-double ic_window_quantile(const ic_window *w, double u) {
+IC_TRUNCATION double ic_window_quantile(const ic_window *w, double u) {
   const double furthest = reach(w->slope), wanted = u * share(w, w->to);
   double low = -at_most(-w->from, furthest), high = at_most(w->to, furthest);
+  IC_NOT_UNROLLED
   for (int i = 0; i < 64; i++) {
     const double middle = low + (high - low) / 2;
     if (share(w, middle) < wanted)
@@ -85,6 +71,24 @@ double ic_window_quantile(const ic_window *w, double u) {
       high = middle;
   }
   return w->origin + w->scale * high;
+}
+
+#ifndef IC_DEVICE /* which needs the quantile alone */
+ic_window ic_window_of(double mean, double std, double low, double high) {
+  const double alpha = (low - mean) / std, beta = (high - mean) / std;
+  ic_window w = {.origin = mean, .scale = std, .from = alpha, .to = beta};
+  if (alpha >= 0)
+    w = (ic_window){low, std, at_most(alpha, furthest_slope), 0, (high - low) / std};
+  else if (beta <= 0)
+    w = (ic_window){high, -std, at_most(-beta, furthest_slope), 0, (high - low) / std};
+  return w;
+}
+
+int ic_window_holds_mean(const ic_window *w) { return w->from < 0; }
+
+double ic_window_mass(const ic_window *w) {
+  const double density = 0x1.9884533d43651p-2 * ic_exp(-w->slope * w->slope / 2); /* 1 / sqrt(2 pi) */
+  return density * share(w, w->to);
 }
 
 double ic_truncated_mass(double mean, double std, double low, double high) {
@@ -110,3 +114,4 @@ ic_moments ic_truncated_moments(double mean, double std, double low, double high
                       .fourth = central[4] / mass / (variance * variance),
                       .sixth = central[6] / mass / (variance * variance * variance)};
 }
+#endif

@@ -16,6 +16,7 @@ typedef struct {
   vf64 value[2];
 } uniform_f64;
 
+#ifndef IC_DEVICE /* whose parameters come prepared */
 static double uniform_span(const double *values, ic_dtype dtype) {
   return dtype == IC_F64 ? values[1] - values[0] : (double)((float)values[1] - (float)values[0]);
 }
@@ -48,6 +49,7 @@ static ic_problem uniform_prepare(const double *values, ic_dtype dtype, uniform_
   p->low = (float)low, p->cap = (float)cap, p->least = (float)least, p->span = (float)p->span64;
   return ic_no_problem;
 }
+#endif
 
 IC_INLINE void uniform_f32_step(uniform_f32 *b, const uniform_params *p, int step) {
   if (step != 9) return;
@@ -89,6 +91,7 @@ IC_INLINE void uniform_lifted_f32_step(uniform_lifted_f32 *b, const uniform_lift
 #define IC_HALVES
 #include "kern/fill.h"
 
+#ifndef IC_DEVICE
 #define STAMP_KERNEL(suffix)                                                                                          \
   static void uniform_##suffix(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,      \
                                uint8_t *out, int nontemporal) {                                                       \
@@ -97,4 +100,15 @@ IC_INLINE void uniform_lifted_f32_step(uniform_lifted_f32 *b, const uniform_lift
   }
 STAMP_KERNEL(fill_f16)
 STAMP_KERNEL(fill_bf16)
+#else
+#define STAMP_KERNEL(suffix)                                             \
+  IC_INLINE void uniform_##suffix(const ic_launch *launch) {             \
+    if (((const uniform_params *)(const void *)&launch->params)->lifted) \
+      uniform_lifted_##suffix(launch);                                   \
+    else                                                                 \
+      uniform_plain_##suffix(launch);                                    \
+  }
+STAMP_KERNEL(rows_f16)
+STAMP_KERNEL(rows_bf16)
+#endif
 #undef STAMP_KERNEL

@@ -7,11 +7,14 @@
  *
  * and IC_PLANES if it takes more than one word an element, IC_WORDS_ONLY if it fills with words, IC_LIGHT if its work
  * is small beside Philox's, IC_BOUNDED if values outside params.low .. params.high are drawn again, IC_HALVES if it
- * fills half precision alone, IC_HALF_KERNEL(suffix) if the kernels that do have another name.
+ * fills half precision alone, IC_HALF_KERNEL(suffix) if the kernels that do have another name, IC_FIRST_PLANE if it is
+ * IC_BOUNDED: that of its first attempt, the others being IC_PLANES apart.
  *
  * A batch's steps run between the Philox rounds of the batch after it. If IC_BOUNDED, the fills are no kernels, but for
  * kern/attempts.h, as are the functions of kern/redraw.h: they list in `outside` which values are to be drawn again,
- * and before they write to `out` they move what it held past the caches to `drain`, if there is one. */
+ * and before they write to `out` they move what it held past the caches to `drain`, if there is one.
+ *
+ * What devices compile gets the rows of gpu/rows.h instead. */
 
 #ifndef IC_PLANES
 #define IC_PLANES 1
@@ -29,6 +32,9 @@
 #define IC_NAME(what) IC_NAME2(IC_DIST, what)
 #endif
 
+#ifdef IC_DEVICE
+#include "gpu/rows.h"
+#else
 #define FIRST_FIVE_STEPS(step) step(0) step(1) step(2) step(3) step(4)
 #define OTHER_FIVE_STEPS(step) step(5) step(6) step(7) step(8) step(9)
 #define TEN_STEPS(step) FIRST_FIVE_STEPS(step) OTHER_FIVE_STEPS(step)
@@ -171,6 +177,8 @@ STAMP_KERNEL(IC_NAME(fill_f64), fill64, )
 #undef FIRST_FIVE_STEPS
 #undef OTHER_FIVE_STEPS
 #undef TEN_STEPS
+#endif
+
 #undef IC_GROUPS
 #undef IC_GROUPS64
 #undef IC_PLANES
@@ -179,3 +187,4 @@ STAMP_KERNEL(IC_NAME(fill_f64), fill64, )
 #undef IC_WORDS_ONLY
 #undef IC_BOUNDED
 #undef IC_HALVES
+#undef IC_FIRST_PLANE

@@ -12,6 +12,7 @@ IC_INLINE float float_of(uint32_t bits) {
 }
 
 /* To float16, to nearest even; values here are finite */
+#ifndef IC_HALF_OF
 IC_INLINE uint16_t half_of(float x) {
   const uint32_t bits = float_bits(x), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
   uint32_t half;
@@ -23,6 +24,9 @@ IC_INLINE uint16_t half_of(float x) {
     half = (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13;
   return (uint16_t)(sign | half);
 }
+#else
+IC_INLINE uint16_t half_of(float x) { return IC_HALF_OF(x); }
+#endif
 
 /* To bfloat16 */
 IC_INLINE uint16_t bfloat_of(float x) {

@@ -3,16 +3,10 @@
  * A counter is (block low, block high, plane, draw). In a run of consecutive blocks only the low word
  * changes, so most of the first two rounds is the same for all and is done once, in scalar. */
 
+#include "kern/schedule.h"
+
 #define PHILOX_M0 0xD2511F53u
 #define PHILOX_M1 0xCD9E8D57u
-#define PHILOX_W0 0x9E3779B9u
-#define PHILOX_W1 0xBB67AE85u
-#define PHILOX_ROUNDS 10
-
-typedef struct {
-  uint32_t k0[PHILOX_ROUNDS], k1[PHILOX_ROUNDS];
-  uint32_t draw;
-} philox_keys;
 
 /* What the first two rounds make of the words that a run of blocks shares */
 typedef struct {
@@ -24,22 +18,13 @@ typedef struct {
   vctr c0, c1, c2, c3;
 } philox_group;
 
-static philox_keys philox_schedule(const ic_stream *stream) {
-  philox_keys keys = {.draw = stream->draw};
-  for (uint32_t r = 0; r < PHILOX_ROUNDS; r++) {
-    keys.k0[r] = stream->key[0] + r * PHILOX_W0;
-    keys.k1[r] = stream->key[1] + r * PHILOX_W1;
-  }
-  return keys;
-}
-
 static philox_run philox_shared(const philox_keys *keys, uint32_t block_high, uint32_t plane) {
   const uint64_t p1 = (uint64_t)PHILOX_M1 * plane;
   const uint64_t p0 = (uint64_t)PHILOX_M0 * ((uint32_t)(p1 >> 32) ^ block_high ^ keys->k0[0]);
-  return (philox_run){.x2 = keys->draw ^ keys->k1[0],
-                      .y0 = (uint32_t)p1 ^ keys->k0[1],
-                      .y2 = (uint32_t)(p0 >> 32) ^ keys->k1[1],
-                      .y3 = (uint32_t)p0};
+  return IC_OF(philox_run){.x2 = keys->draw ^ keys->k1[0],
+                           .y0 = (uint32_t)p1 ^ keys->k0[1],
+                           .y2 = (uint32_t)(p0 >> 32) ^ keys->k1[1],
+                           .y3 = (uint32_t)p0};
 }
 
 /* Rounds 0 and 1 of a run: `first` is M0 times the low counter words. The products serve every plane. */
@@ -47,10 +32,10 @@ IC_INLINE vprod philox_second_product(vprod first, const philox_run *run) {
   return ctr_mul(ctr_xor(prod_high(first), ctr_set1(run->x2)), ctr_set1(PHILOX_M1));
 }
 IC_INLINE philox_group philox_open_run(vprod first, vprod second, const philox_run *run) {
-  return (philox_group){.c0 = ctr_xor(prod_high(second), ctr_set1(run->y0)),
-                        .c1 = prod_low(second),
-                        .c2 = ctr_xor(prod_low(first), ctr_set1(run->y2)),
-                        .c3 = ctr_set1(run->y3)};
+  return IC_OF(philox_group){.c0 = ctr_xor(prod_high(second), ctr_set1(run->y0)),
+                             .c1 = prod_low(second),
+                             .c2 = ctr_xor(prod_low(first), ctr_set1(run->y2)),
+                             .c3 = ctr_set1(run->y3)};
 }
 
 IC_INLINE void philox_round_keyed(philox_group *g, vctr k0, vctr k1) {

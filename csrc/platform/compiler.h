@@ -2,7 +2,25 @@
 #ifndef IC_COMPILER_H
 #define IC_COMPILER_H
 
-#if defined(_MSC_VER) && !defined(__clang__)
+/* IC_OF(type){...} is a value of a type: what devices compile is C++, which has no compound literals */
+#ifdef __cplusplus
+#define IC_OF(type) type
+#else
+#define IC_OF(type) (type)
+#endif
+
+/* Where a device's compiler would unroll a loop, at the cost of registers that all of the kernel's threads then hold */
+#if defined(__CUDACC_RTC__)
+#define IC_NOT_UNROLLED _Pragma("unroll 1")
+#else
+#define IC_NOT_UNROLLED
+#endif
+
+#if defined(__CUDACC_RTC__)
+#define IC_INLINE static __forceinline__
+#define IC_ALIGN(n) __align__(n)
+#define IC_UNLIKELY(condition) (condition)
+#elif defined(_MSC_VER) && !defined(__clang__)
 #define IC_INLINE static __forceinline
 #define IC_ALIGN(n) __declspec(align(n))
 #define IC_UNLIKELY(condition) (condition)

@@ -43,7 +43,7 @@ IC_INLINE vctr prod_high(vprod p) { return (uint32_t)(p >> 32); }
 IC_INLINE vctr prod_low(vprod p) { return (uint32_t)p; }
 
 /* Two words of each counter side by side, the first in the even lane */
-IC_INLINE vu32 ctr_pair(vctr a, vctr b) { return (vu32){{a, b}}; }
+IC_INLINE vu32 ctr_pair(vctr a, vctr b) { return IC_OF(vu32){{a, b}}; }
 IC_INLINE vu32 prod_pair_high(vprod a, vprod b) { return ctr_pair(prod_high(a), prod_high(b)); }
 IC_INLINE vu32 prod_pair_low(vprod a, vprod b) { return ctr_pair(prod_low(a), prod_low(b)); }
 IC_INLINE vu64 ctr_join(vctr low, vctr high) { return (uint64_t)high << 32 | low; }
@@ -80,7 +80,10 @@ IC_INLINE vm32 u32_not_negative(vu32 a) { EACH(vm32, a.v[i] < 0x80000000u); }
 IC_INLINE vf32 f32_set1(float x) { EACH(vf32, x); }
 IC_INLINE vf32 f32_from_i32(vu32 a) { EACH(vf32, (float)(int32_t)a.v[i]); }
 /* a whole number; 2^31 becomes -2^31 */
-IC_INLINE vu32 f32_to_i32(vf32 a) { EACH(vu32, (uint32_t)(int64_t)a.v[i]); }
+#ifndef IC_WHOLE_OF
+#define IC_WHOLE_OF(x) ((uint32_t)(int64_t)(x))
+#endif
+IC_INLINE vu32 f32_to_i32(vf32 a) { EACH(vu32, IC_WHOLE_OF(a.v[i])); }
 IC_INLINE vu32 f32_bits(vf32 a) { EACH(vu32, float_bits(a.v[i])); }
 IC_INLINE vf32 f32_from_bits(vu32 a) { EACH(vf32, float_of(a.v[i])); }
 IC_INLINE vf32 f32_mul(vf32 a, vf32 b) { EACH(vf32, a.v[i] * b.v[i]); }

@@ -11,6 +11,15 @@ cdef class Memory:
     cdef int kind
 
 
+cdef class DeviceMemory:
+    cdef size_t address
+    cdef tuple sizes, strides
+    cdef int kind
+    cdef object launch
+    cdef int most_attempts
+
+
+cdef int64_t describe_device(DeviceMemory out, object shard, ic_array *array) except -1
 cdef int64_t describe_memory(Memory out, ic_array *array) except -1
 cdef int dtype_of(cnp.ndarray out)
 cdef int check(object out, object shard) except -1

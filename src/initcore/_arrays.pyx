@@ -44,6 +44,57 @@ cdef class Memory:
 MEMORY_KINDS = {"float64": IC_F64, "float32": IC_F32, "float16": IC_F16, "bfloat16": IC_BF16}
 
 
+#: The same of a DeviceMemory
+DEVICE_KINDS = {**MEMORY_KINDS, "uint32": IC_U32}
+
+
+@cython.final
+cdef class DeviceMemory:
+    """Elements in the memory of a device, at an address that its maker vouches for; no two share any of it.
+
+    Fills take it for an array, or for a shard of one, and call ``launch(kernel, groups, threads, argument)`` with what a
+    kernel of kernels.cu takes: its name, the numbers of groups and of threads, along rows and across them, and the bytes
+    of its argument. Strides are in bytes. `most_attempts`, if not 0, is how many proposals of a truncated normal an
+    element may refuse.
+    """
+
+    def __cinit__(self, size_t address, tuple sizes, tuple strides, int kind, launch, int most_attempts=0):
+        if len(sizes) > IC_MAX_DIMS or len(strides) != len(sizes):
+            raise ValueError(f"not a shape and its strides: {sizes}, {strides}")
+        self.address = address
+        self.sizes = sizes
+        self.strides = strides
+        self.kind = kind
+        self.launch = launch
+        self.most_attempts = most_attempts
+
+    @property
+    def shape(self):
+        return self.sizes
+
+    @property
+    def dtype(self):
+        return next(name for name, kind in DEVICE_KINDS.items() if kind == self.kind)
+
+
+@cython.boundscheck(True)
+cdef int64_t describe_device(DeviceMemory out, object shard, ic_array *array) except -1:
+    """Describe the part of the whole that it is; return the number of elements."""
+    cdef int i, ndim = len(out.sizes)
+    cdef int64_t count = 1
+    check_shard(out, shard)
+    array.data = <uint8_t *>out.address
+    array.dtype = <ic_dtype>out.kind
+    array.swapped = 0
+    array.ndim = ndim
+    for i in range(ndim):
+        array.shape[i] = out.sizes[i]
+        array.stride[i] = out.strides[i]
+        count *= array.shape[i]
+    describe_indices(shard, array)
+    return count
+
+
 cdef int64_t describe_memory(Memory out, ic_array *array) except -1:
     """Describe all of it; return the number of elements."""
     cdef int i, ndim = len(out.sizes)
@@ -123,15 +174,20 @@ _hints["jaxlib"] = _hints["jax"]
 _hints["builtins"] = "; numpy.empty(shape, numpy.float32) makes an array, or the function without _ at its end does"
 
 
+cdef int check_shard(object out, object shard) except -1:
+    if shard is not None and not is_shard(shard):
+        raise TypeError(f"shard must be an initcore.Shard, not {shard!r} of type {type(shard).__name__}")
+    if shard is not None and shard.shape != out.shape:
+        raise ValueError(f"out has shape {out.shape}, but the shard {shard!r} has shape {shard.shape}")
+    return 0
+
+
 cdef int check(object out, object shard) except -1:
     if not isinstance(out, np.ndarray):
         kind = type(out)
         hint = _hints.get(kind.__module__.split(".")[0], "")
         raise TypeError(f"out must be a numpy.ndarray, not {kind.__module__}.{kind.__qualname__}{hint}")
-    if shard is not None and not is_shard(shard):
-        raise TypeError(f"shard must be an initcore.Shard, not {shard!r} of type {type(shard).__name__}")
-    if shard is not None and shard.shape != (<object>out).shape:
-        raise ValueError(f"out has shape {out.shape}, but the shard {shard!r} has shape {shard.shape}")
+    check_shard(out, shard)
     if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>out):
         raise ValueError("out is read-only")
     if overlaps(out):
@@ -143,22 +199,32 @@ def check_target(out, shard=None):
     """Refuse what cannot be written to, element by element; return the global shape."""
     if type(out) is Memory and shard is None:
         return out.shape
-    check(out, shard)
+    if type(out) is DeviceMemory:
+        check_shard(out, shard)
+    else:
+        check(out, shard)
     return (<object>out).shape if shard is None else shard.global_shape
 
 
 @cython.boundscheck(True)
 cdef int describe(cnp.ndarray out, object shard, ic_array *array) except -1:
-    """All but the dtype. Of a FlatShard's whole, which may have fewer axes than the array, nothing is needed."""
+    """All but the dtype."""
     cdef int i, ndim = cnp.PyArray_NDIM(out)
-    cdef int64_t stride = 1
     array.data = <uint8_t *>cnp.PyArray_DATA(out)
     array.swapped = not cnp.PyArray_ISNOTSWAPPED(out)
     array.ndim = ndim
-    array.first_index = 0
     for i in range(ndim):
         array.shape[i] = cnp.PyArray_DIM(out, i)
         array.stride[i] = cnp.PyArray_STRIDE(out, i)
+    return describe_indices(shard, array)
+
+
+@cython.boundscheck(True)
+cdef int describe_indices(object shard, ic_array *array) except -1:
+    """Where elements lie in the global array. Of a FlatShard's whole, which may have fewer axes, nothing is needed."""
+    cdef int i, ndim = array.ndim
+    cdef int64_t stride = 1
+    array.first_index = 0
     if shard is None:
         for i in range(ndim - 1, -1, -1):
             array.index_stride[i] = stride

@@ -5,7 +5,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from initcore._arrays import BFLOAT16_BITS as BFLOAT16_BITS
+from initcore._arrays import DEVICE_KINDS as DEVICE_KINDS
 from initcore._arrays import MEMORY_KINDS as MEMORY_KINDS
+from initcore._arrays import DeviceMemory as DeviceMemory
 from initcore._arrays import Memory as Memory
 from initcore._arrays import check_target as check_target
 from initcore._draws import Draw as Draw
@@ -17,7 +19,7 @@ from initcore._draws import prepare as prepare
 from initcore._draws import resolve_by as resolve_by
 from initcore._draws import take as take
 
-_A = TypeVar("_A", bound="NDArray[Any] | Memory")
+_A = TypeVar("_A", bound="NDArray[Any] | Memory | DeviceMemory")
 
 STREAM_VERSION: int
 ELEMENTS_PER_THREAD: int

@@ -7,11 +7,20 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 cimport numpy as cnp
 import numpy as np
 
-from initcore._arrays cimport Memory as CMemory, check, check_still, describe, describe_memory, dtype_of
+from initcore._arrays cimport (
+    DeviceMemory as CDeviceMemory,
+    Memory as CMemory,
+    check,
+    check_still,
+    describe,
+    describe_device,
+    describe_memory,
+    dtype_of,
+)
 from initcore._csrc cimport *
 from initcore._draws cimport take_draw
 
-from initcore._arrays import BFLOAT16_BITS, MEMORY_KINDS, Memory, check_target
+from initcore._arrays import BFLOAT16_BITS, DEVICE_KINDS, MEMORY_KINDS, DeviceMemory, Memory, check_target
 from initcore._draws import Draw, DrawCounter, DrawnKeys, KeyedStream, draw_of, prepare, resolve_by, take
 
 cnp.import_array()
@@ -28,6 +37,8 @@ cdef uint64_t nontemporal_bytes = CACHE_BYTES  # arrays that large are written p
 #: Every distribution's row: its id, and the names of its parameters
 DISTS = {ic_dist_name(i).decode(): (i, tuple(ic_dist_params(i).decode().split())) for i in range(ic_dist_count())}
 cdef dict _dist_names = {row[0]: name for name, row in DISTS.items()}
+#: Of a device's kernels, by dtype
+cdef dict KERNEL_SUFFIXES = {IC_F64: "f64", IC_F32: "f32", IC_F16: "f16", IC_BF16: "bf16", IC_U32: "u32"}
 cdef int max_threads = 1  # runtime.py sets it
 
 
@@ -95,14 +106,22 @@ cdef int64_t describe_target(object out, int dist, object shard, ic_array *array
         if shard is not None:
             raise TypeError("a Memory is no shard")
         return describe_memory(<CMemory>out, array)
+    if type(out) is CDeviceMemory:
+        refuse_dtype(out, dist, (<CDeviceMemory>out).kind)
+        return describe_device(<CDeviceMemory>out, shard, array)
     check(out, shard)
     dtype = dtype_of(out)
-    if dtype < 0 or not ic_dist_fills(dist, <ic_dtype>dtype):
-        known = "uint32" if ic_dist_fills(dist, IC_U32) else "float64, float32, float16 or bfloat16"
-        raise TypeError(f"{_dist_names[dist]} fills {known} arrays, not {out.dtype}")
+    refuse_dtype(out, dist, dtype)
     array.dtype = <ic_dtype>dtype
     describe(out, shard, array)
     return cnp.PyArray_SIZE(out)
+
+
+cdef int refuse_dtype(object out, int dist, int dtype) except -1:
+    if dtype < 0 or not ic_dist_fills(dist, <ic_dtype>dtype):
+        known = "uint32" if ic_dist_fills(dist, IC_U32) else "float64, float32, float16 or bfloat16"
+        raise TypeError(f"{_dist_names[dist]} fills {known} arrays, not {out.dtype}")
+    return 0
 
 
 cdef int prepare_params(object out, int dist, tuple params, ic_dtype dtype, ic_prepared *prepared) except -1:
@@ -129,6 +148,9 @@ def fill(out, int dist, tuple params, rng, shard=None):
     cdef int64_t size = describe_target(out, dist, shard, &array)
     prepare_params(out, dist, params, array.dtype, &prepared)
     take_draw(rng, &stream)
+    if type(out) is CDeviceMemory:
+        launch(<CDeviceMemory>out, &array, &prepared, &stream)
+        return out
     if type(out) is not CMemory:
         check_still(<cnp.ndarray>out, &array)
     elif size >= HOLD_GIL_BELOW:  # of other libraries, whose allocators leave pages of 4 KiB; NumPy's do not
@@ -143,6 +165,21 @@ def fill(out, int dist, tuple params, rng, shard=None):
             status = ic_fill(&array, &prepared, &stream, &options)
     finish(status, caller)
     return out
+
+
+cdef int launch(CDeviceMemory out, ic_array *array, ic_prepared *prepared, ic_stream *stream) except -1:
+    """Have a device fill its memory; it need not be done when this returns."""
+    cdef ic_launch argument
+    cdef ic_grid grid
+    cdef int64_t i
+    kernel = f"ic_{_dist_names[prepared.dist]}_{KERNEL_SUFFIXES[prepared.dtype]}"
+    for i in range(ic_launch_count(array)):
+        grid = ic_launch_of(array, prepared, stream, i, &argument)
+        if out.most_attempts:
+            argument.most_attempts = out.most_attempts
+        groups, threads = (grid.groups[0], grid.groups[1]), (grid.threads[0], grid.threads[1])
+        out.launch(kernel, groups, threads, (<char *>&argument)[:sizeof(argument)])
+    return 0
 
 
 cdef int check_part(object out, tuple shape, tuple offset) except -1:

@@ -48,7 +48,8 @@ cdef extern from "initcore.h" nogil:
         void *context
 
     ctypedef struct ic_prepared:
-        pass
+        int dist
+        ic_dtype dtype
 
     ctypedef struct ic_matrices:
         int64_t rows, columns
@@ -107,6 +108,18 @@ cdef extern from "initcore.h" nogil:
 
 cdef extern from "platform/pages.h" nogil:
     void ic_want_huge_pages(void *memory, size_t bytes)
+
+cdef extern from "gpu/launch.h" nogil:
+    ctypedef struct ic_launch:
+        uint32_t most_attempts
+
+    ctypedef struct ic_grid:
+        uint32_t groups[2]
+        uint32_t threads[2]
+
+    int64_t ic_launch_count(const ic_array *array)
+    ic_grid ic_launch_of(const ic_array *array, const ic_prepared *prepared, const ic_stream *stream, int64_t number,
+                         ic_launch *launch)
 
 cdef extern from "xla/handler.h" nogil:
     ctypedef struct ic_xla_part:

@@ -37,6 +37,11 @@ class Initializer:
         return self.name not in EXPENSIVE_BY_ROWS
 
     @property
+    def by_element(self) -> bool:
+        """Whether each element is drawn by itself."""
+        return self.name in distributions.FORMULAS or self.name in initializers.FORMULAS
+
+    @property
     def scaled(self) -> bool:
         """Whether the initializer derives its scale from the fans."""
         return "fans" in self.settings

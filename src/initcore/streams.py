@@ -303,7 +303,7 @@ def resolve(rng: Any) -> Stream | Generator:
         return rng
     if _is_numpy_generator(rng):
         return _stream_of(int(rng.integers(2**63)))
-    if isinstance(rng, (bool, np.bool_)) or not hasattr(rng, "__index__") or getattr(rng, "shape", ()):
+    if isinstance(rng, (bool, np.bool_)) or not hasattr(rng, "__index__") or getattr(rng, "shape", None):
         kind = type(rng)
         raise TypeError(
             "rng must be an int >= 0, an initcore.Stream, an initcore.Generator, a numpy.random.Generator or None, "

@@ -1,4 +1,4 @@
-"""``initcore info``: show versions, instruction sets and threads."""
+"""``initcore info``: show versions, instruction sets, threads and devices."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.table import Table
 import initcore
 from initcore import _core
 from initcore.cli.terminal import make_console
+from initcore.device import reports
 
 if TYPE_CHECKING:
     from initcore.cli.arguments import Commands
@@ -25,7 +26,7 @@ __all__ = ["add_to", "environment", "run"]
 
 def add_to(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("info", help="show versions, instruction sets and threads")
+    parser = commands.add_parser("info", help="show versions, instruction sets, threads and devices")
     parser.add_argument("--json", action="store_true", help="write JSON")
     parser.set_defaults(run=run)
 
@@ -46,6 +47,8 @@ def environment() -> dict[str, Any]:
         "numpy": np.__version__,
         "ml_dtypes": _version("ml_dtypes"),
         "torch": _version("torch"),
+        "cuda": _mode(),
+        "cuda_trials": [reports.sentence(report) for report in reports.trials()],
     }
 
 
@@ -57,6 +60,19 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "of unknown version"
+
+
+def _mode() -> str:
+    try:
+        return reports.mode()
+    except RuntimeError as error:
+        return str(error)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return "not installed" if value is None else str(value)
 
 
 def _processor() -> str:
@@ -79,12 +95,13 @@ def run(args: argparse.Namespace) -> int:
         "isas": "instruction sets here",
         "elements_per_thread": "elements for each thread, at least",
         "cache_bytes": "bytes of cache",
+        "cuda": "INITCORE_CUDA (experimental)",
+        "cuda_trials": "CUDA devices tried",
     }
     table = Table(show_header=False, box=None, pad_edge=False)
     for _ in range(2):
         table.add_column(overflow="fold")
     for name, value in found.items():
-        shown = ", ".join(value) if isinstance(value, list) else "not installed" if value is None else str(value)
-        table.add_row(labels.get(name, name.replace("_", " ")), shown)
+        table.add_row(labels.get(name, name.replace("_", " ")), _shown(value))
     make_console().print(table)
     return 0

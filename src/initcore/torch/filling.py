@@ -20,10 +20,19 @@ from initcore import _core
 from initcore.shards import Shard, fill_nothing
 from initcore.streams import Generator
 from initcore.torch import memory
+from initcore.torch.devices import memory_on
 from initcore.torch.generators import GeneratorLike, keys_of, stream_from, torch_generator
 from initcore.torch.known import Call
 from initcore.torch.layouts import local_of, refuse_gathered
-from initcore.torch.memory import DTYPES, array_of, fill_by_parts, is_elsewhere, is_ours_distributed, memory_of
+from initcore.torch.memory import (
+    BY_ELEMENT,
+    DTYPES,
+    array_of,
+    fill_by_parts,
+    is_elsewhere,
+    is_ours_distributed,
+    memory_of,
+)
 from initcore.torch.naming import NAMING
 from initcore.torch.patching import tally
 from initcore.torch.privates import increment_version
@@ -58,10 +67,13 @@ def fill(
     if naming is not None and (naming.is_skipped(tensor, call=Call(ours, args)) or naming.is_recorded(tensor)):
         return tensor
     part = None if naming is None else naming.local_of(tensor)
-    target = array_of(tensor) if by_array else memory_of(tensor)
+    target: Any = array_of(tensor) if by_array else memory_of(tensor)
     distributed = part is not None or (target is None and is_ours_distributed(tensor))
-    if target is None and not distributed and not is_elsewhere(tensor):
-        return leave_to(theirs, tensor, args, generator)
+    if target is None and not distributed:
+        if not is_elsewhere(tensor):
+            return leave_to(theirs, tensor, args, generator)
+        if ours in BY_ELEMENT:
+            target = memory_on(tensor)
     rng: Any
     if distributed and part is None:
         refuse_gathered(tensor)

@@ -1,4 +1,4 @@
-"""Write to a tensor's memory: directly on the CPU, and by copies of bounded size on another device."""
+"""Write to a tensor's memory: directly on the CPU, by kernels or copies of bounded size on another device."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from torch import Tensor
 from torch.compiler import is_compiling
 from torch.nn import Parameter
 
-from initcore import _core
+import initcore
+from initcore import _core, distributions, initializers
 from initcore.dtypes import BFLOAT16_BITS
 from initcore.shards import Shard, contiguous_blocks
-from initcore.torch import privates
+from initcore.torch import devices, privates
 from initcore.torch.layouts import Local, inner_of, is_distributed
 from initcore.torch.naming import NAMING
 
 __all__ = [
+    "BY_ELEMENT",
     "DTYPES",
     "FLOATS",
     "KINDS",
@@ -56,6 +58,8 @@ DTYPES: dict[torch.dtype, np.dtype[Any]] = {
     dtype: BFLOAT16_BITS if name == "bfloat16" else np.dtype(name) for dtype, name in FLOATS.items()
 }
 KINDS = {dtype: _core.MEMORY_KINDS[name] for dtype, name in FLOATS.items()}
+#: The initializers that draw element by element, which the kernels of devices do too
+BY_ELEMENT = {getattr(initcore, f"{name}_") for name in (*distributions.FORMULAS, *initializers.FORMULAS)}
 _default_torch_function = vars(Tensor)["__torch_function__"].__func__
 
 
@@ -144,29 +148,44 @@ def is_elsewhere(tensor: Tensor) -> bool:
     )
 
 
-def fill_by_parts(ours: Callable[..., Any], local: Local, args: tuple[Any, ...], rng: Any, most: int) -> None:
+def fill_by_parts(
+    ours: Callable[..., Any],
+    local: Local,
+    args: tuple[Any, ...],
+    rng: Any,
+    most: int,
+    *,
+    by_element: bool | None = None,
+) -> None:
     """Fill what this process holds of a tensor, block by block, with the values that the whole tensor would have there.
 
-    `most` is the number of elements that are drawn at a time for a tensor on another device.
+    `most` is the number of elements that are drawn at a time for a tensor on another device, if the CPU draws them;
+    `by_element` says whether `ours` draws element by element, where it is not an initializer of initcore.
     """
     draw = _core.take(rng)
 
     def fill(out: NDArray[Any], shard: Shard) -> None:
         ours(out, *args, rng=draw, shard=shard)
 
-    write(fill, local, most)
+    write(fill, local, most, by_element=ours in BY_ELEMENT if by_element is None else by_element)
 
 
-def write(fill: Callable[[NDArray[Any], Shard], object], local: Local, most: int = STAGED) -> None:
+def write(fill: Callable[[Any, Shard], object], local: Local, most: int = STAGED, *, by_element: bool = False) -> None:
     """Call `fill` for each block of what this process holds, with the block's array and its Shard.
 
     For memory that NumPy does not reach, `fill` gets arrays of at most `most` elements, which are then copied there.
+    If `fill` draws element by element, it gets the memory of a device itself, where initcore's kernels run.
     """
     with torch.no_grad():
         array: Any = None if is_elsewhere(local.tensor) or not local.blocks else array_of_any(local.tensor)
         for index, shard in local.blocks:
             if array is None:
-                _write_staged(fill, local.tensor[index].view(shard.shape), shard, most)
+                part = local.tensor[index].view(shard.shape)
+                memory = devices.memory_on(part) if by_element else None
+                if memory is None:
+                    _write_staged(fill, part, shard, most)
+                else:
+                    fill(memory, shard)
             else:
                 block = array[(*index, ...)]
                 fill(block if block.shape == shard.shape else _reshaped(block, shard.shape), shard)

@@ -85,6 +85,11 @@ class Parameter:
         return initializers()[self.init].cheap_by_rows
 
     @property
+    def by_element(self) -> bool:
+        """Whether each element is drawn by itself, so that memory which is no array can be filled, too."""
+        return initializers()[self.init].by_element and not self.rule.zero_rows
+
+    @property
     def call(self) -> str:
         """The initializer and its settings, as one would write them."""
         call = f"{self.init}({', '.join(f'{name}={value!r}' for name, value in self.settings.items())})"
@@ -129,6 +134,11 @@ class Computed(Parameter):
     def cheap_by_rows(self) -> bool:
         """Whether a block of rows costs its share of the whole."""
         return True
+
+    @property
+    def by_element(self) -> bool:
+        """Whether each element is drawn by itself: none is."""
+        return False
 
     @property
     def call(self) -> str:

@@ -58,7 +58,9 @@ def fill_as_planned(
     def fill() -> None:
         for name, local in locals_.items():
             # for another device, an initializer that is costly to draw by parts draws all of the local tensor at once
-            write(resolved[name].fill, local, STAGED if resolved[name].cheap_by_rows else max(1, local.tensor.numel()))
+            how = resolved[name]
+            most = STAGED if how.cheap_by_rows else max(1, local.tensor.numel())
+            write(how.fill, local, most, by_element=how.by_element)
             others = [local.tensor] if name in given and local.tensor is not tensors[name] else []
             increment_version([tensors[name], *others])
 

@@ -1,8 +1,8 @@
-"""The kernels that torch's dispatcher calls for random numbers on the CPU under ``patch()``.
+"""The kernels that torch's dispatcher calls for random numbers under ``patch()``.
 
 initcore fills ``aten::normal_`` and ``aten::uniform_``, and so everything that torch builds on them: the methods of
 tensors, ``torch.randn``, ``torch.rand``, ``torch.normal``, and their ``_like`` and ``out=`` forms. torch still executes
-the other operations that draw, and they are counted.
+the other operations that draw, and they are counted. On CUDA, initcore fills the two, and nothing else is counted.
 """
 
 from __future__ import annotations
@@ -11,19 +11,21 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from initcore import _core
+from initcore.device.reports import mode
 from initcore.torch import privates
 from initcore.torch.generators import keys_of
-from initcore.torch.memory import KINDS, memory_at
+from initcore.torch.layouts import local_of
+from initcore.torch.memory import KINDS, STAGED, fill_by_parts, memory_at
 from initcore.torch.patching import tally
 
-__all__ = ["Kernels"]
+__all__ = ["Kernels", "filling_on_device"]
 
 _UNIFORM, _NORMAL = (_core.DISTS[name][0] for name in ("uniform", "normal"))
 
@@ -45,8 +47,11 @@ COUNTED = (
     "_sample_dirichlet",
     "_standard_gamma",
 )
-_CPU = torch._C.DispatchKey.CPU  # to look it up by its name takes five times as long
+#: To look them up by their names takes five times as long
+_KEYS = {"CPU": torch._C.DispatchKey.CPU, "CUDA": torch._C.DispatchKey.CUDA}
 Original = Callable[..., Any]
+#: A key of the dispatcher, the name of an operation and its kernel
+Registered: TypeAlias = "tuple[str, str, Callable[..., Any]]"
 
 
 def _filling(dist: int, name: str, original: Original, first: float, second: float) -> Callable[..., Tensor]:
@@ -68,6 +73,33 @@ def _filling(dist: int, name: str, original: Original, first: float, second: flo
         result: Tensor = original(tensor, first, second, generator=generator)
         tally.drawn_by_torch(name, result.numel())
         return result
+
+    return kernel
+
+
+def _no_launch(*launch: object) -> None:
+    """Nothing is launched to fill no elements."""
+
+
+def filling_on_device(dist: int, name: str, original: Original) -> Callable[..., Tensor]:
+    """Return the kernel of an operation that initcore fills on CUDA; its default arguments are 0 and 1."""
+
+    def fill(out: Any, *args: Any, rng: Any, shard: Any) -> None:
+        _core.fill(out, dist, args, rng, shard)
+
+    def kernel(
+        tensor: Tensor, first: float = 0.0, second: float = 1.0, *, generator: torch.Generator | None = None
+    ) -> Tensor:
+        if tensor.dtype in KINDS and tensor.numel() and mode() != "never":
+            try:
+                _core.fill(_core.DeviceMemory(0, (0,), (0,), KINDS[tensor.dtype], _no_launch), dist, (first, second), 0)
+            except (TypeError, ValueError):  # torch raises its own error, or fills the tensor
+                pass
+            else:
+                fill_by_parts(fill, local_of(tensor), (first, second), keys_of(generator), STAGED, by_element=True)
+                tally.drawn_by_initcore(name, tensor.numel())
+                return tensor
+        return cast(Tensor, original(tensor, first, second, generator=generator))
 
     return kernel
 
@@ -137,9 +169,9 @@ class Kernels:
         self._library: Any = None
         #: A thread may still be about to run a kernel when another thread leaves patch(): the last ones are kept alive
         self._retired: deque[Any] = deque(maxlen=4096)
-        self._made: list[tuple[str, Callable[..., Any]]] | None = None
+        self._made: list[Registered] | None = None
 
-    def _make(self) -> list[tuple[str, Callable[..., Any]]]:
+    def _make(self) -> list[Registered]:
         if privates.dispatch_library is None or privates.get_kernel is None or privates.has_kernel is None:
             return []
         originals = {}
@@ -149,7 +181,7 @@ class Kernels:
         )
         for name in ("normal_", "uniform_", *composed, *COUNTED):
             if privates.has_kernel(f"aten::{name}", "CPU"):
-                originals[name] = _original(name)
+                originals[name] = _original(name, "CPU")
         for name, original in originals.items():
             if name == "normal_":
                 kernels[name] = _filling(_NORMAL, name, original, 0.0, 1.0)
@@ -159,7 +191,10 @@ class Kernels:
                 kernels[name] = _normal_of_tensors(name, original)
             else:
                 kernels[name] = _counting(name, original)
-        made = list(kernels.items())
+        made: list[Registered] = [("CPU", name, kernel) for name, kernel in kernels.items()]
+        for name, dist in (("normal_", _NORMAL), ("uniform_", _UNIFORM)):
+            if privates.has_kernel(f"aten::{name}", "CUDA"):
+                made.append(("CUDA", name, filling_on_device(dist, name, _original(name, "CUDA"))))
         with warnings.catch_warnings():  # torch warns once in a process that a kernel is replaced
             warnings.simplefilter("ignore")
             _register(made[:1]).reset()
@@ -180,22 +215,22 @@ class Kernels:
     def uninstall(self) -> None:
         """Let the dispatcher call torch's own kernels again."""
         if self._library is not None:
-            for name, _ in (self._made or ()) if threading.active_count() > 1 else ():
-                self._retired.append(privates.get_kernel(f"aten::{name}", _CPU))  # type: ignore[misc]
+            for key, name, _ in (self._made or ()) if threading.active_count() > 1 else ():
+                self._retired.append(privates.get_kernel(f"aten::{name}", _KEYS[key]))  # type: ignore[misc]
             self._library.reset()
             self._library = None
 
 
-def _register(kernels: list[tuple[str, Callable[..., Any]]]) -> Any:
+def _register(kernels: list[Registered]) -> Any:
     library: Any = privates.dispatch_library("IMPL", "aten", "", __file__, 1)  # type: ignore[misc]
-    for name, kernel in kernels:
-        library.impl(name, "CPU", kernel, False)
+    for key, name, kernel in kernels:
+        library.impl(name, key, kernel, False)
     return library
 
 
-def _original(name: str) -> Original:
-    call = privates.get_kernel(f"aten::{name}", _CPU).call_boxed  # type: ignore[misc]
-    keys = torch._C.DispatchKeySet(_CPU)
+def _original(name: str, key: str) -> Original:
+    call = privates.get_kernel(f"aten::{name}", _KEYS[key]).call_boxed  # type: ignore[misc]
+    keys = torch._C.DispatchKeySet(_KEYS[key])
 
     def original(*args: Any, **kwargs: Any) -> Any:
         return call(keys, *args, **kwargs)
