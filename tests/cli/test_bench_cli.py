@@ -108,14 +108,14 @@ def test_table_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert shown.err == ""
     assert "\x1b" not in shown.out
     assert "…" not in shown.out
-    for text in ("layer", "shape", "100x100", "variance_scaling_", "ns/element", "GB/s", "memory", "float32"):
+    for text in ("initializer", "shape", "100x100", "variance_scaling_", "GB/s", "memory", "float32"):
         assert text in shown.out
     rows = json.loads(path.read_text())["rows"]
-    assert len(rows) == shown.out.count("variance_scaling_ ")
+    assert len(rows) == shown.out.count("100x100")
 
 
 def test_defaults_are_layers_of_models() -> None:
-    args = argparse.Namespace(init=None, dtype=["float32"], size=None, quick=False)
+    args = argparse.Namespace(init=None, dtype=["float32"], size=None, quick=False, all=True)
     cells = list(bench._cells(args, bench.Effort(1, 1, 4096)))
     assert len(cells) == len(LAYERS) * len(NAMES)
     assert {cell.shape for cell in cells if cell.initializer.name == "normal"} == {layer.shape for layer in LAYERS}
@@ -124,7 +124,7 @@ def test_defaults_are_layers_of_models() -> None:
 
 
 def test_quick_exceeds_the_caches() -> None:
-    args = argparse.Namespace(init=None, dtype=None, size=None, quick=True)
+    args = argparse.Namespace(init=None, dtype=None, size=None, quick=True, all=False)
     cells = list(bench._cells(args, bench.QUICK))
     assert len({cell.dtype for cell in cells if cell.initializer.name == "normal"}) == 2
     assert min(cell.nbytes for cell in cells if case_of(cell.initializer.name).bound == "draws") > _core.CACHE_BYTES
@@ -134,6 +134,35 @@ def test_quick(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
     monkeypatch.setattr(_core, "CACHE_BYTES", 1 << 20)  # that of some machines is half a gibibyte
     found = run_json(capsys, "--quick")
     assert {row["initializer"] for row in found["rows"]} == {f"{name}_" for name in NAMES}
+
+
+def test_a_run_without_options_is_the_story(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows of an initializer are together below its name, and no line is wider than a terminal of 80 columns."""
+    need("ml_dtypes")
+    monkeypatch.setattr(bench, "STORY", bench.Effort(1e-4, 1 << 10, 32))
+    monkeypatch.setattr(bench, "STORY_LAYER", Layer("a layer", (32, 16)))
+    monkeypatch.setitem(PEERS, "absent", PEERS["numpy"])
+    assert main(["bench"]) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith("normal_ float32: ")
+    assert "absent is not installed" in " ".join(lines)
+    names = [line.split()[0] for line in lines if "32x16 " in line and line.split()[0].endswith("_")]
+    assert names == [f"{name}_" for name in bench.STORY_INITS]
+    assert sum("bfloat16" in line for line in lines) == len(bench.STORY_INITS)
+
+
+def test_bandwidth_is_measured_again_where_a_fill_was_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = iter([Bandwidth(10.0, True, 100), Bandwidth(90.0, True, 100)])
+    monkeypatch.setattr(bench, "bandwidth", lambda *of: next(found))
+    report = Report(ENVIRONMENT, (), 1, bandwidth=next(found))
+    measured = bench.Bench(np.zeros(100, np.uint8), bench.QUICK, report)
+    measured._measure_memory_again(100, 10.0)  # as fast as memory
+    measured._measure_memory_again(99, 1e-9)  # in the caches
+    assert report.bandwidth == Bandwidth(10.0, True, 100)
+    measured._measure_memory_again(100, 1.0)
+    assert report.bandwidth == Bandwidth(90.0, True, 100)
 
 
 @pytest.mark.parametrize("elements", [1, 2, 3, 100, 12345, 1 << 25])
@@ -413,14 +442,15 @@ def test_table_loses_no_figures(width: int) -> None:
     shown = io.StringIO()
     Console(width=width, file=shown).print(report.table())
     assert "…" not in shown.getvalue()
-    cells = [*layer.split(), "128256x4096x1", *report._cells(row)[2:]]
+    cells = ["Llama-3-8B projection", "128256x4096x1", *report._cells(row)]
     assert not [cell for cell in cells if cell not in shown.getvalue()]
 
 
 def test_report() -> None:
     row = Timing("L", (1000, 1000), "normal_", "float32", 10**6, 4 * 10**6, 0.001, 3, {"numpy": 10.0, "torch": None})
     report = Report(ENVIRONMENT, ("numpy", "torch"), 1024, [row], [], Bandwidth(8e9, True, 1 << 20))
-    assert report._cells(row) == ["L", "1000x1000", "normal_", "float32", "1.00", "1.00", "4.00", "50%", "10.0 x", "-"]
+    assert report._cells(row) == ["normal_", "float32", "1000x1000", "1.00 ms", "4.00", "50%", "10.0x", "-"]
+    assert report.headline() == "normal_ float32: 10.0x NumPy, 50% of memory bandwidth"
     found = report.as_json()["rows"][0]
     assert found["gb_per_s"] == pytest.approx(4)
     assert found["share_of_bandwidth"] == pytest.approx(0.5)

@@ -11,11 +11,14 @@ from rich import box
 from rich.table import Table
 
 from initcore.cli.benchmark.measure import MOST_STEADY_RATIO, Bandwidth
+from initcore.cli.units import bytes_text, ratio_text, seconds_text, significant
 
 __all__ = ["LEAST_WIDTH", "Report", "Timing"]
 
 DISTURBED = "~"
-LEAST_WIDTH = 104  # columns; a narrower table would lose figures
+LEAST_WIDTH = 80  # columns; a narrower table would lose figures
+#: How peers are called in words
+NAMES = {"numpy": "NumPy"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Timing:
     peers: dict[str, float | None]
     least: float = math.nan
     disturbed: tuple[str, ...] = ()
+    whole: tuple[int, ...] = ()  # the layer's shape, where another one is filled
 
     @property
     def ns_per_element(self) -> float:
@@ -83,6 +87,7 @@ class Report:
     rows: list[Timing] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     bandwidth: Bandwidth | None = None
+    absent: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the results as a dict for JSON."""
@@ -94,19 +99,31 @@ class Report:
             "rows": [{**row.as_json(), "share_of_bandwidth": self._share(row)} for row in self.rows],
         }
 
+    def headline(self) -> str:
+        """Return the result in a line: that of normal_ in float32 if it was measured, or else of the first row."""
+        named = [row for row in self.rows if (row.initializer, row.dtype) == ("normal_", "float32")]
+        if not (rows := named or self.rows):
+            return "nothing was measured"
+        row, share = rows[0], self._share(rows[0])
+        ratios = {peer: row.ratio(peer) for peer in self.peers}
+        parts = [f"{ratio_text(ratio)} {NAMES.get(peer, peer)}" for peer, ratio in ratios.items() if ratio is not None]
+        parts += [] if share is None else [f"{share:.0%} of memory bandwidth"]
+        return f"{row.initializer} {row.dtype}: {', '.join(parts or [seconds_text(row.seconds)])}"
+
     def table(self) -> Table:
-        """Return the results as a table."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, caption_justify="left")
+        """Return the results as a table, with the rows of an initializer together."""
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption_justify="left")
         table.title, table.caption = self._title(), self._caption()
-        table.add_column(
-            "layer", min_width=max((len(word) for row in self.rows for word in row.layer.split()), default=5)
-        )
-        for name in ("shape", "initializer", "dtype"):
+        for name in ("initializer", "dtype", "shape"):
             table.add_column(name, no_wrap=True)
-        for name in ("ms", "ns/element", "GB/s", "memory", *self.peers):
+        for name in ("time", "GB/s", "memory", *(NAMES.get(peer, peer) for peer in self.peers)):
             table.add_column(name, justify="right", no_wrap=True)
-        for i, row in enumerate(self.rows, start=1):
-            table.add_row(*self._cells(row), end_section=i < len(self.rows) and self.rows[i].layer != row.layer)
+        names = list(dict.fromkeys(row.initializer for row in self.rows))
+        for name in names:
+            for place, row in enumerate(row for row in self.rows if row.initializer == name):
+                first, *rest = self._cells(row)
+                table.add_row(first if place == 0 else "", *rest)
+            table.add_section()
         return table
 
     def _share(self, row: Timing) -> float | None:
@@ -119,18 +136,13 @@ class Report:
         share, ratios = self._share(row), {peer: row.ratio(peer) for peer in self.peers}
         marks = dict.fromkeys(row.disturbed, DISTURBED)
         return [
-            row.layer,
-            "x".join(map(str, row.shape)),
             row.initializer,
             row.dtype,
-            marks.get("initcore", "") + _significant(row.seconds * 1e3),
-            _significant(row.ns_per_element),
-            _significant(row.gb_per_second),
+            "x".join(map(str, row.shape)),
+            marks.get("initcore", "") + seconds_text(row.seconds),
+            significant(row.gb_per_second),
             "-" if share is None else f"{share:.0%}",
-            *(
-                "-" if ratio is None else f"{marks.get(peer, '')}{_significant(ratio)} x"
-                for peer, ratio in ratios.items()
-            ),
+            *("-" if ratio is None else marks.get(peer, "") + ratio_text(ratio) for peer, ratio in ratios.items()),
         ]
 
     def _title(self) -> str:
@@ -140,27 +152,27 @@ class Report:
         return ", ".join([f"initcore {known['version']}", known["isa"], threads, known["processor"], *versions])
 
     def _caption(self) -> str:
-        lines = ["In place, warm, medians. GB = 1e9 bytes."]
+        lines = ["In place, warm, medians."]
+        if layers := dict.fromkeys((row.layer, row.whole or row.shape) for row in self.rows if row.layer != "matrix"):
+            lines += [f"Shapes: {', '.join(f'{name} {_by(shape)}' for name, shape in layers)}."]
         if any(row.disturbed for row in self.rows):
             lines += [f"{DISTURBED}: in two measurements the median was over {MOST_STEADY_RATIO:g} times the least."]
         if self.bandwidth is not None:
             memory, stores = self.bandwidth, "streaming" if self.bandwidth.streaming else "ordinary"
             lines += [
-                f"memory: the share of the {memory.bytes_per_second / 1e9:.1f} GB/s with which the same threads wrote"
-                f" {memory.nbytes / 1e6:.0f} MB in this run by",
-                f"{stores} stores; arrays that fit in the caches can exceed 100 %.",
+                f"memory: the share of the {memory.bytes_per_second / 1e9:.1f} GB/s at which the same threads wrote "
+                f"{bytes_text(memory.nbytes)} in this run, by {stores} stores. Arrays that fit in the caches can "
+                "exceed 100%.",
             ]
         if self.peers:
+            names = " and ".join(NAMES.get(peer, peer) for peer in self.peers)
             lines += [
-                f"{', '.join(self.peers)}: how many times as long they take per element; - if they cannot do the work.",
-                f"They draw random numbers for at most {self.peer_elements} elements, in rows of the same array. They",
-                "write fixed patterns and orthogonal matrices to all of it.",
+                f"{names}: how many times as long each element takes there, - if there is no such function. Random "
+                f"numbers are drawn there for at most {self.peer_elements:,} elements.",
             ]
+        lines += [f"{name} is not installed; with it there is a column more." for name in self.absent]
         return "\n".join(lines)
 
 
-def _significant(value: float) -> str:
-    """Return a number with three significant digits, or all its digits before the point."""
-    if value >= 100:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
