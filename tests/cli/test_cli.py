@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from rich.table import Table
 from support import Run
 
 import initcore
-from initcore.cli import main
+from initcore.cli import COMMANDS, doctor, main
 from initcore.cli.catalog import READERS, catalog
 from initcore.cli.terminal import make_console
 
@@ -78,6 +79,57 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--nonlinearity" in shown
 
 
+def test_without_a_command_there_is_help_with_an_example_of_each(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("    initcore ")] == [
+        command.__name__.rpartition(".")[2] for command in COMMANDS
+    ]
+
+
+def test_options_of_fill_are_sentences(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    with pytest.raises(SystemExit):
+        main(["fill", "--help"])
+    shown = capsys.readouterr().out
+    lines = [line.strip() for line in shown.partition("parameters of the initializers:\n")[2].splitlines()]
+    options = [line for line in lines if line.startswith("--")]
+    names = {name.replace("_", "-") for found in catalog().values() for name in found.settings}
+    assert {option.split()[0][2:] for option in options} == names
+    assert all(re.fullmatch(r"--\S+ VALUE +\S.*\. For [a-z_, ]+\.", option) for option in options), options
+
+
+def test_doctor_tells_what_works(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "MOST_MEASURED", 1 << 16)
+    before = initcore.isa()
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    for text in ("instruction set", "threads", "huge pages", "memory", "torch", "jax", "keras", "GPU"):
+        assert f"\n{text} " in shown
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("self-test")] == list(initcore.isas())
+    assert initcore.isa() == before
+    monkeypatch.setattr(initcore, "normal", lambda shape, **of: np.full(shape, initcore.isas().index(initcore.isa())))
+    monkeypatch.setattr(doctor, "gpu_line", lambda: ("GPU", "none", None))
+    assert main(["doctor"]) == (len(initcore.isas()) > 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("always [madvise] never", "for new arrays, which ask for them"),
+        ("always madvise [never]", "off, so that new memory is slower"),
+    ],
+)
+def test_doctor_reads_which_memory_is_in_huge_pages(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "enabled").write_text(text)
+    assert doctor.huge_pages(tmp_path / "enabled") == said
+    assert doctor.huge_pages(tmp_path / "other") == "not known"
+
+
 def test_every_setting_can_be_written() -> None:
     kinds = {parameter.annotation for found in catalog().values() for parameter in found.settings.values()}
     assert kinds <= set(READERS)
@@ -110,7 +162,7 @@ def test_one_rule_for_the_names_of_initializers(name: str, tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("", "COMMAND"),
+        ("bnech", "did you mean 'bench'? (see initcore --help)"),
         ("paint", "invalid choice: 'paint'"),
         ("info --loud", "unrecognized arguments: --loud"),
         ("fill", "NAME, SHAPE"),
@@ -132,7 +184,12 @@ def test_one_rule_for_the_names_of_initializers(name: str, tmp_path: Path, capsy
         ("fill normal 4x4 --std nan", "std=nan"),
         ("fill normal 4x4 --gain 2", "normal takes --mean, --std, not --gain"),
         ("fill zeros 4x4 --gain 2", "zeros takes no parameters, not --gain"),
-        ("fill normal 4x4 --st 2", "unrecognized arguments: --st 2"),
+        ("fill normal 4x4 --st 2", "unrecognized arguments: --st 2; did you mean '--std'? (see initcore fill --help)"),
+        ("fill normal 4x4 --sead 2", "did you mean '--seed'"),
+        ("fill nrmal 4x4", "did you mean 'normal'?"),
+        ("fill orthogonal 4x4x4 --batch-axis first", "--batch-axis must be an integer"),
+        ("fill normal 4x4 --correct-std true", "not --correct-std"),
+        ("lab --activation GELU", "did you mean 'gelu'?"),
         ("fill sparse 4x4", "sparse needs --sparsity"),
         ("fill dirac 4x4x3 --groups 1.5", "--groups must be an integer"),
         ("fill dirac 4x4x3 --groups 3", "groups=3"),

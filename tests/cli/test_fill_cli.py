@@ -191,7 +191,7 @@ def test_machine_settings_end_with_the_command(target: Path) -> None:
 def test_says_what_it_wrote(target: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fill", "normal", "300x200", "-o", str(target)]) == 0
     shown = capsys.readouterr()
-    assert shown.out.startswith(f"{target}: normal 300x200 float32, 0.00024 GB in ")
+    assert shown.out.startswith(f"{target}: normal 300x200 float32, 240 kB in ")
     assert shown.err == ""
 
 

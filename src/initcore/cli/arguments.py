@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
+from argparse import SUPPRESS
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import initcore
+from initcore.choices import did_you_mean
 from initcore.streams import Stream
 
 if TYPE_CHECKING:
@@ -43,7 +45,16 @@ class Parser(argparse.ArgumentParser):
         return value
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see {self.prog} --help)")
+        raise UsageError(f"{message}{self._meant(message)} (see {self.prog} --help)")
+
+    def _meant(self, message: str) -> str:
+        """Return a question about the option or the choice that a message of argparse names."""
+        found = re.match(r"unrecognized arguments: (--[^\s=]+)|.*invalid choice: '([^']*)'", message)
+        if not found:
+            return ""
+        known = [option for action in self._actions for option in action.option_strings if action.help != SUPPRESS]
+        choices = [str(choice) for action in self._actions for choice in action.choices or ()]
+        return did_you_mean(found[1], known) if found[1] else did_you_mean(found[2], choices)
 
 
 def shape(text: str) -> tuple[int, ...]:
@@ -51,6 +62,11 @@ def shape(text: str) -> tuple[int, ...]:
     if not re.fullmatch(r"\d+([x,]\d+)*", text):
         raise argparse.ArgumentTypeError(f"a shape must be written as 128256x4096 or 128256,4096, not as {text!r}")
     return tuple(map(int, re.split("[x,]", text)))
+
+
+def whole_shape(parts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the shape whose sizes are written in one word or in several."""
+    return tuple(size for part in parts for size in part)
 
 
 def positive(text: str) -> int:

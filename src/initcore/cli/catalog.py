@@ -8,6 +8,7 @@ from typing import Any
 
 from initcore import catalog as initializers
 from initcore.catalog import describe, names
+from initcore.choices import did_you_mean
 from initcore.cli.arguments import UsageError
 from initcore.initializers import Fans
 
@@ -52,11 +53,11 @@ class Initializer(initializers.Initializer):
         """Return the values of settings from their texts on the command line."""
         for name in texts:
             if name not in self.settings:
-                known = ", ".join(f"--{known}" for known in self.settings) or "no parameters"
-                raise UsageError(f"{self.name} takes {known}, not --{name}")
+                known = ", ".join(map(option_of, self.settings)) or "no parameters"
+                raise UsageError(f"{self.name} takes {known}, not {option_of(name)}")
         for name, parameter in self.settings.items():
             if parameter.default is parameter.empty and name not in texts:
-                raise UsageError(f"{self.name} needs --{name}")
+                raise UsageError(f"{self.name} needs {option_of(name)}")
         return {name: self._value(name, text) for name, text in texts.items()}
 
     def _value(self, name: str, text: str) -> Any:
@@ -64,7 +65,12 @@ class Initializer(initializers.Initializer):
         try:
             return read(text)
         except (KeyError, ValueError):
-            raise UsageError(f"--{name} must be {what}, got {text!r}") from None
+            raise UsageError(f"{option_of(name)} must be {what}, got {text!r}") from None
+
+
+def option_of(name: str) -> str:
+    """Return the option of a parameter: ``--batch-axis`` of ``batch_axis``."""
+    return f"--{name.replace('_', '-')}"
 
 
 def catalog() -> dict[str, Initializer]:
@@ -77,5 +83,5 @@ def find(name: str) -> Initializer:
     known, asked = catalog(), name
     name = name.removesuffix("_")
     if name not in known:
-        raise UsageError(f"unknown initializer {asked!r}; known are {', '.join(known)}")
+        raise UsageError(f"unknown initializer {asked!r}; known are {', '.join(known)}{did_you_mean(name, known)}")
     return known[name]

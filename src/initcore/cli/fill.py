@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import initcore
 from initcore.checkpoint.files import MappedWriter, Writeback, atomic_write, blocks_of, npy_head, require_space, reserve
-from initcore.cli.arguments import UsageError, add_machine_options, add_stream_options, machine, shape, stream_of
-from initcore.cli.catalog import Initializer, catalog, find
+from initcore.cli.arguments import (
+    UsageError,
+    add_machine_options,
+    add_stream_options,
+    machine,
+    shape,
+    stream_of,
+    whole_shape,
+)
+from initcore.cli.catalog import Initializer, catalog, find, option_of
 from initcore.cli.terminal import make_transfer, terminable
+from initcore.cli.units import bytes_text, seconds_text
 from initcore.dtypes import as_dtype
 from initcore.shards import Shard, fill_nothing
 
@@ -41,7 +53,9 @@ def add_to(commands: Commands) -> None:
     known = catalog()
     parser = commands.add_parser("fill", help="fill a parameter into a file", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("name", metavar="NAME", help=f"the initializer: {', '.join(known)}")
-    parser.add_argument("shape", metavar="SHAPE", type=shape, help="the shape, such as 128256x4096 or 128256,4096")
+    parser.add_argument(
+        "shape", metavar="SHAPE", nargs="+", type=shape, help="the shape: 128256x4096, 128256,4096 or 128256 4096"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the .npy file")
     parser.add_argument("--force", action="store_true", help="replace the file if there is one")
     parser.add_argument("--dtype", help="float32 (the default; uint32 for bits), float64, float16, bfloat16, ...")
@@ -58,7 +72,31 @@ def _add_settings(parser: Parser, known: dict[str, Initializer]) -> None:
         for name in initializer.settings:
             takers.setdefault(name, []).append(initializer.name)
     for name, inits in takers.items():
-        group.add_argument(f"--{name}", dest=f"setting {name}", metavar="VALUE", help=f"for {', '.join(inits)}")
+        about = f"{described(inits[0], name)} For {', '.join(inits)}."
+        group.add_argument(option_of(name), dest=f"setting {name}", metavar="VALUE", help=about.replace("%", "%%"))
+        if "_" in name:  # the spelling of versions before 0.2
+            group.add_argument(f"--{name}", dest=f"setting {name}", metavar="VALUE", help=argparse.SUPPRESS)
+
+
+#: What parameters mean that initializers describe together, or each in its own way
+_ABOUT = {
+    "a": "The lower bound; of the kaiming ones the negative slope of leaky_relu.",
+    "b": "The upper bound.",
+    "gain": "The factor by which the values are multiplied.",
+    "mean": "The mean.",
+    "nonlinearity": "The function after the layer, such as relu or gelu, which sets the gain.",
+    "std": "The standard deviation.",
+}
+
+
+def described(initializer: str, parameter: str) -> str:
+    """Return the first sentence with which the documentation describes a parameter of an initializer."""
+    if parameter in _ABOUT:
+        return _ABOUT[parameter]
+    doc = inspect.getdoc(getattr(initcore, initializer)) or ""
+    found = re.search(rf"^(?:\w+, )*{parameter}(?:, \w+)* : [^\n]*\n((?:    [^\n]*\n?)+)", doc, re.MULTILINE)
+    text = " ".join(found[1].split()) if found else ""
+    return text.partition(". ")[0].rstrip(".").replace("`", "").replace("\\*", "*") + "."
 
 
 @dataclass(frozen=True)
@@ -102,8 +140,8 @@ def _request(args: argparse.Namespace) -> Request:
         stream = stream_of(args)
         if initializer.draws:
             settings["rng"] = stream
-        request = Request(initializer, settings, args.shape, dtype)
-        fill_nothing(request.fill, args.shape, dtype)
+        request = Request(initializer, settings, whole_shape(args.shape), dtype)
+        fill_nothing(request.fill, request.shape, dtype)
     except (ImportError, TypeError, ValueError) as error:
         raise UsageError(error) from None
     return request
@@ -150,5 +188,5 @@ def run(args: argparse.Namespace) -> int:
         write_file(target, request, lambda nbytes: bar.advance(task, nbytes))
         seconds = time.perf_counter() - start
     size = "x".join(map(str, request.shape))
-    print(f"{args.output}: {args.name} {size} {request.dtype}, {request.nbytes / 1e9:.3g} GB in {seconds:.3g} s")
+    print(f"{args.output}: {args.name} {size} {request.dtype}, {bytes_text(request.nbytes)} in {seconds_text(seconds)}")
     return 0

@@ -57,6 +57,8 @@ def _report(error: BaseException) -> int:
 
 
 def _text_of(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror[0].lower()}{error.strerror[1:]}"
     try:
         return str(error)
     except Exception:  # raised by the __str__ of another package's error

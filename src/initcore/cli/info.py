@@ -21,7 +21,7 @@ from initcore.device import reports
 if TYPE_CHECKING:
     from initcore.cli.arguments import Commands
 
-__all__ = ["add_to", "environment", "run"]
+__all__ = ["add_to", "environment", "run", "version_of"]
 
 
 def add_to(commands: Commands) -> None:
@@ -45,14 +45,14 @@ def environment() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "ml_dtypes": _version("ml_dtypes"),
-        "torch": _version("torch"),
+        "ml_dtypes": version_of("ml_dtypes"),
+        "torch": version_of("torch"),
         "cuda": _mode(),
         "cuda_trials": [reports.sentence(report) for report in reports.trials()],
     }
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
     """Return the version of a package, or None if it is not installed, without importing it."""
     if find_spec(package) is None:
         return None

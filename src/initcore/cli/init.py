@@ -15,6 +15,7 @@ from initcore.checkpoint.writer import Written
 from initcore.cli.arguments import UsageError, add_machine_options, machine
 from initcore.cli.plans import PLAN_HELP, SHAPES_HELP, add_seed_option, read_plan, refusing
 from initcore.cli.terminal import make_console, make_transfer, terminable
+from initcore.cli.units import bytes_text, seconds_text
 from initcore.models.architectures.shapes_like import shapes_like
 from initcore.models.plan.describe import Description
 
@@ -149,8 +150,8 @@ def _model(args: argparse.Namespace) -> tuple[ModelShapes, Resolved]:
 def _report(args: argparse.Namespace, written: Written, seconds: float) -> None:
     if written.files:
         count = len(written.files)
-        what = f"{count} file{'s' * (count > 1)}, {written.nbytes / 1e9:.3g} GB in {seconds:.3g} s"
-        print(f"{args.output}: {what}, {written.nbytes / 1e9 / seconds:.3g} GB/s")
+        what = f"{count} file{'s' * (count > 1)}, {bytes_text(written.nbytes)} in {seconds_text(seconds)}"
+        print(f"{args.output}: {what}, {bytes_text(written.nbytes / seconds)}/s")
     else:
         print(f"{args.output}: nothing was left to write")
     if written.missing:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initcore import Plan, Stream
+from initcore.choices import did_you_mean
 from initcore.cli.arguments import ProblemsError, UsageError, natural
 from initcore.errors import CheckpointError, PlanError
 from initcore.models.architectures.families import FAMILIES
@@ -64,7 +65,7 @@ def _preset(name: str, options: Sequence[str], sizes: Mapping[str, int]) -> Plan
 
     known = sorted(presets.__all__)
     if name not in known:
-        raise UsageError(f"unknown preset {name!r}; known are {', '.join(known)}")
+        raise UsageError(f"unknown preset {name!r}; known are {', '.join(known)}{did_you_mean(name, known)}")
     function = getattr(presets, name)
     given = dict(_option(option) for option in options)
     needed = [

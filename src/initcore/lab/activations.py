@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from initcore.choices import did_you_mean
 from initcore.lab.integrals.differences import Array, Difference, Function
 from initcore.lab.integrals.normal import normal_cdf, normal_density
 from initcore.lab.integrals.quadrature import Pieces, RoughError, find_pieces
@@ -221,7 +222,8 @@ def _named(name: str, param: float | None) -> Activation:
         if name == "celu" and value == 0:
             raise ValueError("the parameter of celu must not be 0: it divides by it")
         return make(float(value))
-    raise ValueError(f"unknown activation {name!r}; known are {', '.join(activation_names())}")
+    known = activation_names()
+    raise ValueError(f"unknown activation {name!r}; known are {', '.join(known)}{did_you_mean(name, known)}")
 
 
 def _checked(name: str, function: Function) -> Function:

@@ -11,6 +11,7 @@ import numpy as np
 
 import initcore
 from initcore.catalog import Initializer, catalog
+from initcore.choices import did_you_mean
 from initcore.lab.activations import Array, name_of
 from initcore.streams import Generator, RngLike, Stream, resolve
 
@@ -44,7 +45,7 @@ def _named(name: str, settings: Mapping[str, Any]) -> LayerInit:
     found = {key: value for key, value in catalog().items() if key != "bits"}
     short = name.removesuffix("_")
     if short not in found:
-        raise ValueError(f"unknown initializer {name!r}; known are {', '.join(found)}")
+        raise ValueError(f"unknown initializer {name!r}; known are {', '.join(found)}{did_you_mean(name, found)}")
     initializer: Initializer = found[short]
     unknown = set(settings) - set(initializer.settings)
     if unknown:

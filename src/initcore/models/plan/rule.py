@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from initcore import catalog
+from initcore.choices import did_you_mean
 from initcore.errors import PlanError
 from initcore.initializers import Fans
 from initcore.models.plan.conditions import Subject, holds, problems_of
@@ -159,7 +160,8 @@ class Rule:
         if not isinstance(self.init, str):
             yield f"init must be the name of an initializer, not {self.init!r}"
         elif self.init not in initializers():
-            yield f"unknown initializer {self.init!r}; known are {', '.join(initializers())}"
+            meant = did_you_mean(self.init, initializers())
+            yield f"unknown initializer {self.init!r}; known are {', '.join(initializers())}{meant}"
         elif isinstance(self.settings, Mapping):
             yield from self._wrong_settings(initializers()[self.init])
 
