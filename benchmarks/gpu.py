@@ -1,7 +1,7 @@
 """Time the kernels of CUDA devices: ``python benchmarks/gpu.py --json gpu.json`` on a machine that has one.
 
-Each row is a distribution and a dtype: nanoseconds an element, and the share of what the device's memory takes when it is
-set to zero, for initcore, for torch, and, where CuPy is installed, for cuRAND. It takes less than three
+Each row is a distribution and a dtype: nanoseconds an element, and the share of what the device's memory takes when it
+is set to zero, for initcore, for torch, and, where CuPy is installed, for cuRAND. It takes less than three
 minutes, needs nobody, and stops with the first byte that is not the processor's.
 """
 

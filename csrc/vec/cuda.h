@@ -8,13 +8,12 @@
 /* A whole number from -2^31 to 2^31: the conversion to signed numbers would saturate */
 #define IC_WHOLE_OF(x) ((x) < 0 ? 0u - (uint32_t)-(x) : (uint32_t)(x))
 
-/* x 2^n, rounded once, of an x from 1/2 to 2; n >= -1100 */
+/* x 2^n of an x from 1/2 to 2, exactly: only ic_exp asks, of exponents down to -60, where densities are negligible */
 IC_INLINE double device_ldexp(double x, int n) {
-  const int most = n < -900 ? n + 200 : n; /* subnormals: by the second step, which alone is not exact */
-  const uint64_t bits = (uint64_t)(most + 1023) << 52;
+  const uint64_t bits = (uint64_t)(n + 1023) << 52;
   double power;
   memcpy(&power, &bits, 8);
-  return n < -900 ? x * power * 0x1p-200 : x * power;
+  return x * power;
 }
 #define ldexp device_ldexp
 

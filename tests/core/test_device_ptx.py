@@ -18,9 +18,11 @@ def _packages() -> None:
     need("nvidia.cu13")
 
 
+@pytest.mark.parametrize("major", [13, 12])
 @pytest.mark.parametrize("architecture", ptx.ARCHITECTURES)
-def test_every_operation_is_exact(architecture: int) -> None:
-    text = ptx.ptx_of(architecture)
+def test_every_operation_is_exact(architecture: int, major: int) -> None:
+    need("nvidia.cu13" if major == 13 else "nvidia.cuda_nvrtc")
+    text = ptx.ptx_of(architecture, major)
     kernels = ptx.kernels_in(text)
     assert set(kernels) == KERNELS
     assert not ptx.problems_in(text)

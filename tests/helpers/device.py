@@ -23,10 +23,10 @@ from initcore.shards import Shard
 SOURCE = Path(initcore.__file__).with_name("kernels.cu")
 SHIM = Path(__file__).with_name("device.h")
 COMPILERS = {
-    "gcc": (["g++"], ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"]),
-    "clang": ([sys.executable, "-m", "ziglang", "cc"], ["-fno-sanitize=all"]),
+    "gcc": (["g++"], ["-fsanitize=undefined", "-fsanitize-undefined-trap-on-error", "-O0"]),
+    "clang": ([sys.executable, "-m", "ziglang", "cc"], ["-fno-sanitize=all", "-O1"]),
 }
-FLAGS = ["-std=c++20", "-O1", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC", "-x", "c++"]
+FLAGS = ["-std=c++20", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC", "-x", "c++"]
 
 
 def has_compiler(name: str) -> bool:

@@ -272,6 +272,17 @@ def test_every_broken_kernel_is_noticed(prepared: Prepared) -> None:
     assert len(names) == 13
 
 
+def test_the_trial_sees_what_follows_the_last_attempt(prepared: Prepared) -> None:
+    """The number of attempts is after the parameters, 144 bytes, and the keys, 84."""
+
+    def launch(*launch: Any) -> None:
+        *grid, argument = launch
+        assert argument[228:232] in (bytes([1, 0, 0, 0]), bytes([0, 1, 0, 0]))
+        prepared.here.launch(*grid, argument[:228] + bytes([0, 1, 0, 0]) + argument[232:])
+
+    assert trial.differences(Buffer, launch) == ["the quantile after the last attempt differs"]
+
+
 def test_without_a_compiler_or_a_driver(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(major: int) -> Any:
         raise RuntimeError("there is no NVRTC")
