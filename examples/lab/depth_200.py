@@ -99,8 +99,8 @@ def draw(found: Found) -> Figure:
     values.plot(place, found.expected, color=INK, linestyle="--", linewidth=1.6, label="Gaussian, in theory")
     lengths.set(title=f"length of {stack.lengths.shape[1]} vectors", xlabel="layer", ylabel="length", xlim=(0, depth))
     values.set(title="singular values of output by input", xlabel="the largest first", ylabel="singular value")
-    for axes in (lengths, values):
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda power, _: f"$10^{{{power:g}}}$"))
+    lengths.yaxis.set_major_formatter(FuncFormatter(lambda power, _: f"{10**power:.2g}"))
+    values.yaxis.set_major_formatter(FuncFormatter(lambda power, _: f"$10^{{{power:g}}}$"))
     lengths.legend(loc="lower left")
     values.legend(loc="lower left")
     return figure
