@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import ptx
 import pytest
 from golden import DTYPES
 from support import need
+
+from initcore import _core
 
 pytestmark = pytest.mark.any_isa
 
@@ -29,6 +33,15 @@ def test_every_operation_is_exact(architecture: int, major: int) -> None:
     for name, opcodes in kernels.items():
         assert ("fma.rn.f32" in opcodes or "fma.rn.f64" in opcodes) == (name != "ic_bits_u32")
         assert "mul.wide.u32" in opcodes
+
+
+def test_the_argument_has_the_size_that_the_host_gives_it() -> None:
+    sizes: list[int] = []
+    memory = _core.DeviceMemory(
+        0, (3,), (4,), _core.DEVICE_KINDS["float32"], lambda *launch: sizes.append(len(launch[3]))
+    )
+    _core.fill(memory, _core.DISTS["normal"][0], (0.0, 1.0), 0)
+    assert set(re.findall(r"_param_0\[(\d+)\]", ptx.ptx_of(90))) == {str(size) for size in sizes}
 
 
 @pytest.mark.parametrize("architecture", ptx.ARCHITECTURES)
