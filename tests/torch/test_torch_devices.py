@@ -124,6 +124,25 @@ def test_shards(fake: device.HostDevice) -> None:
     assert len(fake.launched) == 2
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_dtensors(axis: int, fake: device.HostDevice) -> None:
+    """What one of two processes holds, in one launch."""
+    tensors, mesh_module = importlib.import_module("torch.distributed.tensor"), torch.distributed.device_mesh
+    store = importlib.import_module("torch.testing._internal.distributed.fake_pg").FakeStore()
+    torch.distributed.init_process_group("fake", store=store, rank=1, world_size=2)
+    try:
+        mesh = mesh_module.init_device_mesh("cpu", (2,))
+        whole = torch.zeros(9, 6)
+        shared = tensors.distribute_tensor(whole, mesh, [tensors.Shard(axis)], src_data_rank=None)
+        init.xavier_uniform_(shared, generator=4)
+        local = shared.to_local()
+    finally:
+        torch.distributed.destroy_process_group()
+    expected = initcore.xavier_uniform((9, 6), rng=4)
+    assert np.array_equal(local.numpy(), expected[5:] if axis == 0 else expected[:, 3:])
+    assert len(fake.launched) == 1
+
+
 def test_models_and_plans(fake: device.HostDevice) -> None:
     def build() -> Any:
         return torch.nn.Sequential(torch.nn.Linear(9, 17, bias=False), torch.nn.Embedding(5, 4))
@@ -168,6 +187,28 @@ def test_the_kernels_under_patch(
     kernel(torch.zeros(3))
     assert len(left) == 3
     assert len(fake.launched) == 1
+
+
+def test_patch_registers_them_where_torch_has_cuda(fake: device.HostDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a torch that has none, the dispatcher is asked for them directly, and given tensors of the CPU."""
+    privates, has = kernels.privates, kernels.privates.has_kernel
+    original = kernels._original
+    monkeypatch.setattr(privates, "has_kernel", lambda name, key: key == "CUDA" or has(name, key), raising=True)
+    monkeypatch.setattr(kernels, "_original", lambda name, key: original(name, "CPU"))
+    registered = kernels.Kernels()
+    keys = torch._C.DispatchKeySet(torch._C.DispatchKey.CUDA)
+    registered.install()
+    try:
+        for name in ("normal_", "uniform_"):
+            found = torch.library.get_kernel(f"aten::{name}", torch._C.DispatchKey.CUDA)
+            tensor = torch.zeros(30)
+            found.call_boxed(keys, tensor, 0.0, 1.0, generator=torch.Generator().manual_seed(2))
+            expected = getattr(torch.empty(30), name)(generator=torch.Generator().manual_seed(2))
+            assert torch.equal(tensor, expected)
+    finally:
+        registered.uninstall()
+    assert fake.launched == ["ic_normal_f32", "ic_uniform_f32"]
+    assert not has("aten::normal_", "CUDA") or torch.version.cuda
 
 
 class Prepared:
