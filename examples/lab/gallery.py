@@ -39,7 +39,7 @@ def entries(figures: Path, link: str) -> Iterator[str]:
     comparison = compare()
     save(comparison.figure(), figures / "lab.svg")
     steady = "; ".join(
-        f"{activation}: {', '.join(case.label for case in comparison.of(activation) if not case.problems) or 'none'}"
+        f"{activation}: {', '.join(case.label for case in comparison.of(activation) if case.steady) or 'none'}"
         for activation in comparison.activations
     )
     says = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from support import Run, need
 
 from initcore.cli import main
@@ -16,6 +18,7 @@ from initcore.cli.arguments import UsageError
 from initcore.cli.lab import read_init
 from initcore.lab.comparison.case import label_of
 from initcore.lab.comparison.compare import INITS, compare
+from initcore.lab.comparison.summary import cells
 
 pytestmark = pytest.mark.any_isa
 
@@ -33,6 +36,25 @@ def test_table_without_a_file(
     for name in ("tanh", "relu", *map(label_of, INITS)):
         assert name in shown
     assert list(tmp_path.iterdir()) == []
+
+
+def test_table_is_whole_on_a_terminal_of_80_columns() -> None:
+    found = compare(INITS, ["tanh"], **SIZES)
+    shown = io.StringIO()
+    Console(width=80, file=shown).print(found)
+    lines = shown.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    for case in found.cases:
+        line = next(line for line in lines if f"{line} ".startswith((f" {case.label} ", f" {case.label}: ")))
+        assert cells(case)["cosine"] in line.split()
+
+
+def test_quick_is_small(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--quick", "--activation", "relu", "--init", "kaiming_normal"]
+    assert main(["lab", *options]) == 0
+    assert "20 dense layers of 256 units" in capsys.readouterr().out
+    assert main(["lab", *options, "--depth", "3"]) == 0
+    assert "3 dense layers of 256 units" in capsys.readouterr().out
 
 
 def test_numbers_are_those_of_compare(tmp_path: Path) -> None:

@@ -123,7 +123,8 @@ def changed(case: ComparedCase, **columns: Any) -> ComparedCase:
     for name, value in columns.items():
         if isinstance(value, float):
             column = np.array(getattr(found, name))
-            column[-1 if name in ("std", "cosine") else 1 if name == "gradient_std" else slice(1, None)] = value
+            last = name in ("std", "cosine", "preactivation_std")
+            column[-1 if last else 1 if name == "gradient_std" else slice(1, None)] = value
             columns[name] = column
     return dataclasses.replace(case, propagation=dataclasses.replace(found, **columns))
 
@@ -132,18 +133,23 @@ def changed(case: ComparedCase, **columns: Any) -> ComparedCase:
     ("columns", "verdict"),
     [
         ({}, "steady"),
-        ({"std": 0.011}, "steady"),
-        ({"std": 0.009}, "signal vanishes"),
-        ({"std": 99.0}, "steady"),
-        ({"std": 101.0}, "signal explodes"),
+        ({"std": 0.11}, "steady"),
+        ({"std": 0.09}, "signal vanishes"),
+        ({"std": 9.9}, "steady"),
+        ({"std": 10.1}, "signal explodes"),
         ({"std": 0.0}, "no signal"),
-        ({"gradient_std": 0.009}, "gradient vanishes"),
+        ({"gradient_std": 0.35}, "steady"),
+        ({"gradient_std": 0.32}, "drifts 3.1-fold"),
+        ({"gradient_std": 2.9}, "steady"),
+        ({"gradient_std": 3.1}, "drifts 3.1-fold"),
+        ({"preactivation_std": 0.32}, "drifts 3.1-fold"),
+        ({"gradient_std": 0.09}, "gradient vanishes"),
         ({"gradient_std": 0.0}, "gradient vanishes"),
         ({"gradient_std": 101.0}, "gradient explodes"),
         ({"gradient_std": float("inf")}, "gradient explodes"),
         ({"gradient_std": float("nan")}, "gradient explodes"),
-        ({"std": 0.009, "gradient_std": 101.0}, "signal vanishes, gradient explodes"),
-        ({"std": 0.009, "gradient_std": 0.009}, "signal and gradient vanish"),
+        ({"std": 0.09, "gradient_std": 101.0}, "signal vanishes, gradient explodes"),
+        ({"std": 0.09, "gradient_std": 0.09}, "signal and gradient vanish"),
         ({"saturated": 0.76}, "units saturate"),
         ({"dead": 0.51}, "units are dead"),
         ({"cosine": 0.9991}, "inputs become alike"),
@@ -154,8 +160,32 @@ def test_verdict(columns: dict[str, Any], verdict: str) -> None:
     """A case that is steady but for what is changed."""
     (case,) = compare(["orthogonal"], ["linear"], depth=3, width=16, batch=8).cases
     ones = np.ones(4)
-    case = changed(case, std=ones, gradient_std=ones, saturated=0 * ones, dead=0 * ones, cosine=0.5 * ones)
+    case = changed(
+        case, std=ones, preactivation_std=ones, gradient_std=ones, saturated=0 * ones, dead=0 * ones, cosine=0.5 * ones
+    )
     assert changed(case, **columns).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("depth", "init", "activation", "verdict"),
+    [
+        (10, "xavier_normal", "relu", "signal and gradient vanish"),
+        (5, "xavier_normal", "relu", "drifts"),
+        (10, "xavier_normal", "tanh", "steady"),
+        (10, "kaiming_normal", "relu", "steady"),
+        (50, "recommended", "gelu", "drifts"),
+        (50, "recommended", "relu", "steady"),
+    ],
+)
+def test_verdicts_have_bounds_for_each_layer(depth: int, init: str, activation: str, verdict: str) -> None:
+    """A few layers that are wrong each are not steady, and what recommend warns of is not either."""
+    (case,) = compare([init], [activation], depth=depth, width=256, batch=64).cases
+    assert case.verdict.startswith(verdict)
+    assert case.steady is (verdict == "steady")
+    assert case.drifts is (verdict == "drifts")
+    if init == "recommended":
+        assert bool(case.warning) is case.drifts
+        assert case.warning in str(Comparison((case,), "")).replace("\n", " ")
 
 
 def test_verdicts_of_the_textbook() -> None:
@@ -173,7 +203,7 @@ def test_verdicts_of_the_textbook() -> None:
         ("tanh", "normal std=1"): "gradient explodes, units saturate",
         ("tanh", "zeros"): "no signal",
         ("tanh", "xavier_normal"): "steady",
-        ("tanh", "kaiming_normal"): "steady",
+        ("tanh", "kaiming_normal"): "drifts 11-fold",
         ("relu", "normal std=0.02"): "signal and gradient vanish",
         ("relu", "normal std=1"): f"overflows in layer {layer}",
         ("relu", "zeros"): "no signal",

@@ -72,7 +72,7 @@ def test_page_has_every_number(several: Comparison) -> None:
 
     rows = [row for row in Page(several.html()).rows if row[0] != "initialiser"]
     for row, case in zip(rows, several.cases, strict=True):
-        mark = "\N{MULTIPLICATION X}" if case.problems else "\N{CHECK MARK}"
+        mark = "\N{CHECK MARK}" if case.steady else "\N{TILDE OPERATOR}" if case.drifts else "\N{MULTIPLICATION X}"
         assert row[0] == case.whole_label.replace(": ", ":")
         assert row[1:] == [f"{mark} {case.verdict}", *list(cells(case).values())[:5]]
     assert several.html().count("<h1>") == several.html().count("<svg ") == 1

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import BarColumn, MofNCompleteColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
 
 from initcore.cli.arguments import UsageError, add_machine_options, machine, natural, positive
 from initcore.cli.catalog import find
@@ -31,6 +31,11 @@ kaiming_uniform:a=2.236 (torch's default for a Linear), xavier_normal, kaiming_n
 """
 
 
+#: The sizes of stacks that are not given
+USUAL: dict[str, int] = {"depth": 50}
+QUICK = {"depth": 20, "width": 256, "batch": 64}
+
+
 def add_to(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser(
@@ -39,7 +44,8 @@ def add_to(commands: Commands) -> None:
     several: dict[str, Any] = {"nargs": "+", "action": "extend"}
     parser.add_argument("--activation", **several, metavar="NAME", help="one or several; tanh and relu if not given")
     parser.add_argument("--init", **several, metavar="NAME", help="one or several, with parameters as described below")
-    parser.add_argument("--depth", type=positive, default=50, metavar="N", help="number of layers, 50 if not given")
+    parser.add_argument("--depth", type=positive, metavar="N", help="number of layers, 50 if not given")
+    parser.add_argument("--quick", action="store_true", help="20 layers of 256 units and 64 inputs, in a few seconds")
     parser.add_argument(
         "--width", type=positive, metavar="N", help="units of each layer, 1024 if not given; or channels, 64"
     )
@@ -84,20 +90,20 @@ def run(args: argparse.Namespace) -> int:
     inits = [read_init(text) for text in args.init] if args.init else INITS
     activations = args.activation or ACTIVATIONS
     target = _target(args.output, FORMATS)
-    options = {"batch": args.batch, "kind": args.kind, "residual": args.residual, "bias_std": args.bias_std}
+    sizes = {"depth": args.depth, "width": args.width, "batch": args.batch}
+    sizes = {name: value or (QUICK if args.quick else USUAL).get(name) for name, value in sizes.items()}
+    options = {**sizes, "kind": args.kind, "residual": args.residual, "bias_std": args.bias_std}
     start = time.perf_counter()
     with (
         machine(args.threads, args.isa),
         terminable(),
-        make_progress(BarColumn(), MofNCompleteColumn(), "{task.description}") as bar,
+        make_progress(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), "{task.description}") as bar,
     ):
         task = bar.add_task("", total=len(inits) * len(activations), completed=-1)
         try:
             found = compare(
                 inits,
                 activations,
-                depth=args.depth,
-                width=args.width,
                 rng=args.seed,
                 jacobian=args.jacobian,
                 progress=lambda what: bar.update(task, description=what, advance=1),

@@ -171,20 +171,20 @@ def compare(
         for init in inits:
             if progress:
                 progress(f"{label_of(init)}, {of}")
-            used, bias_std = _resolved(init, activation, options)
+            used, bias_std, warning = _resolved(init, activation, options)
             name, settings = (used, {}) if isinstance(used, str) else used
             found = propagate(name, activation, settings=settings, **{**options, "bias_std": bias_std})
-            cases.append(ComparedCase(label_of(init), of, used, found, bias_std))
+            cases.append(ComparedCase(label_of(init), of, used, found, bias_std, warning))
     return Comparison(tuple(cases), _title(cases[0].propagation))
 
 
-def _resolved(init: NamedInit, activation: str | Function, options: Mapping[str, Any]) -> tuple[NamedInit, float]:
-    """Return the initializer of weights and the standard deviation of biases: those given, or those recommended."""
+def _resolved(init: NamedInit, activation: str | Function, options: Mapping[str, Any]) -> tuple[NamedInit, float, str]:
+    """Return the initializer of weights, the standard deviation of biases, and the warning of a recommendation."""
     bias_std = options.get("bias_std", 0.0)
     if init != RECOMMENDED:
-        return init, bias_std
+        return init, bias_std, ""
     found = recommend(activation, depth=options["depth"], residual=bool(options.get("residual", False)))
-    return (found.init, found.settings), found.bias_std or bias_std
+    return (found.init, found.settings), found.bias_std or bias_std, found.warning
 
 
 def _title(found: Propagation) -> str:

@@ -78,7 +78,9 @@ def _verdicts(axes: Axes, cases: Sequence[ComparedCase], labels: dict[str, Look]
     size = min(12.0, 84 / len(cases))
     for place, case in enumerate(cases):
         look, words = labels[case.label], ", ".join(case.problems[:2]) or case.verdict
-        mark, colour = ("\N{CHECK MARK}", GOOD) if not case.problems else ("\N{MULTIPLICATION X}", BAD)
+        mark, colour = ("\N{MULTIPLICATION X}", BAD) if case.problems else ("\N{TILDE OPERATOR}", MUTED)
+        if case.steady:
+            mark, colour = "\N{CHECK MARK}", GOOD
         line = {"color": look.colour, "linestyle": look.dash, "marker": look.mark, "markevery": [1]}
         axes.plot(
             [0, 0.07, 0.14], [place] * 3, markersize=0.8 * size, markeredgecolor=PAPER, markeredgewidth=0.8, **line

@@ -60,6 +60,7 @@ th[scope=row] {{ white-space: normal; min-width: 9rem; max-width: 24rem; }}
 .key {{ display: inline-block; width: 1.5em; height: .55em; margin-right: .6em; border-radius: 2px; }}
 .good {{ color: var(--good); font-weight: 600; }}
 .bad {{ color: var(--bad); }}
+.drifts {{ color: var(--muted); font-weight: 600; }}
 dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; color: var(--muted);
   font-size: .92rem; }}
 dt {{ font-weight: 600; }} dd {{ margin: 0; }}
@@ -105,7 +106,7 @@ def page_of(comparison: ComparisonData) -> str:
 
 def _summary(comparison: ComparisonData, activation: str) -> str:
     cases = comparison.of(activation)
-    good = [f"<b>{escape(case.label)}</b>" for case in cases if not case.problems]
+    good = [f"<b>{escape(case.label)}</b>" for case in cases if case.steady]
     verb = "keep" if len(good) > 1 else "keeps"
     who = f": {', '.join(good)}" if good else ""
     start = f"With <b>{escape(activation)}</b>, {len(good) or 'none'} of {len(cases)}"
@@ -134,12 +135,20 @@ def _table(comparison: ComparisonData, activation: str, columns: list[str]) -> s
     )
 
 
+#: By whether a case is steady, and whether it drifts: the sign before its verdict, and the class of its cell
+MARKS = {
+    (True, False): ("\N{CHECK MARK}", "good"),
+    (False, True): ("\N{TILDE OPERATOR}", "drifts"),
+    (False, False): ("\N{MULTIPLICATION X}", "bad"),
+}
+
+
 def _line(case: ComparedCase, columns: list[str], colour: str) -> str:
     texts = cells(case)
     name, _, details = (escape(words) for words in case.whole_label.partition(": "))
     name += f": <small>{details}</small>" if details else ""
     numbers = "".join(f"<td>{escape(texts[key])}</td>" for key in columns)
-    mark, kind = ("\N{CHECK MARK}", "good") if not case.problems else ("\N{MULTIPLICATION X}", "bad")
+    mark, kind = MARKS[case.steady, case.drifts]
     key = f'<span class="key" style="background: var(--{colour})"></span>'
     return (
         f'<tr><th scope="row">{key}{name}</th><td class="words {kind}">{mark} {escape(case.verdict)}</td>{numbers}</tr>'

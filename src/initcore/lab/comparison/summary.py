@@ -31,7 +31,11 @@ COLUMNS = {
     "jacobian_min": ("smallest s.v.", "and its smallest"),
 }
 SHARES = ("flat", "dead")
-NOTE = "flat and dead are those of the worst layer."
+LEAST_VERDICT = 15  # columns, in which no word of a verdict is broken
+NOTE = (
+    "flat and dead are those of the worst layer. drifts: the factor between the largest and the smallest layer, of "
+    "preactivations or gradients."
+)
 
 
 def number(value: float) -> str:
@@ -58,6 +62,12 @@ def shown(cases: Sequence[ComparedCase]) -> list[str]:
     return [key for key in COLUMNS if any(not math.isnan(case.row[key]) for case in cases)]
 
 
+def notes(comparison: ComparisonData, keys: Sequence[str]) -> list[str]:
+    """Return what the columns are, and the warnings of recommendations."""
+    warned = {f"recommended, {case.activation}: {case.warning}" for case in comparison.cases if case.warning}
+    return [*(f"{COLUMNS[key][0]}: {COLUMNS[key][1]}" for key in keys), NOTE, *sorted(warned)]
+
+
 def table_of(comparison: ComparisonData) -> Table:
     """Return the table, with one activation below the other."""
     from rich import box
@@ -65,20 +75,20 @@ def table_of(comparison: ComparisonData) -> Table:
     from rich.text import Text
 
     keys = shown(comparison.cases)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=comparison.title, caption_justify="left")
-    for name in ("activation", "init", "verdict"):
-        table.add_column(name, overflow="fold")
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, title=comparison.title, caption_justify="left")
+    words = [word for case in comparison.cases for word in (*case.row["init"].split(), *case.label.split(": "))]
+    table.add_column("init", overflow="fold", min_width=max(map(len, words)))
+    table.add_column("verdict", overflow="fold", min_width=LEAST_VERDICT)
     for key in keys:
         table.add_column(COLUMNS[key][0], justify="right", no_wrap=True)
     for activation in comparison.activations:
-        for place, case in enumerate(comparison.of(activation)):
-            texts, verdict = cells(case), case.verdict
-            style = "green" if not case.problems else "red"
-            name = activation if place == 0 else ""
-            words = Text(name), Text(case.row["init"]), Text(verdict, style)
-            table.add_row(*words, *(texts[key] for key in keys))
+        table.add_row(Text(activation, "bold"))
+        for case in comparison.of(activation):
+            texts = cells(case)
+            style = "green" if case.steady else "yellow" if case.drifts else "red"
+            table.add_row(Text(case.row["init"]), Text(case.verdict, style), *(texts[key] for key in keys))
         table.add_section()
-    table.caption = "\n".join([*(f"{COLUMNS[key][0]}: {COLUMNS[key][1]}" for key in keys), NOTE])
+    table.caption = Text("\n".join(notes(comparison, keys)))
     return table
 
 
@@ -91,8 +101,8 @@ def html_of(comparison: ComparisonData) -> str:
         for activation in comparison.activations
         for case in comparison.of(activation)
     ]
-    notes = [comparison.title, *(f"{COLUMNS[key][0]}: {COLUMNS[key][1]}" for key in keys), NOTE]
-    return html_table(header, rows, range(3, len(header)), "\n".join(notes))
+    lines = [comparison.title, *notes(comparison, keys)]
+    return html_table(header, rows, range(3, len(header)), "\n".join(lines))
 
 
 def json_of(comparison: ComparisonData) -> str:
