@@ -23,8 +23,11 @@ RngLike: TypeAlias = "int | Stream | Generator | np.random.Generator | _core.Dra
 
 def _integer(value: Any, what: str) -> int:
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{what}, not {value!r} of type {type(value).__name__}")
-    return index(value)
+        raise TypeError(f"{what}, not {shown(value)} of type {type(value).__name__}")
+    try:
+        return index(value)
+    except TypeError:  # of arrays, which have the method whatever they hold
+        raise TypeError(f"{what}, not {shown(value)}") from None
 
 
 def _seed(value: Any) -> int:
@@ -303,7 +306,7 @@ def resolve(rng: Any) -> Stream | Generator:
         return rng
     if _is_numpy_generator(rng):
         return _stream_of(int(rng.integers(2**63)))
-    if isinstance(rng, (bool, np.bool_)) or not hasattr(rng, "__index__") or getattr(rng, "shape", None):
+    if isinstance(rng, (bool, np.bool_)) or not hasattr(rng, "__index__"):
         kind = type(rng)
         raise TypeError(
             "rng must be an int >= 0, an initcore.Stream, an initcore.Generator, a numpy.random.Generator or None, "
