@@ -170,6 +170,12 @@ def description() -> str:
     return re.sub(r"\]\((?!https?:|#)", f"]({ADDRESS}", text)
 
 
+def addresses() -> dict[str, str]:
+    """Return the addresses that the metadata has: none before ADDRESS is filled in."""
+    pages = {"Source": "", "Documentation": "docs/index.md", "Changelog": "CHANGELOG.md", "Security": "SECURITY.md"}
+    return {name: ADDRESS + page for name, page in pages.items()} if ADDRESS else {}
+
+
 def main() -> None:
     runpy.run_path("src/initcore/_new_forms.py")["main"](Path("src/initcore"))
     runpy.run_path("src/initcore/_device_source.py")["main"](Path("src/initcore"), Path("csrc"))
@@ -180,6 +186,7 @@ def main() -> None:
         cmdclass={"build_ext": BuildExt},
         long_description=description(),
         long_description_content_type="text/markdown",
+        project_urls=addresses(),
     )
 
 

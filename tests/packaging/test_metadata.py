@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,18 @@ def test_the_authors_are_the_same_everywhere(project: dict[str, Any]) -> None:
     for page in ("CITATION.cff", "LICENSE"):
         assert author in ROOT.joinpath(page).read_text(encoding="utf-8"), page
     assert f"license: {project['license']}\n" in ROOT.joinpath("CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_addresses_are_made_of_one() -> None:
+    """And are those of files that there are."""
+    made = runpy.run_path(str(ROOT / "setup.py"))
+    addresses = made["addresses"]
+    assert addresses() == {} or made["ADDRESS"]
+    addresses.__globals__["ADDRESS"] = "https://example.org/"
+    found = addresses()
+    assert found["Source"] == "https://example.org/"
+    assert all(ROOT.joinpath(url.removeprefix("https://example.org/")).exists() for url in found.values())
+    assert "](https://example.org/CONTRIBUTING.md)" in made["description"]()
 
 
 def test_the_version_stands_in_one_place() -> None:
