@@ -156,7 +156,7 @@ def command(tmp_path: Path) -> list[str]:
 def sketched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures that take no time to draw, for tests of what is around them."""
     plots = pytest.importorskip("plots")
-    monkeypatch.setattr(plots, "draw", lambda _: dict.fromkeys(report.CAPTIONS, "<svg>initcore</svg>\n"))
+    monkeypatch.setattr(plots, "draw", lambda _: dict.fromkeys(report.CAPTIONS, "<svg>times</svg>\n"))
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_check_finds_what_is_out_of_date(
 ) -> None:
     assert report.main([*command, "--check"]) == 0
     stale = written / name
-    stale.write_text(stale.read_text(encoding="utf-8").replace("initcore", "another", 1), encoding="utf-8")
+    stale.write_text(stale.read_text(encoding="utf-8").replace("times", "another", 1), encoding="utf-8")
     capsys.readouterr()
     assert report.main([*command, "--check"]) == 1
     assert capsys.readouterr().out == f"{stale} is out of date\n"

@@ -21,6 +21,7 @@ os.environ["COLUMNS"] = "80"  # what argparse folds the help of commands to
 sys.path.insert(0, str(Path(__file__).parent))
 
 import _sources
+from sphinx.ext.autodoc.mock import mock
 
 import initcore
 from initcore import _core, cli
@@ -112,9 +113,9 @@ def stub_signatures() -> dict[str, str]:
     return {function.name: f"({ast.unparse(function.args)})" for function in functions}
 
 
-def summary(names: list[str]) -> str:
+def summary(names: list[str], module: str = "initcore") -> str:
     """A table with the first sentence on each name, which links to the rest."""
-    return ".. autosummary::\n   :nosignatures:\n\n" + "".join(f"   ~initcore.{name}\n" for name in names) + "\n"
+    return ".. autosummary::\n   :nosignatures:\n\n" + "".join(f"   ~{module}.{name}\n" for name in names) + "\n"
 
 
 def package_page() -> str:
@@ -143,8 +144,14 @@ def module_page(name: str, needs: str, config: Config) -> str:
     page = heading(f"initcore.{name}")
     if find_spec(needs) is None:
         return page + _sources.page(f"initcore.{name}", config)
-    elsewhere = "   :exclude-members: Plan, Rule\n" if name == "models" else ""
-    return f"{page}.. automodule:: initcore.{name}\n   :members:\n{elsewhere}"
+    left_out = {"Plan", "Rule"} if name == "models" else set()  # the package's own page has them
+    with mock(config.autodoc_mock_imports):
+        module = import_module(f"initcore.{name}")
+        own = {each for each in module.__all__ if not each.startswith("_") and not is_of_others(getattr(module, each))}
+    names = sorted(own - left_out, key=str.lower)
+    elsewhere = f"   :exclude-members: {', '.join(left_out)}\n" if left_out else ""
+    details = f".. automodule:: initcore.{name}\n   :members:\n{elsewhere}"
+    return page + summary(names, f"initcore.{name}") + details
 
 
 def command_page() -> str:
@@ -175,10 +182,13 @@ def write_reference(app: Sphinx) -> None:
             path.write_text(text, encoding="utf-8")
 
 
+def is_of_others(thing: Any) -> bool:
+    """Whether a drop-in hands this function or class on from its framework, whose documentation has it."""
+    return (getattr(thing, "__module__", None) or "").partition(".")[0] in ("torch", "keras", "jax")
+
+
 def skip_what_is_of_others(_: Sphinx, what: str, name: str, thing: Any, skip: bool, options: Any) -> bool | None:
-    """Leave out functions and classes that a drop-in hands on from its framework, whose documentation has them."""
-    module = getattr(thing, "__module__", None)
-    return True if module and module.partition(".")[0] in ("torch", "keras", "jax") else None
+    return True if is_of_others(thing) else None
 
 
 def setup(app: Sphinx) -> None:

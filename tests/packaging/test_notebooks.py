@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -33,8 +32,8 @@ def test_notebooks_run(name: str) -> None:
     import nbformat
     from nbclient import NotebookClient
 
-    stored = json.loads(FOLDER.joinpath(name).read_text(encoding="utf-8"))
-    ran = nbformat.from_dict(stored)  # type: ignore[no-untyped-call]
+    stored = nbformat.read(FOLDER / name, as_version=4)  # type: ignore[no-untyped-call]
+    ran = nbformat.read(FOLDER / name, as_version=4)  # type: ignore[no-untyped-call]
     NotebookClient(ran, timeout=300, kernel_name="python3").execute()
     assert [[kind for kind in kinds if kind != "stderr"] for kinds in shown(ran)] == shown(stored)
     assert any(shown(stored))
