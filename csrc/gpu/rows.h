@@ -19,6 +19,7 @@ IC_INLINE uint32_t IC_NAME(block32)(const IC_NAME(params) * p, const philox_keys
     for (int r = 2; r < PHILOX_ROUNDS - 1; r++) philox_round(&g, keys, r);
     philox_close_pairs(&g, keys, &pairs.word[2 * w], &pairs.word[2 * w + 1]);
   }
+  IC_UNROLLED
   for (int step = 0; step < 10; step++) IC_NAME(f32_step)(&pairs, p, step);
   store_pairs(bytes, pairs.value, dtype, 0);
 #ifdef IC_BOUNDED
@@ -43,8 +44,11 @@ IC_INLINE uint32_t IC_NAME(block64)(const IC_NAME(params) * p, const philox_keys
     philox_close_join(half[0], half[1], keys, q);
     for (int i = 0; i < 4; i++) pairs[i / 2].word[2 * w + i % 2] = q[i];
   }
-  for (int i = 0; i < 2; i++)
+  IC_UNROLLED
+  for (int i = 0; i < 2; i++) {
+    IC_UNROLLED
     for (int step = 0; step < 10; step++) IC_NAME(f64_step)(&pairs[i], p, step);
+  }
   const vf64 quad[4] = {pairs[0].value[0], pairs[0].value[1], pairs[1].value[0], pairs[1].value[1]};
   f64_store_quads(bytes, quad, 0);
 #ifdef IC_BOUNDED
@@ -78,6 +82,7 @@ IC_INLINE uint32_t IC_NAME(again32)(const IC_NAME(params) * p, const philox_keys
     pairs.word[2 * w] = ctr_pair(even, even);
     pairs.word[2 * w + 1] = ctr_pair(odd, odd);
   }
+  IC_UNROLLED
   for (int step = 0; step < 10; step++) IC_NAME(f32_step)(&pairs, p, step);
   const vu32 marks = ctr_pair(j << 30, j << 30);
   const vf32 value = f32_select(u32_bit30(marks), pairs.value[1], pairs.value[0]), both[2] = {value, value};
@@ -101,6 +106,7 @@ IC_INLINE uint32_t IC_NAME(again64)(const IC_NAME(params) * p, const philox_keys
     pairs.word[2 * w] = ctr_join(even[1], even[0]);
     pairs.word[2 * w + 1] = ctr_join(odd[1], odd[0]);
   }
+  IC_UNROLLED
   for (int step = 0; step < 10; step++) IC_NAME(f64_step)(&pairs, p, step);
   const vf64 value = f64_select((int)(j & 1), pairs.value[1], pairs.value[0]), all[4] = {value, value, value, value};
   memcpy(bytes, &value, 8);

@@ -9,11 +9,14 @@
 #define IC_OF(type) (type)
 #endif
 
-/* Where a device's compiler would unroll a loop, at the cost of registers that all of the kernel's threads then hold */
+/* What a device's compiler is to do with a loop: not to unroll it, at the cost of registers that all of the kernel's
+ * threads then hold; and to unroll it, so that no switch on the step is left */
 #if defined(__CUDACC_RTC__)
 #define IC_NOT_UNROLLED _Pragma("unroll 1")
+#define IC_UNROLLED _Pragma("unroll")
 #else
 #define IC_NOT_UNROLLED
+#define IC_UNROLLED
 #endif
 
 #if defined(__CUDACC_RTC__)

@@ -20,6 +20,9 @@ KERNELS = {f"ic_{name}_{SUFFIXES[dtype]}" for name, dtypes in DTYPES.items() for
 @pytest.fixture(autouse=True)
 def _packages() -> None:
     need("nvidia.cu13")
+    for name in ("ptxas", "nvdisasm"):
+        if ptx.tool(name) is None:
+            need(f"nvidia.{name}")
 
 
 @pytest.mark.parametrize("major", [13, 12])
@@ -52,6 +55,15 @@ def test_no_kernel_spills(architecture: int) -> None:
         print(f"sm_{architecture} {name}: {it.registers} registers, {it.spilled} bytes spilled")
     assert not any(it.spilled or it.stack for it in said.values())
     assert all(it.registers * 256 <= 65536 for it in said.values())
+
+
+def test_what_bounds_the_kernels() -> None:
+    """By the count of instructions: memory, or no more than half as long again for float32 normals."""
+    times = {line.split()[0]: float(line.split()[-1]) for line in ptx.limits().splitlines()[1:]}
+    assert set(times) == KERNELS
+    assert times["ic_bits_u32"] < 1
+    assert times["ic_uniform_f32"] < 1
+    assert times["ic_normal_f32"] < 1.5
 
 
 @pytest.mark.parametrize(

@@ -133,13 +133,17 @@ def _loops_in(section: str) -> Loops:
         elif instruction := re.match(r"\s*/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+ )?(.*?);", line):
             lines.append(instruction[1])
     found: list[tuple[int, int]] = []
+    every: list[tuple[int, int]] = []
     for at, line in enumerate(lines):
         target = re.search(r"^BRA\b.*?(\.L_x_\d+)", line)
         if target and labels.get(target[1], at + 1) <= at:
             start = labels[target[1]]
+            every.append((start, at + 1))
             if sum(it.startswith("IMAD.WIDE.U32") for it in lines[start:at]) >= 18:
                 found.append((start, at + 1))
     inner = [loop for loop in found if not any(it != loop and loop[0] <= it[0] and it[1] <= loop[1] for it in found)]
+    nested = [it for it in every for loop in inner if it != loop and loop[0] <= it[0] and it[1] <= loop[1]]
+    assert not nested, "a loop within: its instructions count more than once"
     counts = [Counter(it.split()[0].split(".")[0] for it in lines[start:end]) for start, end in inner]
     draws = [any(it.startswith("FLO") for it in lines[start:end]) for start, end in inner]
     blocks = [count for count, drawn in zip(counts, draws, strict=True) if not drawn]
