@@ -33,6 +33,8 @@ def test_the_authors_are_the_same_everywhere(project: dict[str, Any]) -> None:
 
 def test_addresses_are_made_of_one() -> None:
     """And are those of files that there are."""
+    for package in ("setuptools", "Cython"):  # which setup.py imports
+        need(package)
     made = runpy.run_path(str(ROOT / "setup.py"))
     addresses = made["addresses"]
     assert addresses() == {} or made["ADDRESS"]
