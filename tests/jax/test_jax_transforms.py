@@ -104,7 +104,8 @@ for shape in ((7, 10), (3, 3), (1, 5)):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_meshes(fault: str, run_python: Run) -> None:
-    need("jax", *(["flax"] if "flax" in FAULTS[fault] else []))
+    for package in ("jax", "flax") if "flax" in FAULTS[fault] else ("jax",):
+        need(package)
     run_python(MESHES + FAULTS[fault], XLA_FLAGS=f"{DEVICES}8", PYTHONWARNINGS="ignore")
 
 
@@ -138,7 +139,8 @@ for name, program in PROGRAMS.items():
 
 
 def test_exported_programs_draw_the_same(run_python: Run, tmp_path: Path) -> None:
-    need("jax", "flatbuffers")
+    for package in ("jax", "flatbuffers"):
+        need(package)
     run_python(PROGRAMS + EXPORTING, str(tmp_path), PYTHONWARNINGS="ignore")
     for devices in (1, 8):
         run_python(PROGRAMS + LOADING, str(tmp_path), XLA_FLAGS=f"{DEVICES}{devices}", PYTHONWARNINGS="ignore")
