@@ -32,7 +32,7 @@ typedef struct {
   const uint32_t *path; /* words of the path above a key's own, or NULL: the words are a Philox key */
   ic_xla_part part;
   int64_t filled[IC_MAX_DIMS]; /* of the local shape, what lies in the global array */
-  size_t bytes;                /* of each key's array */
+  size_t itemsize, bytes;      /* of an element, and of each key's array */
   ic_problem problem;
 } xla_fill;
 
@@ -76,7 +76,7 @@ static int read_law(xla_fill *fill, const xla_ffi_attrs *attrs, int dtype) {
     fill->problem = ic_prepare(fill->dist, params->data, dtypes[i].part, &fill->prepared);
     fill->parts = dtypes[i].parts;
     fill->part_size = ic_itemsize(dtypes[i].part);
-    return 1;
+    return fill->itemsize == fill->part_size * (size_t)fill->parts; /* or the arrays of keys would overlap */
   }
   return 0;
 }
@@ -103,7 +103,8 @@ static int read_shapes(xla_fill *fill, const xla_ffi_call *call) {
   part->word_count = fill->words_per_key = words->dims[batch_axes];
   fill->words = words->data;
   fill->keys = product(words->dims, batch_axes);
-  fill->bytes = (size_t)product(part->local, part->ndim) * (size_t)*(const int64_t *)item->data;
+  fill->itemsize = (size_t)*(const int64_t *)item->data;
+  fill->bytes = (size_t)product(part->local, part->ndim) * fill->itemsize;
   return fill->keys == product(out->dims, batch_axes);
 }
 

@@ -233,8 +233,8 @@ def call(words=2, places=1, out=(4,), dtype=jnp.float32, **changed):
 import initcore
 assert np.array_equal(call(), initcore.normal(4, rng=initcore._core.draw_of(0, 0, 0, 0), dtype="float32"))
 for wrong in (dict(dist="gamma"), dict(params=np.array([0.0])), dict(params=None), dict(shape=np.array([4, 1])),
-              dict(itemsize=None), dict(words=3), dict(places=2), dict(out=(2, 4)), dict(path=None),
-              dict(dtype=jnp.int32), dict(law=None), dict(shape=np.array([4], np.int32))):
+              dict(itemsize=None), dict(itemsize=np.array([8])), dict(words=3), dict(places=2), dict(out=(2, 4)),
+              dict(path=None), dict(dtype=jnp.int32), dict(law=None), dict(shape=np.array([4], np.int32))):
     assert "another version" in message_of(lambda: call(**wrong)), wrong
 assert "normal (mean std), number 2 is so large" in message_of(lambda: call(params=np.array([0.0, np.inf])))
 """)
