@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -17,6 +18,9 @@ import initcore
 from initcore import _core
 from initcore.dtypes import as_dtype
 from initcore.shards import FlatShard, Shard
+
+if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
+    pytest.importorskip("ml_dtypes")  # the whole module, which has bfloat16 in most tests
 
 pytestmark = pytest.mark.any_isa
 
