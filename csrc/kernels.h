@@ -23,6 +23,7 @@ enum {
 
 /* Products with a panel of Householder reflectors, in one working precision; see kern/panel.h. Panels and strips are
  * row by row, a panel's rows `pitch` elements apart, a strip's all IC_STRIP_BYTES; no more than IC_CHUNK_ROWS at once.
+ * Of a strip, `columns` are in use.
  */
 enum { IC_PANEL_WIDTH = 64, IC_CHUNK_ROWS = 64, IC_STRIP_BYTES = 192 };
 
@@ -35,12 +36,12 @@ typedef struct {
 
 typedef struct {
   /* products += panel' strip */
-  void (*gather)(const ic_chunk *panel, const void *strip, void *products);
+  void (*gather)(const ic_chunk *panel, const void *strip, size_t columns, void *products);
   /* applied = factor products */
-  void (*apply_t)(const void *factor, size_t width, const void *products, void *applied);
+  void (*apply_t)(const void *factor, size_t width, const void *products, size_t columns, void *applied);
   /* strip -= panel applied; the rows of the strip from `ahead` on are wanted next */
-  void (*update)(const ic_chunk *panel, const void *applied, void *strip, const void *ahead);
-  /* gram += panel' panel on and over the diagonal, in float64; `widened` has room for a chunk in float64 */
+  void (*update)(const ic_chunk *panel, const void *applied, size_t columns, void *strip, const void *ahead);
+  /* gram += panel' panel on and under the diagonal, in float64; `widened` has room for a chunk in float64 */
   void (*gram)(const ic_chunk *panel, double *widened, double *gram);
   /* The upper triangular factor of a panel with that Gram product, by columns: in float64, and rounded */
   void (*factorise)(const double *gram, size_t width, double *exact, void *factor);

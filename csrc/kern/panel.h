@@ -51,66 +51,87 @@ IC_INLINE void OP(tile)(VECTOR *sum, const REAL *left, size_t row_step, size_t s
   }
 }
 
-static void OP(gather)(const ic_chunk *panel, const void *strip, void *products) {
-  const REAL *reflectors = panel->rows;
-  for (size_t k = 0; k < panel->width; k += IC_TILE_ROWS) {
-    const tile_ahead ahead = {.panel = (const uint8_t *)panel->ahead + k * panel->row_count * sizeof(REAL),
-                              .panel_step = IC_TILE_ROWS * sizeof(REAL)};
-    for (size_t j = 0; j < STRIP; j += TILE_COLUMNS) {
-      VECTOR sum[IC_TILE_ROWS * 3];
-      REAL *to = (REAL *)products + k * STRIP + j;
-      OP(tile)(sum, reflectors + k, 1, panel->pitch, (const REAL *)strip + j, STRIP, panel->row_count, IC_TILE_ROWS, 3,
-               ahead);
-      EACH_SUM(IC_TILE_ROWS, 3) {
-        REAL *at = to + r * STRIP + v * LANES;
-        OP(store)(at, OP(add)(OP(load)(at), sum[r * 3 + v]));
-      }
-    }
+/* A strip's last tile of `left` columns needs no more vectors than those take */
+#define AS_WIDE_AS(left, tile, ...) \
+  do {                              \
+    if ((left) > 2 * LANES)         \
+      tile(__VA_ARGS__, 3);         \
+    else if ((left) > LANES)        \
+      tile(__VA_ARGS__, 2);         \
+    else                            \
+      tile(__VA_ARGS__, 1);         \
+  } while (0)
+
+IC_INLINE void OP(gather_tile)(const ic_chunk *panel, size_t k, const REAL *strip, REAL *products, tile_ahead ahead,
+                               size_t vectors) {
+  VECTOR sum[IC_TILE_ROWS * 3];
+  OP(tile)(sum, (const REAL *)panel->rows + k, 1, panel->pitch, strip, STRIP, panel->row_count, IC_TILE_ROWS, vectors,
+           ahead);
+  EACH_SUM(IC_TILE_ROWS, vectors) {
+    REAL *at = products + (k + r) * STRIP + v * LANES;
+    OP(store)(at, OP(add)(OP(load)(at), sum[r * vectors + v]));
   }
 }
 
-static void OP(apply_t)(const void *factor, size_t width, const void *products, void *applied) {
-  for (size_t k = 0; k < width; k += IC_TILE_ROWS)
-    for (size_t j = 0; j < STRIP; j += TILE_COLUMNS) {
-      VECTOR sum[IC_TILE_ROWS * 3];
-      REAL *to = (REAL *)applied + k * STRIP + j;
-      OP(tile)(sum, (const REAL *)factor + k * IC_PANEL_WIDTH + k, 1, IC_PANEL_WIDTH,
-               (const REAL *)products + k * STRIP + j, STRIP, width - k, IC_TILE_ROWS, 3, nothing_ahead);
-      EACH_SUM(IC_TILE_ROWS, 3) OP(store)(to + r * STRIP + v * LANES, sum[r * 3 + v]);
-    }
+static void OP(gather)(const ic_chunk *panel, const void *strip, size_t columns, void *products) {
+  for (size_t k = 0; k < panel->width; k += IC_TILE_ROWS) {
+    const tile_ahead ahead = {.panel = (const uint8_t *)panel->ahead + k * panel->row_count * sizeof(REAL),
+                              .panel_step = IC_TILE_ROWS * sizeof(REAL)};
+    for (size_t j = 0; j < columns; j += TILE_COLUMNS)
+      AS_WIDE_AS(columns - j, OP(gather_tile), panel, k, (const REAL *)strip + j, (REAL *)products + j, ahead);
+  }
 }
 
-IC_INLINE void OP(update_rows)(const ic_chunk *panel, size_t i, size_t rows, const REAL *applied, REAL *strip,
-                               const uint8_t *next) {
-  const REAL *reflectors = (const REAL *)panel->rows + i * panel->pitch;
+IC_INLINE void OP(apply_t_tile)(const REAL *factor, size_t count, const REAL *products, REAL *applied, size_t vectors) {
+  VECTOR sum[IC_TILE_ROWS * 3];
+  OP(tile)(sum, factor, 1, IC_PANEL_WIDTH, products, STRIP, count, IC_TILE_ROWS, vectors, nothing_ahead);
+  EACH_SUM(IC_TILE_ROWS, vectors) OP(store)(applied + r * STRIP + v * LANES, sum[r * vectors + v]);
+}
+
+static void OP(apply_t)(const void *factor, size_t width, const void *products, size_t columns, void *applied) {
+  for (size_t k = 0; k < width; k += IC_TILE_ROWS)
+    for (size_t j = 0; j < columns; j += TILE_COLUMNS)
+      AS_WIDE_AS(columns - j, OP(apply_t_tile), (const REAL *)factor + k * IC_PANEL_WIDTH + k, width - k,
+                 (const REAL *)products + k * STRIP + j, (REAL *)applied + k * STRIP + j);
+}
+
+IC_INLINE void OP(update_tile)(const ic_chunk *panel, size_t i, size_t rows, size_t count, const REAL *applied,
+                               REAL *strip, tile_ahead ahead, size_t vectors) {
+  VECTOR sum[IC_TILE_ROWS * 3];
+  OP(tile)(sum, (const REAL *)panel->rows + i * panel->pitch, panel->pitch, 1, applied, STRIP, count, rows, vectors,
+           ahead);
+  EACH_SUM(rows, vectors) {
+    REAL *at = strip + (i + r) * STRIP + v * LANES;
+    OP(store)(at, OP(sub)(OP(load)(at), sum[r * vectors + v]));
+  }
+}
+
+IC_INLINE void OP(update_rows)(const ic_chunk *panel, size_t i, size_t rows, const REAL *applied, size_t columns,
+                               REAL *strip, const uint8_t *next) {
   const size_t count = panel->top && i + rows < panel->width ? i + rows : panel->width;
   const tile_ahead ahead = {.panel = (const uint8_t *)panel->ahead + i * panel->pitch * sizeof(REAL),
                             .panel_step = rows * sizeof(REAL),
                             .strip = next + i * IC_STRIP_BYTES,
                             .strip_step = rows * IC_STRIP_BYTES / IC_PANEL_WIDTH};
-  for (size_t j = 0; j < STRIP; j += TILE_COLUMNS) {
-    VECTOR sum[IC_TILE_ROWS * 3];
-    OP(tile)(sum, reflectors, panel->pitch, 1, applied + j, STRIP, count, rows, 3, ahead);
-    EACH_SUM(rows, 3) {
-      REAL *at = strip + (i + r) * STRIP + j + v * LANES;
-      OP(store)(at, OP(sub)(OP(load)(at), sum[r * 3 + v]));
-    }
-  }
+  for (size_t j = 0; j < columns; j += TILE_COLUMNS)
+    AS_WIDE_AS(columns - j, OP(update_tile), panel, i, rows, count, applied + j, strip + j, ahead);
 }
 
-static void OP(update)(const ic_chunk *panel, const void *applied, void *strip, const void *next) {
+static void OP(update)(const ic_chunk *panel, const void *applied, size_t columns, void *strip, const void *next) {
   size_t i = 0;
   for (; i + IC_TILE_ROWS <= panel->row_count; i += IC_TILE_ROWS)
-    OP(update_rows)(panel, i, IC_TILE_ROWS, applied, strip, next);
-  for (; i < panel->row_count; i++) OP(update_rows)(panel, i, 1, applied, strip, next);
+    OP(update_rows)(panel, i, IC_TILE_ROWS, applied, columns, strip, next);
+  for (; i < panel->row_count; i++) OP(update_rows)(panel, i, 1, applied, columns, strip, next);
 }
+#undef AS_WIDE_AS
 
 #ifdef IC_DOUBLE
-/* Rows of `panel` are IC_PANEL_WIDTH apart. Two vectors of sums a row, so that columns under the diagonal cost less. */
+/* On and under the diagonal. Rows of `panel` are IC_PANEL_WIDTH apart. Two vectors of sums a row, so that columns over
+ * the diagonal cost less. */
 static void gram_of_doubles(const double *panel, size_t rows, size_t width, int top, double *gram) {
   enum { COLUMNS = 2 * LANES };
   for (size_t k = 0; k < width; k += IC_TILE_ROWS)
-    for (size_t l = k / COLUMNS * COLUMNS; l < width; l += COLUMNS) {
+    for (size_t l = 0; l < k + IC_TILE_ROWS && l < width; l += COLUMNS) {
       const size_t zeros = !top ? 0 : k > l ? k : l;
       const double *from = panel + zeros * IC_PANEL_WIDTH;
       VECTOR sum[IC_TILE_ROWS * 2];
@@ -123,25 +144,42 @@ static void gram_of_doubles(const double *panel, size_t rows, size_t width, int 
     }
 }
 
-/* By columns: T[i][k] = -2 / g[k][k] sum over l < k of T[i][l] g[l][k], T[k][k] = 2 / g[k][k]. A reflector of zeros,
- * which has no direction, is the identity. */
+/* Of a vector with that square: a reflector of zeros, which has no direction, is the identity. */
+static double reflection(double square) { return square > 0 ? 2 / square : 0; }
+
+/* By columns: T[i][k] = -2 / g[k][k] sum over l < k of T[i][l] g[k][l], T[k][k] = 2 / g[k][k]. Two columns are made at
+ * a time, so that twice as many sums are under way: the second one's lacks only the term of the first. */
 static void factorise(const double *gram, size_t width, double *t) {
-  enum { BLOCK = LANES < 4 ? 16 * LANES : 4 * LANES, VECTORS = BLOCK / LANES };
+  enum { VECTORS = LANES < 4 ? 8 : 4, BLOCK = VECTORS * LANES };
   memset(t, 0, sizeof(double) * IC_PANEL_WIDTH * IC_PANEL_WIDTH);
-  for (size_t k = 0; k < width; k++) {
-    const double square = gram[k * IC_PANEL_WIDTH + k], scale = square > 0 ? 2 / square : 0;
-    double *column = t + k * IC_PANEL_WIDTH;
+  for (size_t k = 0; k < width; k += 2) {
+    const int second = k + 1 < width;
+    const double *g = gram + k * IC_PANEL_WIDTH, *g2 = g + (second ? IC_PANEL_WIDTH : 0);
+    const double scale = reflection(g[k]), scale2 = second ? reflection(g2[k + 1]) : 0;
+    double *column = t + k * IC_PANEL_WIDTH, *column2 = column + IC_PANEL_WIDTH;
     for (size_t i = 0; i < k; i += BLOCK) {
-      VECTOR sum[VECTORS];
-      for (size_t v = 0; v < VECTORS; v++) sum[v] = OP(set1)(0);
+      VECTOR sum[2 * VECTORS];
+      for (size_t v = 0; v < 2 * VECTORS; v++) sum[v] = OP(set1)(0);
       for (size_t l = i; l < k; l++) {
-        const VECTOR factor = OP(set1)(gram[l * IC_PANEL_WIDTH + k]);
-        for (size_t v = 0; v < VECTORS; v++)
-          sum[v] = OP(fma)(OP(load)(t + l * IC_PANEL_WIDTH + i + v * LANES), factor, sum[v]);
+        const VECTOR factor = OP(set1)(g[l]), factor2 = OP(set1)(g2[l]);
+        for (size_t v = 0; v < VECTORS; v++) {
+          const VECTOR row = OP(load)(t + l * IC_PANEL_WIDTH + i + v * LANES);
+          sum[v] = OP(fma)(row, factor, sum[v]);
+          sum[VECTORS + v] = OP(fma)(row, factor2, sum[VECTORS + v]);
+        }
       }
-      for (size_t v = 0; v < VECTORS; v++) OP(store)(column + i + v * LANES, OP(mul)(OP(set1)(-scale), sum[v]));
+      for (size_t v = 0; v < VECTORS; v++) {
+        OP(store)(column + i + v * LANES, OP(mul)(OP(set1)(-scale), sum[v]));
+        if (second) OP(store)(column2 + i + v * LANES, sum[VECTORS + v]);
+      }
     }
     column[k] = scale;
+    if (!second) return;
+    for (size_t i = 0; i <= k; i += LANES) {
+      const VECTOR sum = OP(fma)(OP(load)(column + i), OP(set1)(g2[k]), OP(load)(column2 + i));
+      OP(store)(column2 + i, OP(mul)(OP(set1)(-scale2), sum));
+    }
+    column2[k + 1] = scale2;
   }
 }
 #endif

@@ -88,31 +88,33 @@ static strip strip_of(const orthogonal *o, int64_t number) {
   return s;
 }
 
-static void copy_element(uint8_t *to, const uint8_t *from, size_t size) {
-  if (size == 8)
-    memcpy(to, from, 8);
-  else
-    memcpy(to, from, 4);
-}
+/* Column `j` of a tile that is the identity's, whose one is in row i of the panel's own, and of their product: row i.
+ */
+#define STAMP_IDENTITY(name, real)                                                              \
+  static void name(const ic_chunk *top, size_t i, size_t j, uint8_t *tile, uint8_t *products) { \
+    enum { PITCH = IC_STRIP_BYTES / sizeof(real) };                                             \
+    const real *row = (const real *)top->rows + i * top->pitch;                                 \
+    real *product = (real *)(void *)products + j;                                               \
+    ((real *)(void *)tile)[i * PITCH + j] = 1;                                                  \
+    for (size_t k = 0; k <= i && k < top->width; k++) product[k * PITCH] = row[k];              \
+  }
+STAMP_IDENTITY(identity_f32, float)
+STAMP_IDENTITY(identity_f64, double)
+#undef STAMP_IDENTITY
 
 /* Panel p's own rows of a strip, which no panel after it has touched: those of the identity, and so the panel's product
  * with them is a part of its rows. */
 static void begin_panel(const orthogonal *o, const strip *s, int64_t p, uint8_t *tile, uint8_t *products) {
-  const ic_dtype working = o->reflectors.working;
-  const size_t size = ic_itemsize(working);
   const ic_chunk top = ic_panel_chunk(&o->reflectors, &o->slot[p % o->slots], p, p);
-  const float one32 = 1;
-  const double one64 = 1;
-  const uint8_t *one = working == IC_F64 ? (const uint8_t *)&one64 : (const uint8_t *)&one32;
   memset(tile, 0, top.row_count * IC_STRIP_BYTES);
   memset(products, 0, TILE_BYTES);
   for (size_t j = 0; j < s->count; j++) {
     if (s->column[j] / IC_PANEL_WIDTH != p) continue;
     const size_t i = (size_t)(s->column[j] % IC_PANEL_WIDTH);
-    copy_element(tile + i * IC_STRIP_BYTES + j * size, one, size);
-    for (size_t k = 0; k <= i && k < top.width; k++)
-      copy_element(products + k * IC_STRIP_BYTES + j * size, (const uint8_t *)top.rows + (i * top.pitch + k) * size,
-                   size);
+    if (o->reflectors.working == IC_F64)
+      identity_f64(&top, i, j, tile, products);
+    else
+      identity_f32(&top, i, j, tile, products);
   }
 }
 
@@ -129,24 +131,24 @@ static void visit(orthogonal *o, int64_t number, int thread, int64_t unit) {
   begin_panel(o, &s, p, TILE(p), b.products);
   for (int64_t chunk = p + 1; !fresh && chunk < o->chunks; chunk++) {
     const ic_chunk part = PANEL_CHUNK(p, chunk);
-    ops->gather(&part, TILE(chunk), b.products);
+    ops->gather(&part, TILE(chunk), s.count, b.products);
   }
   for (; p >= o->from; p--, fresh = 0) {
     const int more = p > o->from, done = p == 0 && o->strips.place <= IC_IN_ONE_TILE;
     size_t width =
         ic_panel_width(&o->reflectors, p); /* of a fresh strip, reflectors past its last column have no part */
     if (fresh) width = (size_t)(s.column[s.count - 1] - p * IC_PANEL_WIDTH) + 1;
-    ops->apply_t(o->slot[p % o->slots].factor, width, b.products, b.applied);
+    ops->apply_t(o->slot[p % o->slots].factor, width, b.products, s.count, b.applied);
     if (more) begin_panel(o, &s, p - 1, TILE(p - 1), b.products);
     for (int64_t chunk = p; chunk < o->chunks; chunk++) {
       uint8_t *tile = TILE(chunk);
       ic_chunk part = PANEL_CHUNK(p, chunk);
       part.width = width;
       if (fresh && chunk > p) memset(tile, 0, part.row_count * IC_STRIP_BYTES);
-      ops->update(&part, b.applied, tile, chunk + 1 < o->chunks ? TILE(chunk + 1) : tile);
+      ops->update(&part, b.applied, s.count, tile, chunk + 1 < o->chunks ? TILE(chunk + 1) : tile);
       if (more) {
         const ic_chunk next = PANEL_CHUNK(p - 1, chunk);
-        ops->gather(&next, tile, b.products);
+        ops->gather(&next, tile, s.count, b.products);
       }
       if (done) ic_scatter_tile(&o->target, tile, chunk * IC_CHUNK_ROWS, part.row_count, s.first, s.count);
       if (ic_work_stops(&o->phase, thread, unit)) return;

@@ -63,35 +63,49 @@ ic_draw_buffers ic_draw_buffers_in(ic_arena *arena) {
   return b;
 }
 
-/* `count` runs of `length` normals, `index_stride` apart in the stream, one after the other */
-static void draw_pieces(const ic_reflectors *r, uint64_t index, uint64_t index_stride, size_t count, size_t length,
-                        uint8_t *out, size_t out_stride, const ic_draw_buffers *b) {
+/* Runs of normals, `index_stride` apart in the stream, put `out_stride` bytes apart: each of `length`, but if they make
+ * a triangle, run i of i + 1 at most. */
+typedef struct {
+  uint64_t index, index_stride;
+  size_t count, length;
+  int triangle;
+} runs;
+
+static size_t run_length(const runs *r, size_t i) { return r->triangle && i + 1 < r->length ? i + 1 : r->length; }
+
+static void draw_runs(const ic_reflectors *r, const runs *wanted, uint8_t *out, size_t out_stride,
+                      const ic_draw_buffers *b) {
   const size_t itemsize = ic_itemsize(r->working);
   size_t n = 0;
-  for (size_t i = 0; i < count; i++) {
-    const uint64_t first = index + i * index_stride, last = first + length - 1;
+  for (size_t i = 0; i < wanted->count; i++) {
+    const uint64_t first = wanted->index + i * wanted->index_stride, last = first + run_length(wanted, i) - 1;
     for (uint64_t block = first / 4; block <= last / 4; block++) b->blocks[n++] = block;
   }
   for (; n % r->step_blocks; n++) b->blocks[n] = b->blocks[n - 1];
   r->normals(&r->params, &r->stream, (ic_blocks){0, b->blocks}, n / r->step_blocks, b->values, 0);
   n = 0;
-  for (size_t i = 0; i < count; i++) {
-    const uint64_t first = index + i * index_stride, last = first + length - 1;
+  for (size_t i = 0; i < wanted->count; i++) {
+    const size_t length = run_length(wanted, i);
+    const uint64_t first = wanted->index + i * wanted->index_stride, last = first + length - 1;
     memcpy(out + i * out_stride, b->values + (4 * n + first % 4) * itemsize, length * itemsize);
     n += (size_t)(last / 4 - first / 4) + 1;
   }
 }
 
 void ic_draw_chunk(const ic_reflectors *r, ic_panel *panel, int64_t p, int64_t chunk, const ic_draw_buffers *buffers) {
+  enum { NARROW = 8 /* columns: rows this short have no blocks over the diagonal that are worth leaving out */ };
   const ic_chunk part = ic_panel_chunk(r, panel, p, chunk);
   const size_t itemsize = ic_itemsize(r->working), row_bytes = part.pitch * itemsize;
   uint8_t *rows = panel->rows + (size_t)(chunk - p) * IC_CHUNK_ROWS * row_bytes;
   const uint64_t n = (uint64_t)r->n;
-  const uint64_t index = r->first_index + (uint64_t)chunk * IC_CHUNK_ROWS * n + (uint64_t)p * IC_PANEL_WIDTH;
-  if (part.pitch == n) /* rows follow one another in the stream too */
-    draw_pieces(r, index, 0, 1, part.row_count * part.pitch, rows, 0, buffers);
-  else
-    draw_pieces(r, index, n, part.row_count, part.width, rows, row_bytes, buffers);
+  runs wanted = {.index = r->first_index + (uint64_t)chunk * IC_CHUNK_ROWS * n + (uint64_t)p * IC_PANEL_WIDTH,
+                 .index_stride = n,
+                 .count = part.row_count,
+                 .length = part.width,
+                 .triangle = part.top};
+  if (part.pitch == n && (!part.top || n <= NARROW)) /* rows follow one another in the stream too */
+    wanted = (runs){.index = wanted.index, .count = 1, .length = part.row_count * part.pitch};
+  draw_runs(r, &wanted, rows, row_bytes, buffers);
   if (part.top) {
     for (size_t i = 0; i < part.width; i++)
       memset(rows + i * row_bytes + (i + 1) * itemsize, 0, (part.width - i - 1) * itemsize);
@@ -109,7 +123,7 @@ void ic_draw_chunk(const ic_reflectors *r, ic_panel *panel, int64_t p, int64_t c
       sign[l] = before < 0 ? -1 : 1;                                                               \
       *lead = (real)(before + sign[l] * norm);                                                     \
       const double change = *lead - before;                                                        \
-      for (size_t k = 0; k < l; k++) gram[k * IC_PANEL_WIDTH + l] += rows[l * pitch + k] * change; \
+      for (size_t k = 0; k < l; k++) gram[l * IC_PANEL_WIDTH + k] += rows[l * pitch + k] * change; \
       gram[l * IC_PANEL_WIDTH + l] += change * (*lead + before);                                   \
     }                                                                                              \
   }
