@@ -15,15 +15,18 @@ DEVICES = "--xla_force_host_platform_device_count="
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("devices", "factories"), [(1, ["normal"]), (2, ["normal"]), (8, ["normal", "orthogonal"])])
+@pytest.mark.parametrize(
+    ("devices", "meshes", "factories"),
+    [(1, "none,mixed", ["normal"]), (2, "explicit", ["normal"]), (8, "all", ["normal", "orthogonal"])],
+)
 def test_whatever_jax_does_in_a_program_ours_does(
-    devices: int, factories: list[str], run_python: Run, exhaustive: bool
+    devices: int, meshes: str, factories: list[str], run_python: Run, exhaustive: bool
 ) -> None:
     need("jax")
     script = (Path(__file__).parent / "transformed.py").read_text(encoding="utf-8")
     if exhaustive:
-        factories = ["all"]
-    run_python(script, *factories, timeout=3600, XLA_FLAGS=f"{DEVICES}{devices}", PYTHONWARNINGS="ignore")
+        meshes, factories = "all", ["all"]
+    run_python(script, meshes, *factories, timeout=3600, XLA_FLAGS=f"{DEVICES}{devices}", PYTHONWARNINGS="ignore")
 
 
 MESHES = """

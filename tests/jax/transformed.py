@@ -1,7 +1,8 @@
 """A process of its own on some virtual devices: initializers under JAX's transformations, on meshes of all kinds.
 
 Whatever JAX's own initializer does in a case, ours must do: it must give an array of the same sharding, and the bytes
-of its eager calls. Cases in which JAX's own raises are left out. Arguments: factories, or "all".
+of its eager calls. Cases in which JAX's own raises are left out. Arguments: kinds of meshes, or "all"; factories, or
+"all".
 """
 
 from __future__ import annotations
@@ -80,15 +81,18 @@ OF_KEYS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def meshes() -> Iterator[tuple[str, Any]]:
-    yield "none", None
-    sizes = {1: (1, 1), 2: (2, 1), 8: (2, 4)}[COUNT]
-    for name, kinds in {
-        "auto": (AxisType.Auto,) * 2,
-        "explicit": (AxisType.Explicit,) * 2,
-        "mixed": (AxisType.Explicit, AxisType.Auto),
-    }.items():
-        yield name, jax.make_mesh(sizes, ("x", "y"), axis_types=kinds)
+#: Types of a mesh's axes
+MESHES: dict[str, tuple[AxisType, ...] | None] = {
+    "none": None,
+    "auto": (AxisType.Auto,) * 2,
+    "explicit": (AxisType.Explicit,) * 2,
+    "mixed": (AxisType.Explicit, AxisType.Auto),
+}
+
+
+def mesh_of(name: str) -> Any:
+    types, sizes = MESHES[name], {1: (1, 1), 2: (2, 1), 8: (2, 4)}[COUNT]
+    return None if types is None else jax.make_mesh(sizes, ("x", "y"), axis_types=types)
 
 
 def runs(init: Any, mesh: Any) -> Iterator[tuple[str, Callable[[], Any], bool]]:
@@ -148,15 +152,16 @@ def call_of(init: Any, shape: tuple[int, ...], dtype: str, key: Any) -> Any:
     return init(key, shape, dtype)
 
 
-def main(factories: list[str]) -> int:
+def main(meshes: str, *factories: str) -> int:
     tried = left_out = failed = 0
-    for factory in FACTORIES if factories == ["all"] else factories:
+    for factory in FACTORIES if factories == ("all",) else factories:
         make, shape, dtype = FACTORIES[factory]
         kind = "constant" if factory in ("zeros", "ones", "constant") else jnp.dtype(dtype).kind
         like = theirs.zeros if kind == "constant" else theirs.normal()
         init = partial(call_of, make(ours), shape, dtype)
         one, every = init(KEYS[0]), np.stack([init(key) for key in KEYS])
-        for name, mesh in meshes():
+        for name in MESHES if meshes == "all" else meshes.split(","):
+            mesh = mesh_of(name)
             with nullcontext() if mesh is None else jax.set_mesh(mesh):
                 references = runs(partial(call_of, like, SHAPE, "complex64" if kind == "c" else "float32"), mesh)
                 for (case, run, of_all), (_, reference, _) in zip(runs(init, mesh), references, strict=True):
@@ -172,4 +177,4 @@ def main(factories: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))
