@@ -17,6 +17,7 @@ static int most_attempts = 256;
 
 void ic_init(void) {
   const uint32_t features = ic_cpu_features();
+  ic_fma_in_hardware = (features & IC_HAS_AVX2) != 0;
   usable_count = 0;
   for (int i = 0; i < BUILT; i++)
     if ((built[i]->features & features) == built[i]->features) usable[usable_count++] = built[i];

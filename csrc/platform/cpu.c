@@ -1,5 +1,7 @@
 #include "platform/cpu.h"
 
+int ic_fma_in_hardware = 0;
+
 #if defined(__x86_64__) || defined(_M_X64)
 
 #if defined(_MSC_VER)

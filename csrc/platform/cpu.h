@@ -9,4 +9,6 @@
 
 uint32_t ic_cpu_features(void);
 
+extern int ic_fma_in_hardware; /* since ic_init */
+
 #endif

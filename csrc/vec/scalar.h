@@ -1,6 +1,8 @@
 /* Plain C: one Philox counter, its two pairs of words side by side. The reference that every other set equals.
  *
- * fma, fmaf and sqrt are C's, exact by IEEE 754, in hardware where the target has them. */
+ * Multiply-adds and square roots are exact by IEEE 754, in hardware where the target has them. */
+#include "vec/fma.h"
+
 #define IC_FEATURES 0
 #define IC_COUNTERS 1
 #define IC_FLIGHT 1
@@ -87,7 +89,7 @@ IC_INLINE vu32 f32_to_i32(vf32 a) { EACH(vu32, IC_WHOLE_OF(a.v[i])); }
 IC_INLINE vu32 f32_bits(vf32 a) { EACH(vu32, float_bits(a.v[i])); }
 IC_INLINE vf32 f32_from_bits(vu32 a) { EACH(vf32, float_of(a.v[i])); }
 IC_INLINE vf32 f32_mul(vf32 a, vf32 b) { EACH(vf32, a.v[i] * b.v[i]); }
-IC_INLINE vf32 f32_fma(vf32 a, vf32 b, vf32 c) { EACH(vf32, fmaf(a.v[i], b.v[i], c.v[i])); }
+IC_INLINE vf32 f32_fma(vf32 a, vf32 b, vf32 c) { EACH(vf32, fma_f32(a.v[i], b.v[i], c.v[i])); }
 IC_INLINE vf32 f32_sqrt(vf32 a) { EACH(vf32, sqrtf(a.v[i])); }
 IC_INLINE vf32 f32_min(vf32 a, vf32 b) { EACH(vf32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
 IC_INLINE vf32 f32_max(vf32 a, vf32 b) { EACH(vf32, a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
@@ -99,7 +101,7 @@ IC_INLINE vf32 f32_flip(vf32 a, vu32 s) { EACH(vf32, float_of(float_bits(a.v[i])
 IC_INLINE vf32 f32_select(vm32 m, vf32 a, vf32 b) { EACH(vf32, m.v[i] ? a.v[i] : b.v[i]); }
 IC_INLINE vf32 f32_sub_or(vm32 m, vf32 a, vf32 b, vf32 other) { EACH(vf32, m.v[i] ? a.v[i] - b.v[i] : other.v[i]); }
 IC_INLINE vf32 f32_fma_or_zero(vm32 m, vf32 a, vf32 b, vf32 c) {
-  EACH(vf32, m.v[i] ? fmaf(a.v[i], b.v[i], c.v[i]) : 0.0f);
+  EACH(vf32, m.v[i] ? fma_f32(a.v[i], b.v[i], c.v[i]) : 0.0f);
 }
 
 IC_INLINE vf32 f32_sub(vf32 a, vf32 b) { EACH(vf32, a.v[i] - b.v[i]); }
@@ -129,7 +131,7 @@ IC_INLINE vf64 f64_from_top53_signed(vu64 a) {
   return (double)((int64_t)((a ^ 1ull << 63) >> 11) - ((int64_t)1 << 52));
 }
 IC_INLINE vf64 f64_mul(vf64 a, vf64 b) { return a * b; }
-IC_INLINE vf64 f64_fma(vf64 a, vf64 b, vf64 c) { return fma(a, b, c); }
+IC_INLINE vf64 f64_fma(vf64 a, vf64 b, vf64 c) { return fma_f64(a, b, c); }
 IC_INLINE vf64 f64_sqrt(vf64 a) { return sqrt(a); }
 IC_INLINE vf64 f64_min(vf64 a, vf64 b) { return a < b ? a : b; }
 IC_INLINE vf64 f64_exponent(vf64 a) { return (double)((int)(double_bits(a) >> 52 & 0x7ff) - 1023); }
@@ -142,7 +144,7 @@ IC_INLINE vf64 f64_add(vf64 a, vf64 b) { return a + b; }
 IC_INLINE vf64 f64_if_less(vf64 a, vf64 b, vf64 x, vf64 y) { return a < b ? x : y; }
 IC_INLINE vf64 f64_select(vm64 m, vf64 a, vf64 b) { return m ? a : b; }
 IC_INLINE vf64 f64_sub_or(vm64 m, vf64 a, vf64 b, vf64 other) { return m ? a - b : other; }
-IC_INLINE vf64 f64_fma_or_zero(vm64 m, vf64 a, vf64 b, vf64 c) { return m ? fma(a, b, c) : 0.0; }
+IC_INLINE vf64 f64_fma_or_zero(vm64 m, vf64 a, vf64 b, vf64 c) { return m ? fma_f64(a, b, c) : 0.0; }
 
 /* Stores: 4 * IC_COUNTERS elements in the order of the stream. Nothing streams here. */
 IC_INLINE void u32_store_pairs(uint8_t *out, vu32 even, vu32 odd, int nontemporal) {
