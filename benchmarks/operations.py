@@ -35,6 +35,15 @@ UNIFORM = Operation("uniform")
 NORMAL = Operation("normal")
 TRUNC_NORMAL = Operation("trunc_normal", {"a": -2.0, "b": 2.0})
 DISTRIBUTIONS = (UNIFORM, NORMAL, TRUNC_NORMAL)
+#: Far from the mean, where other ways of drawing are used than near it
+TAIL = Operation("trunc_normal", {"a": 4.0, "b": 5.0})
+
+#: In settings that all who have them take
+PATTERNS = (
+    *(Operation(name) for name in ("zeros", "ones", "eye", "dirac")),
+    Operation("constant", {"val": 0.5}),
+    Operation("sparse", {"sparsity": 0.5}),
+)
 
 #: Those whose scale comes from the fans; variance_scaling as its defaults have it
 SCALED = tuple(
@@ -61,7 +70,9 @@ ORTHOGONALS: tuple[tuple[Operation, Shape, str], ...] = (
     *((ORTHOGONAL, (side, side), "float32") for side in (64, 256, 1024, 2048)),
     (ORTHOGONAL, (1024, 1024), "float64"),
     (ORTHOGONAL, (4096, 512), "float32"),
+    (ORTHOGONAL, (8192, 1024), "float32"),
     (ORTHOGONAL_STACK, (256, 64, 64), "float32"),
+    (ORTHOGONAL_STACK, (1024, 64, 64), "float32"),
 )
 
 SMALL = (1, 16, 64, 256, 1024, 4096, 16384, 65536)

@@ -50,6 +50,8 @@ SUITES = {
     "scaled": "Scaled initializers",
     "orthogonal": "Orthogonal matrices",
     "models": "Whole models",
+    "patterns": "Patterns, and sparse matrices",
+    "forms": "New arrays, and tensors",
     "small": "Small arrays",
 }
 SWEEPS = {
@@ -58,6 +60,7 @@ SWEEPS = {
     "isa": "Instruction sets",
     "stride": "Layouts",
     "shards": "Shards",
+    "cut": "Thin shards, and half a matrix",
 }
 CAPTIONS = {
     "ratios": "How many times as long the fastest of each family of peers takes",

@@ -107,3 +107,26 @@ def test_shards(shards: int, measure: Measure, scale: Scale) -> None:
         partial(initcore.normal_, out[block], rng=Stream(0), shard=Shard(out.shape, block)) for block in blocks
     ]
     measure.time(in_turn(runs), "normal", "initcore", "float32", out.shape, out.nbytes, by="shards", shards=shards)
+
+
+@pytest.mark.parametrize("columns", [3, 512])
+def test_thin_shard(columns: int, measure: Measure, scale: Scale) -> None:
+    """A shard of whole columns, in memory of its own: rows that lie apart in the stream, each shorter than a unit."""
+    out = warm((max(1, scale.count(1 << 24) // columns), columns), "float32")
+    shard = Shard((out.shape[0], 2 * columns), np.s_[:, :columns])
+    run = partial(initcore.normal_, out, rng=Stream(0), shard=shard)
+    measure.time(run, "normal", "initcore", "float32", out.shape, out.nbytes, by="cut", cut=f"{columns} columns")
+
+
+@pytest.mark.parametrize("cut", ["whole", "half of the columns", "half of the rows"])
+def test_orthogonal_shard(cut: str, measure: Measure, scale: Scale) -> None:
+    """A tall matrix, whose columns are made apart from each other, and its rows are not."""
+    shape = scale.sides((4096, 1024))
+    part = {
+        "whole": np.s_[:],
+        "half of the columns": np.s_[:, : shape[1] // 2],
+        "half of the rows": np.s_[: shape[0] // 2],
+    }
+    out = warm(np.empty(shape)[part[cut]].shape, "float32")
+    run = partial(initcore.orthogonal_, out, rng=Stream(0), shard=Shard(shape, part[cut]))
+    measure.time(run, "orthogonal", "initcore", "float32", shape, out.nbytes, by="cut", cut=cut)
