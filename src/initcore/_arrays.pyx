@@ -165,7 +165,7 @@ cdef bint is_shard(object it) except -1:
 
 #: By the library of what is given as an array: what to do instead
 cdef dict _hints = {
-    "torch": "; tensors are filled by initcore.torch",
+    "torch": "; give tensor.detach().numpy(), which shares its memory, or use initcore.torch",
     "jax": "; arrays of JAX cannot be changed, and initcore.jax makes new ones",
     "keras": "; initcore.keras has initializers of variables",
     "tensorflow": "; initcore.keras has initializers of variables",

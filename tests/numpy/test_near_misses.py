@@ -52,6 +52,16 @@ def test_what_is_nothing_like_a_name_is_asked_nothing() -> None:
         initcore.calculate_gain("zzzz")
 
 
+def test_a_tensor_is_answered_with_a_way_that_every_function_has() -> None:
+    """Also those that torch.nn.init lacks, as lecun_normal_."""
+    torch = need("torch")
+    with pytest.raises(TypeError, match=r"give tensor\.detach\(\)\.numpy\(\), which shares its memory"):
+        initcore.lecun_normal_(torch.zeros(3, 4))
+    weight = torch.nn.Linear(3, 4).weight
+    initcore.lecun_normal_(weight.detach().numpy(), rng=0)
+    assert (weight.detach().numpy() == initcore.lecun_normal((4, 3), rng=0)).all()
+
+
 def test_an_array_of_jax_is_answered_as_a_tensor_is() -> None:
     jax = need("jax")
     with pytest.raises(TypeError, match=r"cannot be changed, and initcore\.jax makes new ones"):
