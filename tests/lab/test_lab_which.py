@@ -18,17 +18,25 @@ PAGE = ROOT / "docs" / "which.md"
 SHALLOW, DEEP = 5, 20
 #: Activations of a row, the first of which is asked for, and why it is so
 ROWS = {
-    ("relu", "relu6"): "half of the signal's square is cut off; the gain √2 restores it",
-    ("leaky_relu",): "a little less than half is cut off",
-    ("gelu",): "the gain keeps the square of the signal; deep plain stacks drift slowly whatever you do",
-    ("silu",): "as gelu, and it drifts faster",
-    ("mish",): "as gelu, and it drifts less",
-    ("elu",): "the gain keeps the square of the signal",
+    (
+        "relu",
+        "relu6",
+    ): "half of the inputs become zero, which halves the mean square; the gain √2 restores it",
+    ("leaky_relu",): "it nearly halves the mean square of the signal",
+    ("gelu",): "the gain keeps the mean square of the signal; in deep plain networks it drifts slowly with any gain",
+    ("silu",): "as for gelu, but the signal drifts faster",
+    ("mish",): "as for gelu, but the signal drifts less",
+    ("elu",): "the gain keeps the mean square of the signal",
     ("selu",): "a variance of 1 / fan_in makes mean 0 and variance 1 a stable state",
-    ("tanh", "sin", "hardtanh", "softsign"): "linear near 0; orthogonal weights keep all directions apart",
+    (
+        "tanh",
+        "sin",
+        "hardtanh",
+        "softsign",
+    ): "nearly linear near 0; orthogonal weights keep different inputs apart",
     ("sigmoid",): "its slope at 0 is 1/4; do not stack it deep",
     ("softplus",): "its output is positive; do not stack it deep",
-    ("linear",): "keeps the variance; orthogonal weights keep every length",
+    ("linear",): "a variance of 1 / fan_in keeps that of the signal; orthogonal weights keep every length",
 }
 
 

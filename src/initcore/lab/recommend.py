@@ -151,8 +151,8 @@ def recommend(
     --------
     >>> from initcore.lab import recommend
     >>> print(recommend("relu", depth=50))
-    kaiming_normal(nonlinearity='relu'): half of relu's second moment is lost, which a gain of sqrt(2) restores in \
-every layer (K. He, X. Zhang, S. Ren, J. Sun, ICCV 2015).
+    kaiming_normal(nonlinearity='relu'): relu halves the mean square of the signal, which a gain of sqrt(2) restores \
+in every layer (K. He, X. Zhang, S. Ren, J. Sun, ICCV 2015).
     """
     if isinstance(depth, bool) or not hasattr(depth, "__index__") or depth < 1:
         raise ValueError(f"depth must be an int of at least 1, got {depth!r}")
@@ -209,9 +209,9 @@ def _plain(act: Activation, depth: int) -> Recommendation:
         return say("lecun_normal", {}, "a variance of 1 / fan_in keeps that of the inputs", "Y. LeCun et al., 1998")
     if base in ("relu", "leaky_relu", "relu6"):
         init, settings = _by_moment(act)
-        lost = "half" if base != "leaky_relu" else "part"
         what = "sqrt(2)" if base != "leaky_relu" else f"{gain(act):.4g}"
-        reason = f"{lost} of {base}'s second moment is lost, which a gain of {what} restores in every layer"
+        does = "halves" if base != "leaky_relu" else "reduces"
+        reason = f"{base} {does} the mean square of the signal, which a gain of {what} restores in every layer"
         return say(init, settings, reason, HE)
     if base == "selu":
         reason = "a variance of 1 / fan_in makes mean 0 and variance 1 selu's stable fixed point"
