@@ -148,8 +148,9 @@ class Verdict:
 
     def __str__(self) -> str:
         return (
-            f"{self.count} p-values; the smallest is {self.smallest:.2g} (at least {self.bound:.2g} wanted); KS of all "
-            f"{self.ks:.2g} (at least {SIGNIFICANCE / 2:g} wanted): {'passed' if self.passed else 'FAILED'}"
+            f"{self.count} p-values: the smallest is {self.smallest:.2g}, and must be at least {self.bound:.2g}; the "
+            f"KS test of all gives {self.ks:.2g}, and must give at least {SIGNIFICANCE / 2:g}. The run "
+            f"{'passed' if self.passed else 'FAILED'}"
         )
 
 

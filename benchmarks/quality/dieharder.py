@@ -166,9 +166,10 @@ def summary(found: Rows) -> str:
     counts = ", ".join(f"{order} {len(some)}" for order, some in found.items())
     return (
         f"{len(rows)} p-values ({counts}): {said['PASSED']} passed, {said['WEAK']} weak, {said['FAILED']} failed. "
-        f"Dieharder calls one random p-value in a hundred weak: {len(rows) / 100:.1f} were expected. "
-        f"Of {len(redone)} done again with {MORE} times the p-samples, "
-        f"{sum(row.assessment == 'PASSED' for row in redone)} passed. KS of all, as if they were independent: {ks:.2g}."
+        f"Dieharder calls one random p-value in a hundred weak, so {len(rows) / 100:.1f} were expected. "
+        f"{len(redone)} weak ones were repeated with {MORE} times the p-samples, and "
+        f"{sum(row.assessment == 'PASSED' for row in redone)} of them passed. "
+        f"The KS test of all p-values, taken as independent, gives {ks:.2g}."
     )
 
 

@@ -68,7 +68,7 @@ def markdown(outcomes: Outcomes, verdict: Verdict, log2: int, seed: int) -> str:
     """Show the smallest p-value of each test."""
     lines = [
         f"Seed {seed}, 2^{log2} numbers for most tests, {WAYS} ways. {verdict}.",
-        "In each cell: the smallest of so many p-values.",
+        "Each cell has the smallest p-value of a test, which gives as many as the second column says.",
     ]
     for normals in (False, True):
         columns = {name: found for name, found in outcomes.items() if (name in NORMALS) == normals}

@@ -101,7 +101,7 @@ class Report:
     def verdict(self) -> str:
         """Return the rule and its outcome in a sentence."""
         least = min((figure.p for figure in self.judged if figure.p is not None), default=math.nan)
-        found = f"{len(self.judged)} p-values, the least {least:.2g}; each must be at least {self.limit:.2g}"
+        found = f"{len(self.judged)} p-values, the smallest is {least:.2g}; each must be at least {self.limit:.2g}"
         failed = "; ".join(f"{figure.of}, {figure.check}: p = {figure.p:.2g}" for figure in self.failures)
         return f"{self.title}: {'pass' if self.passed else 'FAIL'} ({found})" + (f": {failed}" if failed else "")
 
