@@ -21,7 +21,8 @@ BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 INTRODUCTION = """\
 # Benchmarks
 
-Written by `benchmarks/report.py` from `benchmarks/results/`. To repeat it, on a machine that has nothing else to do:
+`benchmarks/report.py` writes this page from the measurements in `benchmarks/results/`. To repeat them, use a machine
+that does nothing else:
 
 ```sh
 pip install '.[bench]'
@@ -31,17 +32,19 @@ done
 python benchmarks/report.py benchmarks/results/*.json -o docs/benchmarks.md --figures docs/figures --readme README.md
 ```
 
-Times are medians, warm, of memory that has been touched. All of a row was measured in one process, kept to as many
-processors as there are threads. In brackets, and in the pictures: how many times as long a peer takes; **bold** where
-it is faster. † marks peers that cannot fill in place and give a new array each time. A dash: no such operation or
-dtype, or left out, as said below.
+A *peer* is a generator of another library. Times are medians of repeated fills of memory that is already in use. All
+times of a row were measured in one process, which was bound to as many processors as there are threads. The numbers in
+brackets and in the pictures say how many times as long as initcore a peer takes; **bold** numbers mark faster peers. †
+marks peers that cannot fill in place and return a new array each time. A dash means that the peer has no such operation
+or dtype, or that it is listed under "Missing peers".
 """
 LIMITS = """\
-A fill cannot be faster than memory is set: the better of plain and streaming stores, in the same run and by as many
-threads; more than 100 % is possible where part of an array stays in the caches. "Philox alone" is what the measured
-peak of integer operations allows a fill that does nothing but draw its words, at 55 operations for four of them
-([performance.md](performance.md)). Orthogonal m x n matrices, m >= n, take 2 m n^2 - 2/3 n^3 multiplications and
-additions, 4/3 n^3 if square; the peak counts a fused multiply-add as two. Peers are counted alike, whatever they do.
+A fill cannot be faster than memory can be set. This limit is measured in the same run, by as many threads, as the
+better of plain and streaming stores. A share of more than 100 % is possible if part of an array stays in the caches.
+"Philox alone" is the share that a fill would reach if it only computed its words, at the measured peak of integer
+operations and 55 operations for four words ([performance.md](performance.md)). Orthogonal m x n matrices, m >= n, count
+as 2 m n^2 - 2/3 n^3 multiplications and additions, which is 4/3 n^3 for square ones. The peak counts a fused
+multiply-add as two. The same number is used for peers, whatever they compute.
 """
 #: The anchor of the part on what a peer wins
 WINS = f"where-a-peer-wins-arrays-of-{losses.SMALL}-elements-or-more"
@@ -63,12 +66,12 @@ SWEEPS = {
     "cut": "Thin shards, and half a matrix",
 }
 CAPTIONS = {
-    "ratios": "How many times as long the fastest of each family of peers takes",
-    "peers": "How many times as long each peer takes",
-    "limits": "Share of the limit: of the bandwidth of memory for fills, of the peak of multiply-adds for orthogonal",
+    "ratios": "How many times as long as initcore the fastest generator of each library takes",
+    "peers": "How many times as long as initcore each peer takes",
+    "limits": "Share of the limit: bandwidth of memory for fills, peak of multiply-adds for orthogonal matrices",
     "size": "Nanoseconds an element against the number of elements",
     "scaling": "Threads, instruction sets, layouts, shards",
-    "memory": "Memory that a process takes beside the array",
+    "memory": "Memory that a process takes in addition to the array",
 }
 
 
@@ -112,7 +115,7 @@ def sections(results: Results, found: Sequence[losses.Loss], pictures: Mapping[s
     yield from picture("limits")
     yield LIMITS
     yield tables.limits_table(results)
-    yield "### Who is missing\n"
+    yield "### Missing peers\n"
     yield tables.missing_table(results)
     yield "### Every peer\n"
     yield from picture("peers")
@@ -136,11 +139,12 @@ def compared(results: Results) -> str:
     others = [tables.FAMILIES.get(family, family) for family in tables.other_families(results)]
     counts = " / ".join(map(tables.threads_of, results.threads))
     several = f", at {counts}" if len(results.threads) > 1 else ""
-    last = f"; others: {', '.join(others)}" if others else ""
+    last = f" *Others* are {', '.join(others)}." if others else ""
     return wrapped(
-        "Times are by element, or of the whole. Of the limit: the share of the bandwidth at which memory is set in the "
-        "same run, or of the peak of fused multiply-adds for `orthogonal_`. The rest: how many times as long the "
-        f"fastest of each family takes{several}, **bold** where it is faster{last}."
+        "Times are for one element of a distribution or a scaled initializer, and for the whole array or model in "
+        "other rows. *Of the limit* is the share of the bandwidth at which memory was set in the same run, or for "
+        "`orthogonal_` of the peak of fused multiply-adds. The columns after it say how many times as long as initcore "
+        f"the fastest generator of each library takes{several}; **bold** where it is faster.{last}"
     )
 
 
@@ -169,7 +173,9 @@ def summary(results: Results, found: Sequence[losses.Loss], picture: str, page: 
     measured = ", ".join(f"{package} {versions[package]}" for package in versions if package in tables.FAMILIES)
     missing = [f"{', '.join(who)} ({reason})" for reason, who in tables.by_reason(results.missing).items()]
     parts = [
-        wrapped(f"{machine_name(results)}; {measured}. Medians, in place, warm, side by side in one process."),
+        wrapped(
+            f"{machine_name(results)}; {measured}. Medians of repeated fills in place, side by side in one process."
+        ),
         tables.main_table(results, tables.SHORT),
         compared(results),
         f"![{CAPTIONS['ratios']}]({picture})\n",

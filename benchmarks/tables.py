@@ -101,7 +101,7 @@ def heading(who: str, rows: Iterable[Row]) -> str:
 ENVIRONMENT = {
     "processor": "processor",
     "isa": "instruction set",
-    "isas": "instruction sets there",
+    "isas": "available instruction sets",
     "cache_bytes": "last-level cache, bytes",
     "compiler": "compiler",
     "system": "system",
@@ -131,7 +131,7 @@ def missing_table(results: Results) -> str:
     rows += [[s["who"], f"{s['suite']}: {s['operation']}", s["reason"]] for s in results.skipped]
     if not rows:
         return "Nobody is missing, and nothing was left out.\n"
-    return markdown(["who", "what", "why"], rows, words=(0, 1, 2))
+    return markdown(["peer", "what is left out", "why"], rows, words=(0, 1, 2))
 
 
 def by_reason(missing: Mapping[str, str]) -> dict[str, list[str]]:
@@ -183,7 +183,7 @@ def memory_table(results: Results) -> str:
         [heading(row.who, [row]), row.dtype, str(row.threads), *map(_mebibytes, memory_of(row))]
         for row in results.select("memory")
     ]
-    return markdown(["", "dtype", "threads", "array", "imported", "to fill"], rows, words=(0, 1))
+    return markdown(["", "dtype", "threads", "array", "for the import", "for the fill"], rows, words=(0, 1))
 
 
 def memory_of(row: Row) -> tuple[int, int, int]:
@@ -198,7 +198,7 @@ def _mebibytes(count: int) -> str:
 
 def loss_table(found: Sequence[Loss]) -> str:
     """Where a peer is faster, or as fast: by how much, and why."""
-    head = ["", "threads", "who", OURS, "they take", f"{OURS} takes", "why"]
+    head = ["", "threads", "peer", OURS, "the peer", f"{OURS} takes", "why"]
     rows = [
         [
             f"{loss.ours.suite}: {label(loss.ours)}" + f", by {loss.ours.by}" * (loss.ours.by is not None),
