@@ -132,6 +132,18 @@ def test_named_gives_names_to_whatever_is_drawn() -> None:
         pass
 
 
+@pytest.mark.parametrize("rng", [3, initcore.Plan([initcore.Rule("zeros", match="*")])], ids=["own", "plan"])
+def test_a_model_that_has_memory_is_not_moved(rng: Any) -> None:
+    """What a device= that has no effect meant is not guessed: it is refused before anything is written."""
+    model = nn.Linear(3, 4)
+    before = model.weight.detach().clone()
+    with pytest.raises(ValueError, match=r"weight has memory on 'cpu'; model\.to\('cuda:1'\) moves"):
+        init.initialize(model, rng, device="cuda:1")
+    assert torch.equal(model.weight, before)
+    init.initialize(model, rng, device="cpu")
+    assert not torch.equal(model.weight, before)
+
+
 class HalfWritten(nn.Module):
     def __init__(self, rows: Any) -> None:
         super().__init__()

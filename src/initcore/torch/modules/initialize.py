@@ -14,7 +14,7 @@ from initcore.streams import Stream
 from initcore.torch.generators import GeneratorLike, base_stream
 from initcore.torch.layouts import inner_of
 from initcore.torch.modules.checks import check_ranks as check
-from initcore.torch.modules.meta import materialise, on_meta, reshard, tie_as_constructed
+from initcore.torch.modules.meta import check_device, materialise, on_meta, reshard, tie_as_constructed
 from initcore.torch.modules.names import PRETRAINED, classes_of, held_in, is_pretrained, unwrapped, with_ties
 from initcore.torch.modules.own.construction import built
 from initcore.torch.modules.own.conventions import Step, method_step, steps_of
@@ -71,7 +71,7 @@ def initialize(
         writes to parameters are only recorded, so that errors are found before anything is written.
     device : torch.device, str or int, optional
         The device on which meta tensors are given memory. By default this is the device of a DTensor's mesh, and
-        torch's default device for other tensors.
+        torch's default device for other tensors. It moves no tensor that has memory.
     keep : iterable of str
         Names or patterns, as ``"*.position"``, of parameters and buffers that are not written to. Those on the meta
         device stay there.
@@ -98,7 +98,8 @@ def initialize(
     ValueError
         If a parameter has no shape yet; if it is not known which part of the whole a parameter is (FSDP1, ZeRO-3,
         Megatron, partial sums); if a pattern of `keep` matches nothing; if the plan does not fit the model (a
-        PlanError); or if ranks were given different `rng`. Nothing is written.
+        PlanError); if ranks were given different `rng`; or if no tensor is on the meta device, and one lies elsewhere
+        than `device` says. Nothing is written.
     RuntimeError
         If nothing would write to a parameter, or to a buffer that was on the meta device; if the model's initialiser
         requires arguments that are not known; or if what it writes would depend on how a parameter is distributed.
@@ -147,8 +148,10 @@ def initialize(
     asked = kept_by(keep, [*names, *(parts if isinstance(parts, Mapping) else ())])
     kept = asked | with_ties(model, asked)
     refuse(model, parts=names if parts is not None else (), kept=kept)
-    before = Snapshot(model)
     without = set(on_meta(model)) - kept
+    if device is not None and not without:
+        check_device(model, torch.device(device))
+    before = Snapshot(model)
     try:
         if without:
             materialise(model, device, kept)

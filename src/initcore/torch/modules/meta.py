@@ -13,7 +13,7 @@ from initcore.torch.layouts import inner_of, is_distributed
 from initcore.torch.modules.names import held_in, walk
 from initcore.torch.modules.own.constructors import tied_by
 
-__all__ = ["materialise", "on_meta", "reshard", "tie_as_constructed", "tied"]
+__all__ = ["check_device", "materialise", "on_meta", "reshard", "tie_as_constructed", "tied"]
 
 
 def on_meta(model: nn.Module) -> list[str]:
@@ -27,6 +27,17 @@ def tied(model: nn.Module) -> list[list[str]]:
     for held in held_in(model):
         names.setdefault(id(held.tensor), []).append(held.name)
     return [group for group in names.values() if len(group) > 1]
+
+
+def check_device(model: nn.Module, device: torch.device) -> None:
+    """Raise a ValueError if a tensor lies on another device, as `initialize` moves none."""
+    for held in held_in(model):
+        there = inner_of(held.tensor).device
+        if there.type != device.type or device.index not in (None, there.index):
+            raise ValueError(
+                f"device={str(device)!r} is where tensors on the meta device get memory, and {held.name} has memory on "
+                f"{str(there)!r}; model.to({str(device)!r}) moves a model"
+            )
 
 
 def materialise(model: nn.Module, device: torch.device | str | int | None, kept: Set[str] = frozenset()) -> None:
