@@ -183,7 +183,7 @@ cdef int check_shard(object out, object shard) except -1:
 
 
 cdef int check(object out, object shard) except -1:
-    if not isinstance(out, np.ndarray):
+    if not isinstance(out, cnp.ndarray):
         kind = type(out)
         hint = _hints.get(kind.__module__.split(".")[0], "")
         raise TypeError(f"out must be a numpy.ndarray, not {kind.__module__}.{kind.__qualname__}{hint}")

@@ -92,19 +92,19 @@ cdef int take_draw(object rng, ic_stream *stream) except -1:
     if type(rng) is Draw:
         stream[0] = (<Draw>rng).stream
         return 0
-    if not isinstance(rng, (KeyedStream, DrawCounter)):
-        rng = _resolve(rng)
     stream.plane = 0
     stream.draw = 0
-    if isinstance(rng, KeyedStream):
-        keyed = rng
-        keyed.find_key()
-    else:
+    if isinstance(rng, DrawCounter):
         keyed = (<DrawCounter>rng).stream
         if keyed is None:
             raise ValueError(f"{type(rng).__name__} was made without its __init__: it has no stream")
         keyed.find_key()
         stream.draw = <uint32_t>(<DrawCounter>rng).take()
+    elif isinstance(rng, KeyedStream):
+        keyed = rng
+        keyed.find_key()
+    else:
+        return take_draw(_resolve(rng), stream)
     stream.key[0] = keyed.k0
     stream.key[1] = keyed.k1
     return 0
