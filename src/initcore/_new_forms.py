@@ -36,7 +36,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from initcore.allocation import Where, allocate
-from initcore.choices import Bounds, Mode, Nonlinearity, VarianceDistribution, VarianceMode, refuse_keywords
+from initcore.choices import Bounds, Mode, Nonlinearity, VarianceDistribution, VarianceMode
+from initcore.keywords import refuse_keywords
 {imports}
 from initcore.streams import RngLike
 
@@ -67,7 +68,7 @@ def {name}({parameters}, **unknown: NoReturn) -> Array:
     {shape}
     """
     if unknown:
-        refuse_keywords("{name}", unknown, {order})
+        refuse_keywords({name}, unknown)
     out, shard = allocate(shape, dtype)
     return {name}_({arguments})
 '''
@@ -172,7 +173,6 @@ def _function(node: ast.FunctionDef) -> str:
         parameters=", ".join(parameters),
         summary=_indented(_about_new(summary)),
         described=_indented(text, first=True),
-        order=tuple(order),
         rest="".join(
             f"\n    {title}\n    {'-' * len(title)}\n    {_indented(body)}\n" for title, body in sections.items()
         ),

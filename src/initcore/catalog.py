@@ -15,7 +15,7 @@ from initcore.orthogonal import FORMULAS as OF_ORTHOGONAL
 
 __all__ = ["Initializer", "catalog", "describe", "distribution_of", "elementwise", "names"]
 
-NOT_SETTINGS = {"out", "progress", "rng", "shard"}
+NOT_SETTINGS = {"out", "progress", "rng", "shard", "unknown"}
 # For a block of rows an orthogonal fill computes the whole matrix, and a sparse fill the permutations of all columns.
 EXPENSIVE_BY_ROWS = {"delta_orthogonal", "orthogonal", "sparse"}
 

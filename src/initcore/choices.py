@@ -15,7 +15,6 @@ __all__ = [
     "VarianceMode",
     "about_attribute",
     "did_you_mean",
-    "refuse_keywords",
 ]
 
 Mode: TypeAlias = Literal["fan_in", "fan_out"]
@@ -52,22 +51,6 @@ Nonlinearity: TypeAlias = Literal[
 MODES: tuple[str, ...] = get_args(VarianceMode)
 BOUNDS: tuple[str, ...] = get_args(Bounds)
 
-#: Names of parameters in NumPy, torch and JAX, and what stands for them here
-_ELSEWHERE = {
-    "seed": "rng=0 is the seed 0",
-    "random_state": "rng=0 is the seed 0",
-    "key": "rng takes a seed or an initcore.Stream",
-    "generator": "rng takes a generator",
-    "size": "the first argument is the shape",
-    "low": "the bounds are a and b",
-    "high": "the bounds are a and b",
-    "loc": "the mean is called mean",
-    "scale": "the standard deviation is called std",
-    "stddev": "the standard deviation is called std",
-    "out": "the function whose name ends in _ fills an array",
-    "device": "arrays of NumPy are on the CPU; initcore.torch fills tensors on any device",
-}
-
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return a question, to be put after a sentence, for the known word that is nearest; nothing if none is near."""
@@ -78,14 +61,6 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     plain = {name.lower().replace("-", "_"): name for name in known}
     near = get_close_matches(word.strip().lower().replace("-", "_"), plain, 1, 0.6)
     return f"; did you mean {plain[near[0]]!r}?" if near else ""
-
-
-def refuse_keywords(function: str, unknown: Iterable[str], known: Iterable[str]) -> None:
-    """Raise Python's TypeError for keywords that a function does not take, and say what was meant."""
-    for word in unknown:
-        elsewhere = _ELSEWHERE.get(word)
-        meant = f"; {elsewhere}" if elsewhere else did_you_mean(word, known)
-        raise TypeError(f"{function}() got an unexpected keyword argument {word!r}{meant}")
 
 
 def about_attribute(module: str, name: str, known: Iterable[str], imported: Iterable[str] = ()) -> AttributeError:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 import initcore
 from initcore import _core, new
 from initcore.dtypes import as_dtype
+from initcore.keywords import answering
 from initcore.shards import FlatShard, Shard, as_shape, set_rows_to_zero
 
 try:
@@ -249,7 +250,7 @@ def __getattr__(name: str) -> Callable[..., da.Array]:
     """Make the function of a name on its first use."""
     if name not in new.__all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    function = globals()[name] = _lazily(getattr(new, name))
+    function = globals()[name] = answering(_lazily(getattr(new, name)))
     return function
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 
 from initcore import _core
 from initcore.choices import BOUNDS, Bounds, did_you_mean
+from initcore.keywords import refuse_keywords
 from initcore.shards import Shard
 from initcore.streams import RngLike
 from initcore.truncation import STD_WITHIN_TWO_SIGMA, std_before_truncation
@@ -226,7 +227,7 @@ def simplified(distribution: Elementwise) -> Distribution:
     return distribution if value is None else constant(value)
 
 
-def bits_(out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
+def bits_(out: A, *, rng: RngLike = None, shard: Shard | None = None, **unknown: NoReturn) -> A:
     """Fill a uint32 array with the words of the stream: element i gets word i % 4 of Philox block i // 4.
 
     Parameters
@@ -245,10 +246,14 @@ def bits_(out: A, *, rng: RngLike = None, shard: Shard | None = None) -> A:
     >>> initcore.bits_(np.empty(3, np.uint32), rng=0)
     array([ 524788716, 2414967483, 2320335004], dtype=uint32)
     """
+    if unknown:
+        refuse_keywords(bits_, unknown)
     return _core.fill(out, _BITS, (), rng, shard)
 
 
-def uniform_(out: A, a: float = 0.0, b: float = 1.0, *, rng: RngLike = None, shard: Shard | None = None) -> A:
+def uniform_(
+    out: A, a: float = 0.0, b: float = 1.0, *, rng: RngLike = None, shard: Shard | None = None, **unknown: NoReturn
+) -> A:
     """Fill with the uniform distribution on [a, b). Rounding to the dtype moves no value out of the interval.
 
     Parameters
@@ -281,10 +286,14 @@ def uniform_(out: A, a: float = 0.0, b: float = 1.0, *, rng: RngLike = None, sha
     >>> bool((w >= -1).all() and (w < 1).all())
     True
     """
+    if unknown:
+        refuse_keywords(uniform_, unknown)
     return _core.fill(out, _UNIFORM, (a, b), rng, shard)
 
 
-def normal_(out: A, mean: float = 0.0, std: float = 1.0, *, rng: RngLike = None, shard: Shard | None = None) -> A:
+def normal_(
+    out: A, mean: float = 0.0, std: float = 1.0, *, rng: RngLike = None, shard: Shard | None = None, **unknown: NoReturn
+) -> A:
     """Fill with the normal distribution; std 0 gives the constant `mean`.
 
     Parameters
@@ -316,6 +325,8 @@ def normal_(out: A, mean: float = 0.0, std: float = 1.0, *, rng: RngLike = None,
     >>> round(float(w.std()), 4)
     0.02
     """
+    if unknown:
+        refuse_keywords(normal_, unknown)
     return _core.fill(out, _NORMAL, (mean, std), rng, shard)
 
 
@@ -330,6 +341,7 @@ def trunc_normal_(
     correct_std: bool = False,
     rng: RngLike = None,
     shard: Shard | None = None,
+    **unknown: NoReturn,
 ) -> A:
     """Fill with the normal distribution truncated to [a, b], as ``torch.nn.init.trunc_normal_`` 2.13.
 
@@ -378,6 +390,8 @@ def trunc_normal_(
     >>> round(float(w.std()), 4)
     0.02
     """
+    if unknown:
+        refuse_keywords(trunc_normal_, unknown)
     return _core.fill(out, _TRUNC_NORMAL, _parameters(mean, std, a, b, bounds, correct_std), rng, shard)
 
 

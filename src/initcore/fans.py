@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from initcore.choices import MODES, Nonlinearity, did_you_mean
+from initcore.keywords import answering
 
 __all__ = ["MODES", "calculate_fans", "calculate_gain", "fan_of", "fans_of"]
 
@@ -32,6 +33,7 @@ _MOMENT_GAINS = {
 _KNOWN = (*_LINEAR, *_TORCH_GAINS, "leaky_relu", "elu", *_MOMENT_GAINS)
 
 
+@answering
 def calculate_gain(nonlinearity: Nonlinearity, param: float | None = None) -> float:
     r"""Return the gain recommended for a nonlinearity.
 
@@ -64,6 +66,11 @@ def calculate_gain(nonlinearity: Nonlinearity, param: float | None = None) -> fl
     >>> round(initcore.calculate_gain("gelu"), 4)
     1.5335
     """
+    return gain_of(nonlinearity, param)
+
+
+def gain_of(nonlinearity: Nonlinearity, param: float | None = None) -> float:
+    """Return what :func:`calculate_gain` does, for fills, which must not become slower."""
     if nonlinearity in _LINEAR:
         return 1
     if nonlinearity in _TORCH_GAINS:
@@ -91,6 +98,7 @@ def _normal_cdf(z: float) -> float:
     return math.erfc(-z / math.sqrt(2)) / 2
 
 
+@answering
 def calculate_fans(shape: Sequence[int]) -> tuple[int, int]:
     r"""Return fan_in and fan_out of weights with torch's order of axes, (out, in, \*kernel).
 
@@ -110,6 +118,10 @@ def calculate_fans(shape: Sequence[int]) -> tuple[int, int]:
     >>> initcore.calculate_fans((64, 3, 7, 7))
     (147, 3136)
     """
+    return _fans(shape)
+
+
+def _fans(shape: Sequence[int]) -> tuple[int, int]:
     if len(shape) < 2:
         raise ValueError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
     receptive_field = math.prod(shape[2:])
@@ -119,7 +131,7 @@ def calculate_fans(shape: Sequence[int]) -> tuple[int, int]:
 def fans_of(shape: Sequence[int], fans: tuple[float, float] | None) -> tuple[float, float]:
     """Return `fans` if they are given, and the fans of the shape otherwise."""
     if fans is None:
-        return calculate_fans(shape)
+        return _fans(shape)
     try:
         fan_in, fan_out = fans
         valid = all(not isinstance(fan, bool) and math.isfinite(fan) and fan > 0 for fan in (fan_in, fan_out))

@@ -18,15 +18,16 @@ or if a parameter is out of its range.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn, TypeVar
 
 from numpy.typing import NDArray
 
 from initcore import _core
 from initcore.choices import Mode, Nonlinearity, VarianceDistribution, VarianceMode, did_you_mean
 from initcore.distributions import Elementwise, Normal, TruncNormal, Uniform
-from initcore.fans import calculate_gain, fan_of, fans_of
+from initcore.fans import fan_of, fans_of, gain_of
+from initcore.keywords import refuse_keywords
 from initcore.shards import Shard
 from initcore.streams import RngLike
 
@@ -61,7 +62,7 @@ def _xavier_std(fans: Fans, gain: float) -> float:
 
 def _kaiming_std(fans: Fans, a: float, mode: Mode, nonlinearity: Nonlinearity) -> float:
     fan = fan_of(mode, fans, ("fan_in", "fan_out"))
-    return _checked("gain", calculate_gain(nonlinearity, a)) / math.sqrt(fan or 1)
+    return _checked("gain", gain_of(nonlinearity, a)) / math.sqrt(fan or 1)
 
 
 VARIANCE_SCALINGS: dict[str, Callable[[float], Elementwise]] = {
@@ -103,13 +104,23 @@ FORMULAS: dict[str, Callable[..., Elementwise]] = {
 }
 
 
-def _fill(name: str, out: A, fans: Fans | None, rng: RngLike, shard: Shard | None, *settings: Any) -> A:
+def _fill(
+    name: str, out: A, fans: Fans | None, rng: RngLike, shard: Shard | None, unknown: Iterable[str], *settings: Any
+) -> A:
+    if unknown:
+        refuse_keywords(globals()[f"{name}_"], unknown)
     distribution = FORMULAS[name](fans_of(_core.check_target(out, shard), fans), *settings)
     return distribution.fill(out, rng, shard)
 
 
 def xavier_uniform_(
-    out: A, gain: float = 1.0, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None
+    out: A,
+    gain: float = 1.0,
+    *,
+    fans: Fans | None = None,
+    rng: RngLike = None,
+    shard: Shard | None = None,
+    **unknown: NoReturn,
 ) -> A:
     r"""Fill with Xavier's uniform distribution, as ``torch.nn.init.xavier_uniform_`` 2.13.
 
@@ -139,11 +150,17 @@ def xavier_uniform_(
     >>> bool(abs(w).max() < 0.1)
     True
     """
-    return _fill("xavier_uniform", out, fans, rng, shard, gain)
+    return _fill("xavier_uniform", out, fans, rng, shard, unknown, gain)
 
 
 def xavier_normal_(
-    out: A, gain: float = 1.0, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None
+    out: A,
+    gain: float = 1.0,
+    *,
+    fans: Fans | None = None,
+    rng: RngLike = None,
+    shard: Shard | None = None,
+    **unknown: NoReturn,
 ) -> A:
     r"""Fill with Xavier's normal distribution, not truncated, as ``torch.nn.init.xavier_normal_`` 2.13.
 
@@ -173,7 +190,7 @@ def xavier_normal_(
     >>> round(float(w.std()), 3)
     0.05
     """
-    return _fill("xavier_normal", out, fans, rng, shard, gain)
+    return _fill("xavier_normal", out, fans, rng, shard, unknown, gain)
 
 
 def kaiming_uniform_(
@@ -185,6 +202,7 @@ def kaiming_uniform_(
     fans: Fans | None = None,
     rng: RngLike = None,
     shard: Shard | None = None,
+    **unknown: NoReturn,
 ) -> A:
     r"""Fill with Kaiming's uniform distribution, as ``torch.nn.init.kaiming_uniform_`` 2.13.
 
@@ -218,7 +236,7 @@ def kaiming_uniform_(
     >>> bool(abs(w).max() < 0.1)
     True
     """
-    return _fill("kaiming_uniform", out, fans, rng, shard, a, mode, nonlinearity)
+    return _fill("kaiming_uniform", out, fans, rng, shard, unknown, a, mode, nonlinearity)
 
 
 def kaiming_normal_(
@@ -230,6 +248,7 @@ def kaiming_normal_(
     fans: Fans | None = None,
     rng: RngLike = None,
     shard: Shard | None = None,
+    **unknown: NoReturn,
 ) -> A:
     r"""Fill with Kaiming's normal distribution, not truncated, as ``torch.nn.init.kaiming_normal_`` 2.13.
 
@@ -263,7 +282,7 @@ def kaiming_normal_(
     >>> round(float(w.std()), 3)
     0.05
     """
-    return _fill("kaiming_normal", out, fans, rng, shard, a, mode, nonlinearity)
+    return _fill("kaiming_normal", out, fans, rng, shard, unknown, a, mode, nonlinearity)
 
 
 def variance_scaling_(
@@ -275,6 +294,7 @@ def variance_scaling_(
     fans: Fans | None = None,
     rng: RngLike = None,
     shard: Shard | None = None,
+    **unknown: NoReturn,
 ) -> A:
     r"""Fill with a distribution of variance scale / fan, as ``keras.initializers.VarianceScaling`` 3.15.
 
@@ -315,10 +335,12 @@ def variance_scaling_(
     >>> round(float(w.std()), 3)
     0.05
     """
-    return _fill("variance_scaling", out, fans, rng, shard, scale, mode, distribution)
+    return _fill("variance_scaling", out, fans, rng, shard, unknown, scale, mode, distribution)
 
 
-def lecun_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
+def lecun_uniform_(
+    out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None, **unknown: NoReturn
+) -> A:
     r"""Fill with LeCun's uniform distribution, as ``keras.initializers.LecunUniform`` 3.15.
 
     Parameters
@@ -345,10 +367,12 @@ def lecun_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, sha
     >>> bool(abs(w).max() < 0.1)
     True
     """
-    return _fill("lecun_uniform", out, fans, rng, shard)
+    return _fill("lecun_uniform", out, fans, rng, shard, unknown)
 
 
-def lecun_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
+def lecun_normal_(
+    out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None, **unknown: NoReturn
+) -> A:
     r"""Fill with LeCun's truncated normal distribution, as ``keras.initializers.LecunNormal`` 3.15.
 
     Parameters
@@ -375,10 +399,12 @@ def lecun_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shar
     >>> round(float(w.std()), 3)
     0.05
     """
-    return _fill("lecun_normal", out, fans, rng, shard)
+    return _fill("lecun_normal", out, fans, rng, shard, unknown)
 
 
-def glorot_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
+def glorot_uniform_(
+    out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None, **unknown: NoReturn
+) -> A:
     r"""Fill with Glorot's uniform distribution, as ``keras.initializers.GlorotUniform`` 3.15.
 
     Parameters
@@ -406,10 +432,12 @@ def glorot_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, sh
     >>> bool(abs(w).max() < 0.1)
     True
     """
-    return _fill("glorot_uniform", out, fans, rng, shard)
+    return _fill("glorot_uniform", out, fans, rng, shard, unknown)
 
 
-def glorot_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
+def glorot_normal_(
+    out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None, **unknown: NoReturn
+) -> A:
     r"""Fill with Glorot's truncated normal distribution, as ``keras.initializers.GlorotNormal`` 3.15.
 
     Parameters
@@ -437,10 +465,12 @@ def glorot_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, sha
     >>> round(float(w.std()), 3)
     0.05
     """
-    return _fill("glorot_normal", out, fans, rng, shard)
+    return _fill("glorot_normal", out, fans, rng, shard, unknown)
 
 
-def he_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
+def he_uniform_(
+    out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None, **unknown: NoReturn
+) -> A:
     r"""Fill with He's uniform distribution, as ``keras.initializers.HeUniform`` 3.15.
 
     Parameters
@@ -467,10 +497,12 @@ def he_uniform_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard:
     >>> bool(abs(w).max() < 0.1)
     True
     """
-    return _fill("he_uniform", out, fans, rng, shard)
+    return _fill("he_uniform", out, fans, rng, shard, unknown)
 
 
-def he_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None) -> A:
+def he_normal_(
+    out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: Shard | None = None, **unknown: NoReturn
+) -> A:
     r"""Fill with He's truncated normal distribution, as ``keras.initializers.HeNormal`` 3.15.
 
     Parameters
@@ -498,4 +530,4 @@ def he_normal_(out: A, *, fans: Fans | None = None, rng: RngLike = None, shard: 
     >>> round(float(w.std()), 3)
     0.05
     """
-    return _fill("he_normal", out, fans, rng, shard)
+    return _fill("he_normal", out, fans, rng, shard, unknown)

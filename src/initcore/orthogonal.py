@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from operator import index
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from initcore import _core
 from initcore.distributions import Distribution, Fixed, constant
 from initcore.errors import partly_written
+from initcore.keywords import refuse_keywords
 from initcore.shards import Shard, offset_of
 from initcore.streams import RngLike, fill_or_restore
 
@@ -36,6 +37,7 @@ def orthogonal_(
     progress: Progress | None = None,
     rng: RngLike = None,
     shard: Shard | None = None,
+    **unknown: NoReturn,
 ) -> A:
     r"""Fill with an orthogonal matrix, or a stack of them, as ``torch.nn.init.orthogonal_`` 2.13.
 
@@ -81,6 +83,8 @@ def orthogonal_(
     >>> bool(np.allclose(heads @ heads.transpose(0, 2, 1), np.eye(64)))
     True
     """
+    if unknown:
+        refuse_keywords(orthogonal_, unknown)
     return fill_or_restore(_fill_stack, rng, out, gain, batch_axis, progress, shard)
 
 
@@ -124,6 +128,7 @@ def delta_orthogonal_(
     progress: Progress | None = None,
     rng: RngLike = None,
     shard: Shard | None = None,
+    **unknown: NoReturn,
 ) -> A:
     r"""Fill a convolution's weights so that the central tap is orthogonal and all other taps are zero.
 
@@ -163,6 +168,8 @@ def delta_orthogonal_(
     >>> bool(np.allclose(tap.T @ tap, np.eye(4))), bool(np.count_nonzero(w) == tap.size)
     (True, True)
     """
+    if unknown:
+        refuse_keywords(delta_orthogonal_, unknown)
     return fill_or_restore(_fill_tap, rng, out, gain, progress, shard)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from operator import index
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from initcore import _core
 from initcore.distributions import Distribution, Fixed, bits_, constant, normal_
 from initcore.dtypes import BFLOAT16_BITS, bfloat16_bits
 from initcore.errors import partly_written
+from initcore.keywords import refuse_keywords
 from initcore.shards import Shard, offset_of
 from initcore.streams import RngLike, fill_or_restore
 
@@ -27,7 +28,7 @@ __all__ = ["FORMULAS", "constant_", "dirac_", "eye_", "hadamard_", "ones_", "spa
 A = TypeVar("A", bound=NDArray[Any])
 
 
-def constant_(out: A, val: complex, *, shard: Shard | None = None) -> A:
+def constant_(out: A, val: complex, *, shard: Shard | None = None, **unknown: NoReturn) -> A:
     """Fill with a value.
 
     Parameters
@@ -50,6 +51,8 @@ def constant_(out: A, val: complex, *, shard: Shard | None = None) -> A:
     >>> initcore.constant_(np.empty(3), 0.5)
     array([0.5, 0.5, 0.5])
     """
+    if unknown:
+        refuse_keywords(constant_, unknown)
     _core.check_target(out, shard)
     value = _value("val", val, out.dtype)
     _set(out, value)
@@ -97,7 +100,7 @@ def _is_finite(value: complex) -> bool:
     return math.isfinite(value.real) and math.isfinite(value.imag)
 
 
-def zeros_(out: A, *, shard: Shard | None = None) -> A:
+def zeros_(out: A, *, shard: Shard | None = None, **unknown: NoReturn) -> A:
     """Fill with zeros.
 
     Parameters
@@ -113,10 +116,12 @@ def zeros_(out: A, *, shard: Shard | None = None) -> A:
     >>> initcore.zeros_(np.empty(3))
     array([0., 0., 0.])
     """
+    if unknown:
+        refuse_keywords(zeros_, unknown)
     return constant_(out, 0, shard=shard)
 
 
-def ones_(out: A, *, shard: Shard | None = None) -> A:
+def ones_(out: A, *, shard: Shard | None = None, **unknown: NoReturn) -> A:
     """Fill with ones.
 
     Parameters
@@ -132,10 +137,12 @@ def ones_(out: A, *, shard: Shard | None = None) -> A:
     >>> initcore.ones_(np.empty(3))
     array([1., 1., 1.])
     """
+    if unknown:
+        refuse_keywords(ones_, unknown)
     return constant_(out, 1, shard=shard)
 
 
-def eye_(out: A, *, shard: Shard | None = None) -> A:
+def eye_(out: A, *, shard: Shard | None = None, **unknown: NoReturn) -> A:
     """Fill a matrix with the identity, cropped or padded with zeros if it is not square.
 
     Parameters
@@ -157,6 +164,8 @@ def eye_(out: A, *, shard: Shard | None = None) -> A:
     array([[1., 0., 0.],
            [0., 1., 0.]])
     """
+    if unknown:
+        refuse_keywords(eye_, unknown)
     _core.check_target(out, shard)
     if out.ndim != 2:
         raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {out.shape}")
@@ -174,7 +183,7 @@ def _set_diagonal(matrix: NDArray[Any], offset: int) -> None:
         _set(diagonal, _value("one", 1, matrix.dtype))
 
 
-def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
+def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None, **unknown: NoReturn) -> A:
     r"""Fill a convolution's weights so that it returns its input unchanged, as ``torch.nn.init.dirac_`` 2.13.
 
     Parameters
@@ -202,6 +211,8 @@ def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None) -> A:
     array([[1., 0.],
            [0., 1.]])
     """
+    if unknown:
+        refuse_keywords(dirac_, unknown)
     whole_number = hasattr(groups, "__index__") and not isinstance(groups, bool)
     count = index(groups) if whole_number else 0
     shape = _core.check_target(out, shard)
@@ -233,7 +244,7 @@ def _tap(out: NDArray[Any], shape: tuple[int, ...], offset: tuple[int, ...]) -> 
     return None
 
 
-def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None) -> A:
+def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None, **unknown: NoReturn) -> A:
     r"""Fill a matrix or the middle tap of a convolution with a Hadamard matrix that is cropped to the shape.
 
     Parameters
@@ -267,6 +278,8 @@ def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None) -> A:
            [ 0.5,  0.5, -0.5],
            [ 0.5, -0.5, -0.5]])
     """
+    if unknown:
+        refuse_keywords(hadamard_, unknown)
     gain = _core.as_double(gain)
     shape = _core.check_target(out, shard)
     if not 2 <= len(shape) <= 5:
@@ -304,7 +317,9 @@ def _parity(words: NDArray[np.uint64]) -> NDArray[np.bool_]:
     return (words & np.uint64(1)).astype(np.bool_)
 
 
-def sparse_(out: A, sparsity: float, std: float = 0.01, *, rng: RngLike = None, shard: Shard | None = None) -> A:
+def sparse_(
+    out: A, sparsity: float, std: float = 0.01, *, rng: RngLike = None, shard: Shard | None = None, **unknown: NoReturn
+) -> A:
     """Fill a matrix with normals, and with the same number of zeros at random places of each column.
 
     Parameters
@@ -339,6 +354,8 @@ def sparse_(out: A, sparsity: float, std: float = 0.01, *, rng: RngLike = None, 
     >>> (w == 0).sum(axis=0)
     array([3, 3, 3, 3])
     """
+    if unknown:
+        refuse_keywords(sparse_, unknown)
     return fill_or_restore(_fill_sparse, rng, out, sparsity, std, shard)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from initcore import _core
+from initcore.keywords import answering
 
 __all__ = ["philox4x32"]
 
@@ -23,6 +24,7 @@ def _words(values: ArrayLike) -> NDArray[np.uint32]:
     return given.astype(np.uint32)
 
 
+@answering
 def philox4x32(counter: ArrayLike, key: ArrayLike, rounds: int = 10) -> NDArray[np.uint32]:
     """Return blocks of Philox4x32, the generator from which all random numbers are made, for any counters and keys.
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from initcore import _core
 from initcore.errors import shown
+from initcore.keywords import answering
 
 __all__ = ["Generator", "RngLike", "Stream", "default_generator", "manual_seed", "resolve"]
 
@@ -224,6 +225,7 @@ def default_generator() -> Generator:
         return _default
 
 
+@answering
 def manual_seed(seed: int) -> Generator:
     """Seed the generator that ``rng=None`` stands for, and return it.
 

@@ -89,7 +89,8 @@ def test_refused_by_constructors(theirs: Any, name: str, arguments: dict[str, An
     for module in (theirs, keras, _standalone):
         with pytest.raises((TypeError, ValueError, AttributeError)) as error:
             getattr(module, name)(**arguments)
-        raised.append((error.type, sorted(str(error.value).replace("_Preset", name))))
+        said = str(error.value).partition("; ")[0]  # what was meant is said by ours alone
+        raised.append((error.type, sorted(said.replace("_Preset", name))))
     assert raised[0] == raised[1] == raised[2]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 from support import need
+from tables import ALL
 
 import initcore
 
@@ -32,11 +35,58 @@ CALLS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "generator": (lambda: initcore.uniform(3, generator=None), TypeError, "rng takes a generator"),
     "size": (lambda: initcore.ones(3, size=3), TypeError, "the first argument is the shape"),
     "a keyword": (lambda: initcore.xavier_normal((3, 3), gian=2), TypeError, "did you mean 'gain'"),
+    "seed in place": (lambda: initcore.normal_(np.empty(3), seed=0), TypeError, "'seed'; rng=0 is"),
+    "size in place": (lambda: initcore.normal_(np.empty(3), size=3), TypeError, "'size'; out has its own"),
+    "a keyword in place": (
+        lambda: initcore.kaiming_normal_(np.empty((3, 3)), nonlinearty="relu"),
+        TypeError,
+        "did you mean 'nonlinearity'",
+    ),
+    "NumPy's bounds": (lambda: initcore.uniform_(np.empty(3), low=0), TypeError, "the bounds are called a and b"),
+    "a keyword of a formula": (
+        lambda: initcore.calculate_gain(nonlinearty="relu"),
+        TypeError,
+        "did you mean 'nonlinearity'",
+    ),
     "a list": (lambda: initcore.normal_([1.0]), TypeError, "numpy.empty"),
     "an array for a shape": (lambda: initcore.normal(np.ones((99, 99))), TypeError, r"shape \(99, 99\).*ends in _"),
     "an array for a source": (lambda: initcore.normal(3, rng=np.arange(9999)), TypeError, r"of shape \(9999,\)"),
     "many sizes": (lambda: initcore.normal(-np.arange(9999)), ValueError, r"\.\.\."),
 }
+
+
+#: What a person may type who knows another library: a facade, a call, and the end of the answer
+FACADES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
+    "torch, rng": ("torch", lambda it: it.normal_(_tensor(), rng=0), "'rng'; generator=0 is the seed 0"),
+    "torch, a keyword": ("torch", lambda it: it.xavier_normal_(_tensor(), gian=2), "did you mean 'gain'?"),
+    "torch, eye": ("torch", lambda it: it.eye_(_tensor(), seed=0), "it draws no random numbers"),
+    "torch, a model": ("torch", lambda it: it.initialize(need("torch").nn.Flatten(), seed=0), "rng=0 is the seed 0"),
+    "jax, std": ("jax", lambda it: it.normal(std=0.02), "the standard deviation is called stddev"),
+    "jax, key": ("jax", lambda it: it.he_normal(key=0), "the initializer that it returns takes the key"),
+    "keras, rng": ("keras", lambda it: it.HeNormal(rng=0), "its source is called seed"),
+    "keras, bounds": ("keras", lambda it: it.RandomUniform(low=0), "the bounds are called minval and maxval"),
+    "dask, seed": ("dask", lambda it: it.normal((3,), seed=0), "rng=0 is the seed 0"),
+}
+
+
+def _tensor() -> Any:
+    return need("torch").empty(2, 2)
+
+
+@pytest.mark.parametrize("what", FACADES)
+def test_facades_answer_the_keywords_of_others(what: str) -> None:
+    library, call, said = FACADES[what]
+    need(library)
+    with pytest.raises(TypeError, match=re.escape(said)):
+        call(import_module(f"initcore.{library}"))
+
+
+@pytest.mark.parametrize("name", [*ALL, *(name[:-1] for name in ALL)])
+def test_every_initializer_answers_a_seed(name: str) -> None:
+    given = ALL.get(name, ALL.get(f"{name}_"))
+    target = np.empty((4, 4)) if name.endswith("_") else (4, 4)
+    with pytest.raises(TypeError, match=rf"^{name}\(\) got .* 'seed'; (rng=0 is|it draws no)"):
+        getattr(initcore, name)(target, **given, seed=0)
 
 
 @pytest.mark.parametrize("what", CALLS)

@@ -93,6 +93,13 @@ def test_errors_are_torchs(name: str, target: Any, arguments: dict[str, Any]) ->
     assert error(init) == error(theirs)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_a_keyword_of_another_library_is_answered(name: str) -> None:
+    said = "generator=0 is the seed 0" if name in RANDOM else "it draws no random numbers"
+    with pytest.raises(TypeError, match=rf"^{name}\(\) got an unexpected keyword argument 'seed'; {said}$"):
+        getattr(init, name)(torch.empty(4, 4), **ALL[name], seed=3)
+
+
 @pytest.mark.parametrize("name", list(RANDOM))
 def test_tensors_that_overlap_themselves_are_refused(name: str) -> None:
     """Those too whose strides torch does not look through: it would write them."""

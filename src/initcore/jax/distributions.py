@@ -11,10 +11,12 @@ from initcore.jax import draws
 from initcore.jax.arrays import OutSharding, fixed
 from initcore.jax.draws import Fill
 from initcore.jax.factories import DType, Initializer, Real, initializer, refuse_integers
+from initcore.keywords import answering
 
 __all__ = ["constant", "normal", "ones", "truncated_normal", "uniform", "zeros"]
 
 
+@answering
 def zeros(key: Any, shape: Any, dtype: DType = None, out_sharding: OutSharding = None) -> jax.Array:
     """Return zeros of any dtype. This function is itself an initializer, not a factory; it ignores `key`.
 
@@ -39,6 +41,7 @@ def zeros(key: Any, shape: Any, dtype: DType = None, out_sharding: OutSharding =
     return fixed("zeros", 0, shape, dtype, out_sharding)
 
 
+@answering
 def ones(key: Any, shape: Any, dtype: DType = None, out_sharding: OutSharding = None) -> jax.Array:
     """Return ones of any dtype. This function is itself an initializer, not a factory; it ignores `key`.
 
@@ -62,6 +65,7 @@ def ones(key: Any, shape: Any, dtype: DType = None, out_sharding: OutSharding = 
     return fixed("ones", 1, shape, dtype, out_sharding)
 
 
+@answering
 def constant(value: Any, dtype: DType = None) -> Initializer:
     """Make an initializer that returns `value`, a number or an array, broadcast to the shape, in any dtype.
 
@@ -93,6 +97,7 @@ def _scaled(factor: float, fill: Fill) -> Fill:
     return draws.Negated(fill) if factor < 0 else fill
 
 
+@answering
 def uniform(scale: Real = 1e-2, dtype: DType = None) -> Initializer:
     """Make an initializer of the uniform distribution on [0, scale), which is **not** symmetric about 0.
 
@@ -123,6 +128,7 @@ def uniform(scale: Real = 1e-2, dtype: DType = None) -> Initializer:
     return initializer("uniform", dtype, fill_of)
 
 
+@answering
 def normal(stddev: Real = 1e-2, dtype: DType = None) -> Initializer:
     r"""Make an initializer of the normal distribution :math:`N(0, stddev^2)`, not truncated.
 
@@ -154,6 +160,7 @@ def normal(stddev: Real = 1e-2, dtype: DType = None) -> Initializer:
     return initializer("normal", dtype, fill_of)
 
 
+@answering
 def truncated_normal(stddev: Real = 1e-2, dtype: DType = None, lower: Real = -2.0, upper: Real = 2.0) -> Initializer:
     r"""Make an initializer of the normal distribution truncated to [lower stddev, upper stddev].
 

@@ -9,6 +9,7 @@ import numpy as np
 from initcore.jax import draws
 from initcore.jax.draws import Fill
 from initcore.jax.factories import DType, Initializer, Real, initializer, refuse_integers
+from initcore.keywords import answering
 
 __all__ = ["delta_orthogonal", "orthogonal"]
 
@@ -19,6 +20,7 @@ def _refuse_complex(name: str, dtype: np.dtype[Any]) -> None:
         raise NotImplementedError(f"{name} draws real matrices only, not {dtype}: jax.nn.initializers has unitary ones")
 
 
+@answering
 def orthogonal(scale: Real = 1.0, column_axis: int = -1, dtype: DType = None) -> Initializer:
     r"""Make an initializer of orthogonal matrices, times `scale`.
 
@@ -65,6 +67,7 @@ def orthogonal(scale: Real = 1.0, column_axis: int = -1, dtype: DType = None) ->
     return initializer("orthogonal", dtype, fill_of)
 
 
+@answering
 def delta_orthogonal(scale: Real = 1.0, column_axis: int = -1, dtype: DType = None) -> Initializer:
     r"""Make an initializer of kernels (\*kernel, in, out) whose central tap is orthogonal and whose other taps are 0.
 

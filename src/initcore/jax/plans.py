@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from initcore.jax.arrays import OutSharding, by_shards, filled, sharding_of
+from initcore.keywords import answering
 from initcore.shards import Shard
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["plan_arrays"]
 
 
+@answering
 def plan_arrays(
     plan: Plan, shapes: ShapesLike, shardings: Mapping[str, OutSharding] | OutSharding = None
 ) -> dict[str, jax.Array]:

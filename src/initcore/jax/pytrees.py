@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding
 from initcore.jax.factories import Initializer
 from initcore.jax.keys import Key, source_of, stream_of
 from initcore.jax.plans import plan_arrays
+from initcore.keywords import answering
 from initcore.names import compiled_glob
 from initcore.streams import Stream
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["initialize"]
 
 
+@answering
 def initialize(
     tree: Any,
     rng: Plan | Key,

@@ -13,6 +13,7 @@ from initcore.fans import MODES, fan_of
 from initcore.jax import draws
 from initcore.jax.draws import Fill
 from initcore.jax.factories import DType, Initializer, Real, initializer, refuse_integers
+from initcore.keywords import answering
 
 __all__ = [
     "glorot_normal",
@@ -79,6 +80,7 @@ def _of_std(distribution: str, std: float, real: bool) -> Fill:
     raise ValueError(f"invalid distribution for variance scaling initializer: {distribution}")
 
 
+@answering
 def variance_scaling(
     scale: Real,
     mode: str,
@@ -138,6 +140,7 @@ def variance_scaling(
     return initializer("variance_scaling", dtype, fill_of)
 
 
+@answering
 def glorot_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
     r"""Make Glorot's uniform initializer, also called Xavier's.
 
@@ -166,6 +169,7 @@ def glorot_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (
     return variance_scaling(1.0, "fan_avg", "uniform", in_axis, out_axis, batch_axis, dtype)
 
 
+@answering
 def glorot_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
     r"""Make Glorot's normal initializer, also called Xavier's. It is truncated; torch's ``xavier_normal_`` is not.
 
@@ -193,6 +197,7 @@ def glorot_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = ()
     return variance_scaling(1.0, "fan_avg", "truncated_normal", in_axis, out_axis, batch_axis, dtype)
 
 
+@answering
 def lecun_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
     r"""Make LeCun's uniform initializer.
 
@@ -221,6 +226,7 @@ def lecun_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = ()
     return variance_scaling(1.0, "fan_in", "uniform", in_axis, out_axis, batch_axis, dtype)
 
 
+@answering
 def lecun_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
     r"""Make LeCun's normal initializer, which is truncated, and is the default of Flax's layers.
 
@@ -248,6 +254,7 @@ def lecun_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (),
     return variance_scaling(1.0, "fan_in", "truncated_normal", in_axis, out_axis, batch_axis, dtype)
 
 
+@answering
 def he_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
     r"""Make He's uniform initializer, also called Kaiming's.
 
@@ -276,6 +283,7 @@ def he_uniform(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), d
     return variance_scaling(2.0, "fan_in", "uniform", in_axis, out_axis, batch_axis, dtype)
 
 
+@answering
 def he_normal(in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = (), dtype: DType = None) -> Initializer:
     r"""Make He's normal initializer, also called Kaiming's. It is truncated; torch's ``kaiming_normal_`` is not.
 

@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from initcore.keras import _configs
+from initcore.keras._filled import Filled
 from initcore.keras._installed import Initializer, SeedGenerator, keras, standardize_dtype
+from initcore.keywords import answering
 
 __all__ = ["OBJECTS", "deserialize", "get", "public", "serialize"]
 
@@ -30,6 +32,7 @@ def public(name: str, *others: str) -> Callable[[C], C]:
 
     def register(kind: C) -> C:
         own, kind.__module__ = kind.__name__, "initcore.keras"
+        _answer_keywords(kind)
         OBJECTS.update(dict.fromkeys((own, name, *others), kind))
         for registered in (own, name):  # the first is that of older files; saved is the last
             REGISTERED[f"initcore>{registered}"] = kind
@@ -39,6 +42,14 @@ def public(name: str, *others: str) -> Callable[[C], C]:
         return kind
 
     return register
+
+
+def _answer_keywords(kind: Any) -> None:
+    """Have the constructor of a class, which is that of Keras, say what was meant by keywords that it does not take."""
+    theirs = super(Filled, kind).__init__
+    if theirs is not object.__init__:
+        kind.__init__ = answering(theirs)
+        kind.__init__.__qualname__ = f"{kind.__qualname__}.__init__"
 
 
 def serialize(initializer: Any) -> Any:

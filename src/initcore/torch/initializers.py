@@ -17,13 +17,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor
 from torch.overrides import has_torch_function_variadic
 
 import initcore
 from initcore import distributions
+from initcore.keywords import refuse_keywords, without_unknown
 from initcore.torch import memory
 from initcore.torch.filling import fill, is_named, is_refused, leave_to, refuse_arrays
 from initcore.torch.generators import GeneratorLike
@@ -61,7 +62,9 @@ _calculate_fan_in_and_fan_out: Any = held["_calculate_fan_in_and_fan_out"]
 calculate_gain: Any = held["calculate_gain"]
 
 
-def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: GeneratorLike = None) -> Tensor:
+def uniform_(
+    tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: GeneratorLike = None, **unknown: NoReturn
+) -> Tensor:
     """Fill a tensor with draws from the uniform distribution on [a, b), as ``torch.nn.init.uniform_`` 2.13.
 
     Parameters
@@ -93,12 +96,16 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     >>> bool(((w >= -1) & (w < 1)).all())
     True
     """
+    if unknown:
+        refuse_keywords(uniform_, unknown)
     if has_torch_function_variadic(tensor):
         return overridden(uniform_, tensor, a=a, b=b, generator=generator)
     return fill(distributions.uniform_, own.uniform_, tensor, (a, b), generator)
 
 
-def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: GeneratorLike = None) -> Tensor:
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: GeneratorLike = None, **unknown: NoReturn
+) -> Tensor:
     """Fill a tensor with draws from the normal distribution, as ``torch.nn.init.normal_`` 2.13.
 
     Parameters
@@ -130,6 +137,8 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     >>> round(w.std().item(), 4)
     0.02
     """
+    if unknown:
+        refuse_keywords(normal_, unknown)
     if has_torch_function_variadic(tensor):
         return overridden(normal_, tensor, mean=mean, std=std, generator=generator)
     return fill(distributions.normal_, own.normal_, tensor, (mean, std), generator)
@@ -142,6 +151,7 @@ def trunc_normal_(
     a: float = -2.0,
     b: float = 2.0,
     generator: GeneratorLike = None,
+    **unknown: NoReturn,
 ) -> Tensor:
     """Fill a tensor with draws from the normal distribution within [a, b], as ``torch.nn.init.trunc_normal_`` 2.13.
 
@@ -184,10 +194,12 @@ def trunc_normal_(
     >>> w.abs().max().item() <= 0.04, round(w.std().item(), 4)
     (True, 0.0176)
     """
+    if unknown:
+        refuse_keywords(trunc_normal_, unknown)
     return truncated(own.trunc_normal_, tensor, (mean, std, a, b), generator)
 
 
-def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike = None) -> Tensor:
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike = None, **unknown: NoReturn) -> Tensor:
     r"""Fill a tensor with draws from Xavier's uniform distribution, as ``torch.nn.init.xavier_uniform_`` 2.13.
 
     Parameters
@@ -220,10 +232,12 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike 
     >>> w.abs().max().item() < 0.1
     True
     """
+    if unknown:
+        refuse_keywords(xavier_uniform_, unknown)
     return fill(initcore.xavier_uniform_, own.xavier_uniform_, tensor, (gain,), generator)
 
 
-def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike = None) -> Tensor:
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike = None, **unknown: NoReturn) -> Tensor:
     r"""Fill a tensor with draws from Xavier's normal distribution, as ``torch.nn.init.xavier_normal_`` 2.13.
 
     Parameters
@@ -256,6 +270,8 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike =
     >>> round(w.std().item(), 3)
     0.05
     """
+    if unknown:
+        refuse_keywords(xavier_normal_, unknown)
     return fill(initcore.xavier_normal_, own.xavier_normal_, tensor, (gain,), generator)
 
 
@@ -265,6 +281,7 @@ def kaiming_uniform_(
     mode: str = "fan_in",
     nonlinearity: str = "leaky_relu",
     generator: GeneratorLike = None,
+    **unknown: NoReturn,
 ) -> Tensor:
     r"""Fill a tensor with draws from Kaiming's uniform distribution, as ``torch.nn.init.kaiming_uniform_`` 2.13.
 
@@ -305,6 +322,8 @@ def kaiming_uniform_(
     >>> w.abs().max().item() < 0.1
     True
     """
+    if unknown:
+        refuse_keywords(kaiming_uniform_, unknown)
     if has_torch_function_variadic(tensor):
         more: dict[str, Any] = {"mode": mode, "nonlinearity": nonlinearity, "generator": generator}
         return overridden(kaiming_uniform_, tensor, a=a, **more)
@@ -320,6 +339,7 @@ def kaiming_normal_(
     mode: str = "fan_in",
     nonlinearity: str = "leaky_relu",
     generator: GeneratorLike = None,
+    **unknown: NoReturn,
 ) -> Tensor:
     r"""Fill a tensor with draws from Kaiming's normal distribution, as ``torch.nn.init.kaiming_normal_`` 2.13.
 
@@ -350,13 +370,15 @@ def kaiming_normal_(
     >>> round(w.std().item(), 3)
     0.05
     """
+    if unknown:
+        refuse_keywords(kaiming_normal_, unknown)
     if 0 in tensor.shape:
         warnings.warn(_NO_ELEMENTS, stacklevel=2)
         return tensor
     return _kaiming(initcore.kaiming_normal_, own.kaiming_normal_, tensor, (a, mode, nonlinearity), generator)
 
 
-def orthogonal_(tensor: Tensor, gain: float = 1, generator: GeneratorLike = None) -> Tensor:
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: GeneratorLike = None, **unknown: NoReturn) -> Tensor:
     """Fill a tensor with a random orthogonal matrix, as ``torch.nn.init.orthogonal_`` 2.13.
 
     The first dimension gives the rows of the matrix, and all others together its columns.
@@ -390,10 +412,14 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: GeneratorLike = None
     >>> torch.allclose(w.T @ w, torch.eye(300), atol=1e-5)
     True
     """
+    if unknown:
+        refuse_keywords(orthogonal_, unknown)
     return fill(initcore.orthogonal_, own.orthogonal_, tensor, (gain,), generator, by_array=True, whole=True)
 
 
-def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: GeneratorLike = None) -> Tensor:
+def sparse_(
+    tensor: Tensor, sparsity: float, std: float = 0.01, generator: GeneratorLike = None, **unknown: NoReturn
+) -> Tensor:
     """Fill a matrix with normal draws, and set a share of each column to zero, as ``torch.nn.init.sparse_`` 2.13.
 
     Parameters
@@ -426,6 +452,8 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     >>> (w == 0).sum(0)
     tensor([3, 3, 3, 3])
     """
+    if unknown:
+        refuse_keywords(sparse_, unknown)
     return fill(initcore.sparse_, own.sparse_, tensor, (sparsity, std), generator, by_array=True)
 
 
@@ -489,3 +517,5 @@ def _kaiming(
 for _name in __all__:
     # torch.jit.script compiles torch's own function in place of each of these
     globals()[_name].__prepare_scriptable__ = partial(held.__getitem__, _name)
+    if globals()[_name] is not held.get(_name):
+        globals()[_name].__signature__ = without_unknown(globals()[_name])

@@ -6,13 +6,14 @@ They call torch's own functions, except for large constants, and for tensors tha
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor
 from torch.compiler import is_compiling
 from torch.overrides import has_torch_function_variadic
 
 import initcore
+from initcore.keywords import refuse_keywords
 from initcore.torch import memory
 from initcore.torch.filling import fill_fixed, refuse_arrays
 from initcore.torch.naming import NAMING
@@ -24,7 +25,7 @@ __all__ = ["_no_grad_fill_", "_no_grad_zero_", "constant_", "dirac_", "eye_", "o
 _LARGE = 1 << 18  # elements; torch sets a constant as fast in smaller tensors
 
 
-def constant_(tensor: Tensor, val: float) -> Tensor:
+def constant_(tensor: Tensor, val: float, **unknown: NoReturn) -> Tensor:
     """Fill a tensor of any dtype with a value, as ``torch.nn.init.constant_`` 2.13.
 
     Parameters
@@ -45,12 +46,14 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     >>> init.constant_(torch.empty(3), 0.5)
     tensor([0.5000, 0.5000, 0.5000])
     """
+    if unknown:
+        refuse_keywords(constant_, unknown)
     if has_torch_function_variadic(tensor):
         return overridden(constant_, tensor, val=val)
     return _constant(own.constant_, tensor, val)
 
 
-def ones_(tensor: Tensor) -> Tensor:
+def ones_(tensor: Tensor, **unknown: NoReturn) -> Tensor:
     """Fill a tensor of any dtype with ones, as ``torch.nn.init.ones_`` 2.13.
 
     Parameters
@@ -64,10 +67,12 @@ def ones_(tensor: Tensor) -> Tensor:
     >>> init.ones_(torch.empty(3))
     tensor([1., 1., 1.])
     """
+    if unknown:
+        refuse_keywords(ones_, unknown)
     return _constant(own.ones_, tensor)
 
 
-def zeros_(tensor: Tensor) -> Tensor:
+def zeros_(tensor: Tensor, **unknown: NoReturn) -> Tensor:
     """Fill a tensor of any dtype with zeros, as ``torch.nn.init.zeros_`` 2.13.
 
     Parameters
@@ -81,10 +86,12 @@ def zeros_(tensor: Tensor) -> Tensor:
     >>> init.zeros_(torch.empty(3))
     tensor([0., 0., 0.])
     """
+    if unknown:
+        refuse_keywords(zeros_, unknown)
     return _constant(own.zeros_, tensor)
 
 
-def eye_(tensor: Tensor) -> Tensor:
+def eye_(tensor: Tensor, **unknown: NoReturn) -> Tensor:
     """Fill a matrix with the identity, as ``torch.nn.init.eye_`` 2.13.
 
     Each process fills its own part of a DTensor.
@@ -106,10 +113,12 @@ def eye_(tensor: Tensor) -> Tensor:
     tensor([[1., 0., 0.],
             [0., 1., 0.]])
     """
+    if unknown:
+        refuse_keywords(eye_, unknown)
     return _pattern(initcore.eye_, own.eye_, tensor)
 
 
-def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+def dirac_(tensor: Tensor, groups: int = 1, **unknown: NoReturn) -> Tensor:
     """Fill a convolution's weights so that it passes its input on, as ``torch.nn.init.dirac_`` 2.13.
 
     Each process fills its own part of a DTensor.
@@ -133,6 +142,8 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     tensor([[1., 0.],
             [0., 1.]])
     """
+    if unknown:
+        refuse_keywords(dirac_, unknown)
     return _pattern(initcore.dirac_, own.dirac_, tensor, groups)
 
 

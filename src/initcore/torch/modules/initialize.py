@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import torch
 from torch import nn
 
+from initcore.keywords import answering
 from initcore.names import kept_by
 from initcore.streams import Stream
 from initcore.torch.generators import GeneratorLike, base_stream
@@ -36,6 +37,7 @@ __all__ = ["configure", "initialize", "named", "own_steps", "tie"]
 M = TypeVar("M", bound=nn.Module)
 
 
+@answering
 def initialize(
     model: M | Callable[[], M],
     rng: PlanLike | GeneratorLike = 0,
