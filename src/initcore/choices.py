@@ -9,8 +9,11 @@ __all__ = [
     "BOUNDS",
     "MODES",
     "Bounds",
+    "JaxDistribution",
+    "KerasMode",
     "Mode",
     "Nonlinearity",
+    "TorchNonlinearity",
     "VarianceDistribution",
     "VarianceMode",
     "about_attribute",
@@ -18,12 +21,13 @@ __all__ = [
 ]
 
 Mode: TypeAlias = Literal["fan_in", "fan_out"]
-VarianceMode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
-VarianceDistribution: TypeAlias = Literal["truncated_normal", "normal", "untruncated_normal", "uniform"]
+KerasMode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg"]
+VarianceMode: TypeAlias = Literal[KerasMode, "fan_geo_avg"]
+JaxDistribution: TypeAlias = Literal["truncated_normal", "normal", "uniform"]
+VarianceDistribution: TypeAlias = Literal[JaxDistribution, "untruncated_normal"]
 Bounds: TypeAlias = Literal["absolute", "sigma"]
-Nonlinearity: TypeAlias = Literal[
+TorchNonlinearity: TypeAlias = Literal[
     "linear",
-    "identity",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -35,6 +39,10 @@ Nonlinearity: TypeAlias = Literal[
     "relu",
     "selu",
     "leaky_relu",
+]
+Nonlinearity: TypeAlias = Literal[
+    TorchNonlinearity,
+    "identity",
     "elu",
     "gelu",
     "gelu_tanh",

@@ -1,4 +1,4 @@
-"""mypy knows the dtypes of results, and refuses words that no parameter takes."""
+"""mypy knows the dtypes of results, and refuses words that no parameter takes, in the drop-ins too."""
 
 from __future__ import annotations
 
@@ -35,16 +35,46 @@ initcore.normal(3, seed=0)  # refused
 initcore.calculate_gain("GELU")  # refused
 """
 
+USED_WITH_FRAMEWORKS = """
+import torch
+import initcore.jax
+import initcore.keras
+import initcore.torch
 
-def test_words_and_dtypes_are_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    need("mypy")
+w = torch.empty(2, 2)
+initcore.torch.kaiming_normal_(w, nonlinearity="relu", mode="fan_out")
+initcore.torch.kaiming_normal_(w, nonlinearity="rely")  # refused
+initcore.torch.kaiming_uniform_(w, nonlinearity="gelu")  # refused
+initcore.torch.kaiming_uniform(w, mode="fanin")  # refused
+initcore.torch.normal_(w, seed=0)  # refused
+initcore.jax.variance_scaling(1.0, "fan_geo_avg", "normal")
+initcore.jax.variance_scaling(1.0, "fan", "normal")  # refused
+initcore.jax.variance_scaling(1.0, "fan_in", "untruncated_normal")  # refused
+initcore.jax.normal(std=0.02)  # refused
+initcore.keras.VarianceScaling(mode="fan_avg", distribution="untruncated_normal")
+initcore.keras.VarianceScaling(mode="fan_geo_avg")  # refused
+initcore.keras.VarianceScaling(distribution="norml")  # refused
+"""
+#: The frameworks' own files need not be read, which takes half a minute
+SETTINGS = "[mypy]\nstrict = true\n[mypy-torch.*,jax.*,keras.*]\nfollow_imports = skip\n"
+
+
+@pytest.mark.parametrize(
+    ("used", "needed"), [(USED, []), (USED_WITH_FRAMEWORKS, ["torch", "jax", "keras"])], ids=["core", "drop-ins"]
+)
+def test_words_and_dtypes_are_types(
+    used: str, needed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("mypy", *needed):
+        need(package)
     from mypy import api
 
-    path = tmp_path / "used.py"
-    path.write_text(USED, encoding="utf-8")
+    path, settings = tmp_path / "used.py", tmp_path / "mypy.ini"
+    path.write_text(used, encoding="utf-8")
+    settings.write_text(SETTINGS, encoding="utf-8")
     monkeypatch.setenv("MYPYPATH", str(ROOT / "src"))
-    settings = ["--strict", "--no-incremental", "--config-file=", f"--python-executable={sys.executable}"]
-    said, errors, _ = api.run([*settings, str(path)])
+    options = ["--no-incremental", f"--config-file={settings}", f"--python-executable={sys.executable}"]
+    said, errors, _ = api.run([*options, str(path)])
     refused = {int(line) for line in re.findall(r"used\.py:(\d+): error", said)}
     assert not errors
-    assert refused == {i for i, line in enumerate(USED.split("\n"), 1) if line.endswith("# refused")}, said
+    assert refused == {i for i, line in enumerate(used.split("\n"), 1) if line.endswith("# refused")}, said

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from initcore.choices import JaxDistribution, VarianceMode
 from initcore.distributions import TruncNormal, Uniform
 from initcore.fans import MODES, fan_of
 from initcore.jax import draws
@@ -83,8 +84,8 @@ def _of_std(distribution: str, std: float, real: bool) -> Fill:
 @answering
 def variance_scaling(
     scale: Real,
-    mode: str,
-    distribution: str,
+    mode: VarianceMode,
+    distribution: JaxDistribution,
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: Axes = (),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from initcore.choices import KerasMode, VarianceDistribution
 from initcore.keras._configs import deserialize, serialize
 
 __all__ = [
@@ -244,8 +245,8 @@ class VarianceScaling(RandomInitializer):
     def __init__(
         self,
         scale: Any = 1.0,
-        mode: Any = "fan_in",
-        distribution: Any = "truncated_normal",
+        mode: KerasMode = "fan_in",
+        distribution: VarianceDistribution = "truncated_normal",
         seed: Any = None,
         input_axes: Axes = None,
         output_axes: Axes = None,
@@ -255,13 +256,13 @@ class VarianceScaling(RandomInitializer):
         modes = {"fan_in", "fan_out", "fan_avg"}
         if mode not in modes:
             raise ValueError(f"Invalid `mode` argument: {mode}. Please use one of {modes}")
-        distribution = distribution.lower()
-        if distribution == "normal":
-            distribution = "truncated_normal"
+        chosen: Any = distribution.lower()
+        if chosen == "normal":
+            chosen = "truncated_normal"
         distributions = {"uniform", "truncated_normal", "untruncated_normal"}
-        if distribution not in distributions:
-            raise ValueError(f"Invalid `distribution` argument: {distribution}.Please use one of {distributions}")
-        self.scale, self.mode, self.distribution = scale, mode, distribution
+        if chosen not in distributions:
+            raise ValueError(f"Invalid `distribution` argument: {chosen}.Please use one of {distributions}")
+        self.scale, self.mode, self.distribution = scale, mode, chosen
         self.input_axes, self.output_axes = input_axes, output_axes
         super().__init__(seed=seed)
 
@@ -273,7 +274,7 @@ class VarianceScaling(RandomInitializer):
 class _Preset(VarianceScaling):
     """A variance scaling with fixed parameters, which are therefore not part of its configuration."""
 
-    _parameters: tuple[float, str, str]
+    _parameters: tuple[float, KerasMode, VarianceDistribution]
 
     def __init__(self, seed: Any = None, input_axes: Axes = None, output_axes: Axes = None) -> None:
         super().__init__(*self._parameters, seed=seed, input_axes=input_axes, output_axes=output_axes)

@@ -17,13 +17,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from torch import Tensor
 from torch.overrides import has_torch_function_variadic
 
 import initcore
 from initcore import distributions
+from initcore.choices import Mode, TorchNonlinearity
 from initcore.keywords import refuse_keywords, without_unknown
 from initcore.torch import memory
 from initcore.torch.filling import fill, is_named, is_refused, leave_to, refuse_arrays
@@ -57,9 +58,12 @@ __all__ = [
     "zeros_",
 ]
 
+if TYPE_CHECKING:
+    from torch.nn.init import calculate_gain
+else:
+    calculate_gain = held["calculate_gain"]
 _calculate_correct_fan: Any = held["_calculate_correct_fan"]
 _calculate_fan_in_and_fan_out: Any = held["_calculate_fan_in_and_fan_out"]
-calculate_gain: Any = held["calculate_gain"]
 
 
 def uniform_(
@@ -278,8 +282,8 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: GeneratorLike =
 def kaiming_uniform_(
     tensor: Tensor,
     a: float = 0,
-    mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu",
+    mode: Mode = "fan_in",
+    nonlinearity: TorchNonlinearity = "leaky_relu",
     generator: GeneratorLike = None,
     **unknown: NoReturn,
 ) -> Tensor:
@@ -336,8 +340,8 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: Tensor,
     a: float = 0,
-    mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu",
+    mode: Mode = "fan_in",
+    nonlinearity: TorchNonlinearity = "leaky_relu",
     generator: GeneratorLike = None,
     **unknown: NoReturn,
 ) -> Tensor:
