@@ -225,6 +225,8 @@ def test_wrong_arguments(
     shown = capsys.readouterr()
     assert said in shown.err
     assert shown.err.startswith("initcore: ")
+    command = "" if words[0] in ("bnech", "paint") else f"{words[0]} "
+    assert shown.err.endswith(f" (see initcore {command}--help)\n")
     assert shown.err.count("\n") == 1
     assert shown.out == ""
     assert os.listdir(tmp_path) == []

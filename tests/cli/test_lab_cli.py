@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -55,6 +57,27 @@ def test_quick_is_small(capsys: pytest.CaptureFixture[str]) -> None:
     assert "20 dense layers of 256 units" in capsys.readouterr().out
     assert main(["lab", *options, "--depth", "3"]) == 0
     assert "3 dense layers of 256 units" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX terminal")
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_is_shown_on_a_terminal_alone(terminal: bool) -> None:
+    import pty
+
+    shown, end = pty.openpty() if terminal else os.pipe()
+    command = [sys.executable, "-m", "initcore", "lab", *SMALL, "--activation", "relu"]
+    try:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=end) as process:
+            table = process.communicate(timeout=120)[0].decode()
+        os.set_blocking(shown, False)
+        os.write(end, b".")
+        said = os.read(shown, 1 << 20)
+    finally:
+        os.close(shown)
+        os.close(end)
+    assert f"/{len(INITS)}".encode() in said if terminal else said == b"."
+    assert "6 dense layers of 32 units" in table
+    assert process.returncode == 0
 
 
 def test_numbers_are_those_of_compare(tmp_path: Path) -> None:

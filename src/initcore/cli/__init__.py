@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from initcore import __version__
 from initcore.cli import bench, bits, doctor, fill, info, init, lab, verify
-from initcore.cli.arguments import Parser
+from initcore.cli.arguments import Parser, ProblemsError, UsageError
 from initcore.cli.guard import guarded
 
 __all__ = ["main"]
@@ -39,7 +39,8 @@ examples:
   are these weights what a plan says?
     initcore verify model --plan preset:llama
 
-initcore COMMAND --help describes a command.
+initcore COMMAND --help describes a command. How far a command is, it shows on
+standard error if that is a terminal.
 """
 
 
@@ -61,5 +62,10 @@ def _run(argv: Sequence[str] | None) -> int:
     if args.command is None:
         parser.print_help()
         return 0
-    status: int = args.run(args)
+    try:
+        status: int = args.run(args)
+    except ProblemsError:  # of a file, which --help does not describe
+        raise
+    except UsageError as error:
+        chosen.error(str(error))
     return status
