@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import warnings
-from contextlib import AbstractContextManager, ContextDecorator
-from types import TracebackType
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from initcore.keras import _tally
 from initcore.keras._installed import keras
 from initcore.keras._names import TOUCHED, Replaced, replace
 from initcore.keras._tally import Drawn
+from initcore.sessions import Patch, Sessions, with_switches
 
 __all__ = ["Patch", "patch"]
 
-_lock = threading.RLock()
 _replaced: list[Replaced] = []
 _notes: list[str] = []
-#: For each report of a patch that is active: the thread that entered it, or None if ``patch.on()`` did
-_inside: dict[Drawn, int | None] = {}
 
 
 def _install() -> None:
@@ -34,7 +28,7 @@ def _install() -> None:
             _notes.append(done)
     _tally.watch(True)
     if _notes:
-        warnings.warn("\n".join(_notes), RuntimeWarning, stacklevel=4)
+        warnings.warn("\n".join(_notes), RuntimeWarning, stacklevel=5)
 
 
 def _uninstall() -> None:
@@ -44,73 +38,18 @@ def _uninstall() -> None:
     _notes.clear()
 
 
-def _enter(thread: int | None) -> Drawn:
-    with _lock:
-        if not _inside:
-            try:
-                _install()
-            except BaseException:
-                _uninstall()
-                raise
-        drawn = Drawn(_notes)
-        _inside[drawn] = thread
-        return drawn
-
-
-def _leave(drawn: Drawn) -> None:
-    with _lock:
-        if drawn not in _inside:  # a thread entered it that a fork has not copied
-            return
-        del _inside[drawn]
-        drawn._end()
-        if not _inside:
-            _uninstall()
-
-
-def _after_fork() -> None:
-    """Leave the patches that were entered by threads which the child process does not have."""
-    global _lock
-    _lock = threading.RLock()
-    here = threading.get_ident()
-    for drawn in [drawn for drawn, thread in _inside.items() if thread not in (None, here)]:
-        _leave(drawn)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_after_fork
-    )
-
-
-class Patch(AbstractContextManager[Drawn], ContextDecorator):
-    """What ``patch()`` returns: a context manager, which may be entered again, and a decorator."""
-
-    def __init__(self) -> None:
-        self._entered: list[Drawn] = []
-
-    def __enter__(self) -> Drawn:
-        drawn = _enter(threading.get_ident())
-        self._entered.append(drawn)
-        return drawn
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        _leave(self._entered.pop())
-
-    def _recreate_cm(self) -> Patch:
-        return Patch()
+_sessions = Sessions(_install, _uninstall, lambda: Drawn(_notes), Drawn._end)
 
 
 class PatchFunction(Protocol):
     """The type of :func:`patch`: a function with two switches."""
 
-    def __call__(self) -> Patch: ...
+    def __call__(self) -> Patch[Drawn]: ...
     def on(self) -> Drawn: ...
     def off(self) -> Drawn | None: ...
 
 
-def _patch() -> Patch:
+def _patch() -> Patch[Drawn]:
     """Let initcore draw the weights of all layers of Keras, whatever code asks for them.
 
     Returns
@@ -160,10 +99,7 @@ def _patch() -> Patch:
     2,048 elements drawn, 100 % by initcore
       initcore  GlorotUniform            2,048         1 call
     """
-    return Patch()
-
-
-_switched_on: Drawn | None = None
+    return Patch(_sessions)
 
 
 def _on() -> Drawn:
@@ -177,29 +113,16 @@ def _on() -> Drawn:
     >>> initcore.keras.patch.off() is drawn, drawn.share
     (True, 1.0)
     """
-    global _switched_on
-    with _lock:
-        if _switched_on is None:
-            _switched_on = _enter(None)
-        return _switched_on
+    return _sessions.on()
 
 
 def _off() -> Drawn | None:
     """End what ``patch.on()`` began, and return its report; None if ``patch.on()`` was not called before."""
-    global _switched_on
-    with _lock:
-        drawn, _switched_on = _switched_on, None
-        if drawn is not None:
-            _leave(drawn)
-        return drawn
+    return _sessions.off()
 
 
 def _made() -> PatchFunction:
-    for function, name in ((_patch, "patch"), (_on, "patch.on"), (_off, "patch.off")):
-        function.__name__, function.__qualname__ = name.rpartition(".")[2], name
-    made: Any = _patch
-    made.on, made.off = _on, _off
-    return cast(PatchFunction, made)
+    return cast(PatchFunction, with_switches(_patch, _on, _off))
 
 
 patch = _made()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from contextlib import AbstractContextManager, ContextDecorator
-from types import TracebackType
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import torch
 
+from initcore import sessions
+from initcore.sessions import Sessions, with_switches
 from initcore.torch import initializers, privates
 from initcore.torch.modules.checks import check_ranks
 from initcore.torch.patching import tally
@@ -28,9 +26,6 @@ _FUNCTIONS = [
 ]
 _kernels = Kernels()
 _samplers = Samplers()
-_lock = threading.RLock()
-#: For each report of a patch that is active: the thread that entered it, or None if ``patch.on()`` did
-_inside: dict[Drawn, int | None] = {}
 
 
 def _install() -> None:
@@ -49,63 +44,25 @@ def _uninstall() -> None:
         function.uninstall()
 
 
-def _enter(thread: int | None) -> Drawn:
-    with _lock:
-        if not _inside:
-            try:
-                _install()
-            except BaseException:
-                _uninstall()
-                raise
-        drawn = Drawn()
-        _inside[drawn] = thread
-        return drawn
+def _end(drawn: Drawn) -> None:
+    drawn.notes = (*privates.missing(), *_samplers.notes())
+    drawn._end()
 
 
-def _leave(drawn: Drawn) -> None:
-    with _lock:
-        if drawn not in _inside:  # a thread entered it that a fork has not copied
-            return
-        del _inside[drawn]
-        drawn.notes = (*privates.missing(), *_samplers.notes())
-        drawn._end()
-        if not _inside:
-            _uninstall()
+_sessions = Sessions(_install, _uninstall, Drawn, _end)
 
 
-def _after_fork() -> None:
-    """Leave the patches that were entered by threads which the child process does not have."""
-    global _lock
-    _lock = threading.RLock()
-    here = threading.get_ident()
-    for drawn in [drawn for drawn, thread in _inside.items() if thread not in (None, here)]:
-        _leave(drawn)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=lambda: _lock.acquire(), after_in_parent=lambda: _lock.release(), after_in_child=_after_fork
-    )
-
-
-class Patch(AbstractContextManager[Drawn], ContextDecorator):
+class Patch(sessions.Patch[Drawn]):
     """What ``patch()`` returns: a context manager, which may be entered again, and a decorator."""
 
     def __init__(self, check_ranks: bool = False) -> None:
-        self._entered: list[Drawn] = []
+        super().__init__(_sessions)
         self._check_ranks = check_ranks
 
     def __enter__(self) -> Drawn:
         if self._check_ranks:
             check_ranks("the state of torch's default generator", str(torch.get_rng_state().tolist()))
-        drawn = _enter(threading.get_ident())
-        self._entered.append(drawn)
-        return drawn
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        _leave(self._entered.pop())
+        return super().__enter__()
 
     def _recreate_cm(self) -> Patch:
         return Patch(self._check_ranks)
@@ -175,9 +132,6 @@ def _patch(check_ranks: bool = False) -> Patch:
     return Patch(check_ranks)
 
 
-_switched_on: Drawn | None = None
-
-
 def _on() -> Drawn:
     """Patch the process until ``patch.off()``, and return the report; if it is on already, return the same report.
 
@@ -189,29 +143,16 @@ def _on() -> Drawn:
     >>> initcore.torch.patch.off() is drawn, drawn.share
     (True, 1.0)
     """
-    global _switched_on
-    with _lock:
-        if _switched_on is None:
-            _switched_on = _enter(None)
-        return _switched_on
+    return _sessions.on()
 
 
 def _off() -> Drawn | None:
     """End what ``patch.on()`` began, and return its report; None if ``patch.on()`` was not called before."""
-    global _switched_on
-    with _lock:
-        drawn, _switched_on = _switched_on, None
-        if drawn is not None:
-            _leave(drawn)
-        return drawn
+    return _sessions.off()
 
 
 def _made() -> PatchFunction:
-    for function, name in ((_patch, "patch"), (_on, "patch.on"), (_off, "patch.off")):
-        function.__name__, function.__qualname__ = name.rpartition(".")[2], name
-    made: Any = _patch
-    made.on, made.off = _on, _off
-    return cast(PatchFunction, made)
+    return cast(PatchFunction, with_switches(_patch, _on, _off))
 
 
 patch = _made()
