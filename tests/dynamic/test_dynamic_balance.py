@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +15,6 @@ from initcore.dynamic import balance_gradients_
 
 pytestmark = pytest.mark.any_isa
 
-if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    pytest.importorskip("torch")  # the whole module, where need() would skip a test
 torch = need("torch")
 nets = need("nets")
 nn = torch.nn

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -23,8 +22,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor"),  # torch.compile's own, of a layer alone
 ]
 
-if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    pytest.importorskip("torch")  # the whole module, where need() would skip a test
 torch = need("torch")
 nets = need("nets")
 nn = torch.nn

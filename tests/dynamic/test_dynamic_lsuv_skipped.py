@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +13,6 @@ from initcore.dynamic import lsuv_
 pytestmark = pytest.mark.any_isa
 
 for package in ("torch", "ml_dtypes"):
-    if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
     need(package)
 torch = need("torch")
 nets = need("nets")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,8 +19,6 @@ from initcore.dynamic.moments import Moments
 
 pytestmark = pytest.mark.any_isa
 
-if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    pytest.importorskip("torch")  # the whole module, where need() would skip a test
 torch = need("torch")
 init = need("initcore.torch")
 nets = need("nets")

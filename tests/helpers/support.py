@@ -28,13 +28,13 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def need(package: str, asked_by: str = "INITCORE_TEST_REQUIRE_ALL") -> Any:
-    """Import a package that a user may not have: without it the test is skipped, or fails where CI asks for all."""
+    """Import a package that a user may not have: without it the test, or the module, is skipped; CI may ask for all."""
     try:
         return importlib.import_module(package)
     except ImportError:
         if os.environ.get(asked_by):
             pytest.fail(f"{asked_by} is set, but there is no {package}")
-        pytest.skip(f"needs {package}")
+        pytest.skip(f"needs {package}", allow_module_level=True)
 
 
 def wanted(package: str) -> Any:

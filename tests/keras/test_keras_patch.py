@@ -18,8 +18,6 @@ import initcore
 from initcore import keras as ours
 from initcore.keras import _names, _tally
 
-if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    pytest.importorskip("keras")  # the whole module, where need() would skip a test
 keras = need("keras")
 theirs = keras.initializers
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,6 @@ from initcore import Plan, Rule, Shard, Stream, new
 
 pytestmark = pytest.mark.any_isa
 
-if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    pytest.importorskip("dask.array")  # the whole module, where need() would skip a test
 need("dask.array")
 lazy = need("initcore.dask")
 dask = need("dask")

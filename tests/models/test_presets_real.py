@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,9 +17,8 @@ from initcore.models import PlanError, presets
 
 pytestmark = [pytest.mark.any_isa, pytest.mark.filterwarnings("ignore")]  # warnings are their own, of many kinds
 
-if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    for package in ("torch", "ml_dtypes"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
+for package in ("torch", "ml_dtypes"):
+    need(package)
 torch = need("torch")
 init = need("initcore.torch")
 if True:  # which imports torch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +17,6 @@ import initcore
 from initcore.cli.info import environment
 from initcore.device import files, nvrtc, trial
 
-if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    pytest.importorskip("torch")  # the whole module, where need() would skip a test
 torch = need("torch")
 init = need("initcore.torch")
 devices = importlib.import_module("initcore.torch.devices")

@@ -18,9 +18,8 @@ import initcore
 
 pytestmark = pytest.mark.any_isa
 
-if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    for package in ("torch", "scipy"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
+for package in ("torch", "scipy"):
+    need(package)
 torch, stats = need("torch"), need("scipy.stats")
 init = need("initcore.torch")
 nn = torch.nn

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from support import need
 
-torch = pytest.importorskip("torch")
+torch = need("torch")
 
 import initcore.torch as ours  # noqa: E402, after torch is known to be there
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +13,8 @@ from support import HELPERS, Run, need, wanted
 
 pytestmark = pytest.mark.any_isa
 
-if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    for package in ("torch", "scipy"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
+for package in ("torch", "scipy"):
+    need(package)
 torch, stats = need("torch"), need("scipy.stats")
 init = need("initcore.torch")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +14,6 @@ import initcore
 from initcore import Stream, _core
 
 for package in ("torch", "ml_dtypes"):
-    if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
     need(package)
 torch = need("torch")
 init = need("initcore.torch")

@@ -20,8 +20,6 @@ from support import Run, need
 
 pytestmark = pytest.mark.any_isa
 
-if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    pytest.importorskip("torch")  # the whole module, where need() would skip a test
 torch = need("torch")
 init = need("initcore.torch")
 nn, theirs = torch.nn, torch.nn.init

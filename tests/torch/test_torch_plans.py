@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,6 @@ from initcore import Plan, Stream
 from initcore.models import PlanError
 
 for package in ("torch", "ml_dtypes"):
-    if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
     need(package)
 torch = need("torch")
 init = need("initcore.torch")

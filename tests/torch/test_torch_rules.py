@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from rule_models import BUILDERS, TIMM_BUILT, timm_model, transformers_model
 from support import need
 
 pytestmark = pytest.mark.any_isa
 
-if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    for package in ("torch", "ml_dtypes"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
+for package in ("torch", "ml_dtypes"):
+    need(package)
 torch = need("torch")
 init = need("initcore.torch")
 if True:  # which import torch

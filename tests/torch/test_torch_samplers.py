@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import sys
 import types
 import warnings
@@ -16,9 +15,8 @@ from support import need, wanted
 
 pytestmark = pytest.mark.any_isa
 
-if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    for package in ("torch", "scipy"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
+for package in ("torch", "scipy"):
+    need(package)
 torch, stats = need("torch"), need("scipy.stats")
 init, samplers = need("initcore.torch"), need("initcore.torch.patching.samplers")
 

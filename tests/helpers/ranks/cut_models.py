@@ -14,8 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
-import torch.distributed as dist
+from processes import dist, torch
 from support import wanted
 from torch import nn
 from torch_ranks import in_numpy

@@ -12,9 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
-import torch.distributed as dist
 from plans import PLAN, SEED, SHAPES, dtype_name
+from processes import dist, torch
 from support import dtype_of
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh

@@ -10,25 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import need
+from cut_models import NUMBERS, PLAN, Model, hashed, in_turn, message_of, plain, refused, results_of, there
+from processes import dist, torch
+from torch import nn
+from torch_ranks import in_numpy
+
+import initcore.torch as init
+from initcore import Plan, Rule
+from initcore.torch.modules.parts.deepspeed import deepspeed_parts
 
 pytestmark = pytest.mark.any_isa
-
-for package in ("torch", "ml_dtypes"):
-    if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
-    need(package)
-torch = need("torch")
-if not torch.distributed.is_available():
-    pytest.skip("torch was built without torch.distributed", allow_module_level=True)
-import torch.distributed as dist  # noqa: E402
-from cut_models import NUMBERS, PLAN, Model, hashed, in_turn, message_of, plain, refused, results_of, there  # noqa: E402
-from torch import nn  # noqa: E402
-from torch_ranks import in_numpy  # noqa: E402
-
-import initcore.torch as init  # noqa: E402
-from initcore import Plan, Rule  # noqa: E402
-from initcore.torch.modules.parts.deepspeed import deepspeed_parts  # noqa: E402
 
 
 def zero(rank: int, world: int) -> dict[str, Any]:

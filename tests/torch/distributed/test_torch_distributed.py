@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import pickle
 from collections.abc import Iterator
 from functools import cache
@@ -14,27 +13,20 @@ from typing import Any
 import numpy as np
 import plans
 import pytest
+import torch_ranks
+from processes import torch
 from support import HELPERS, Run, need
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+from torch.distributed.tensor.placement_types import _StridedShard
+from torch.testing._internal.distributed.fake_pg import FakeStore
+from torch_ranks import NET_PLAN, NETS, SEED, ZOO, Net, assembled, results_of
+
+from initcore import Plan, Rule
 
 pytestmark = pytest.mark.any_isa
-
-for package in ("torch", "ml_dtypes"):
-    if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
-    need(package)
-torch = need("torch")
-if not torch.distributed.is_available():
-    pytest.skip("torch was built without torch.distributed", allow_module_level=True)
-import torch_ranks  # noqa: E402
-from torch.distributed.device_mesh import init_device_mesh  # noqa: E402
-from torch.distributed.fsdp import fully_shard  # noqa: E402
-from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor  # noqa: E402
-from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module  # noqa: E402
-from torch.distributed.tensor.placement_types import _StridedShard  # noqa: E402
-from torch.testing._internal.distributed.fake_pg import FakeStore  # noqa: E402
-from torch_ranks import NET_PLAN, NETS, SEED, ZOO, Net, assembled, results_of  # noqa: E402
-
-from initcore import Plan, Rule  # noqa: E402
 
 init, layouts = need("initcore.torch"), need("initcore.torch.layouts")
 WORLDS = (1, 2, 3, 4)

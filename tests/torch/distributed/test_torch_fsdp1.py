@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
-from support import need
+from cut_models import NUMBERS, PLAN, Model, filled, hashed, held, in_turn, message_of, plain, refused, results_of
+from processes import torch
+from torch import nn
+from torch.distributed.fsdp import CPUOffload, FullyShardedDataParallel, MixedPrecision, ShardingStrategy
+from torch.distributed.fsdp.wrap import ModuleWrapPolicy
+from torch_ranks import in_numpy
+
+import initcore.torch as init
+from initcore import Plan, Rule, Shard
+from initcore.torch.modules.names import named_tensors
+from initcore.torch.modules.parts.fsdp1 import fsdp_parts
 
 pytestmark = pytest.mark.any_isa
-
-for package in ("torch", "ml_dtypes"):
-    if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
-    need(package)
-torch = need("torch")
-if not torch.distributed.is_available():
-    pytest.skip("torch was built without torch.distributed", allow_module_level=True)
-from cut_models import NUMBERS, PLAN, Model, filled, hashed, held, in_turn, message_of, plain, refused, results_of  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.distributed.fsdp import CPUOffload, FullyShardedDataParallel, MixedPrecision, ShardingStrategy  # noqa: E402
-from torch.distributed.fsdp.wrap import ModuleWrapPolicy  # noqa: E402
-from torch_ranks import in_numpy  # noqa: E402
-
-import initcore.torch as init  # noqa: E402
-from initcore import Plan, Rule, Shard  # noqa: E402
-from initcore.torch.modules.names import named_tensors  # noqa: E402
-from initcore.torch.modules.parts.fsdp1 import fsdp_parts  # noqa: E402
 
 
 def fsdp(rank: int, world: int) -> dict[str, Any]:

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from support import need
+from cut_models import NUMBERS, PLAN, filled, hashed, in_turn, refused, results_of, there
+from processes import dist, torch
+from torch import nn
+from torch_ranks import assembled, in_numpy
+
+import initcore.torch as init
+from initcore import Plan, Rule, Shard
+from initcore.torch.modules.parts.megatron import megatron_parts
 
 pytestmark = pytest.mark.any_isa
-
-for package in ("torch", "ml_dtypes"):
-    if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
-    need(package)
-torch = need("torch")
-if not torch.distributed.is_available():
-    pytest.skip("torch was built without torch.distributed", allow_module_level=True)
-import torch.distributed as dist  # noqa: E402
-from cut_models import NUMBERS, PLAN, filled, hashed, in_turn, refused, results_of, there  # noqa: E402
-from torch import nn  # noqa: E402
-from torch_ranks import assembled, in_numpy  # noqa: E402
-
-import initcore.torch as init  # noqa: E402
-from initcore import Plan, Rule, Shard  # noqa: E402
-from initcore.torch.modules.parts.megatron import megatron_parts  # noqa: E402
 
 
 def megatron(rank: int, world: int) -> dict[str, Any]:

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from support import need
+from cut_models import PLAN, Model, hashed, plain
+from processes import torch
+from torch import nn
 
 import initcore
+import initcore.torch as init
+from initcore import Plan, Shard, Stream
+from initcore.torch.modules.parts.deepspeed import deepspeed_parts
+from initcore.torch.modules.parts.fsdp1 import fsdp_parts
+from initcore.torch.modules.parts.given import flat_range
+from initcore.torch.modules.parts.megatron import megatron_parts
 
 pytestmark = pytest.mark.any_isa
-
-for package in ("torch", "ml_dtypes"):
-    if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
-    need(package)
-torch = need("torch")
-if not torch.distributed.is_available():
-    pytest.skip("torch was built without torch.distributed", allow_module_level=True)
-from cut_models import PLAN, Model, hashed, plain  # noqa: E402
-from torch import nn  # noqa: E402
-
-import initcore.torch as init  # noqa: E402
-from initcore import Plan, Shard, Stream  # noqa: E402
-from initcore.torch.modules.parts.deepspeed import deepspeed_parts  # noqa: E402
-from initcore.torch.modules.parts.fsdp1 import fsdp_parts  # noqa: E402
-from initcore.torch.modules.parts.given import flat_range  # noqa: E402
-from initcore.torch.modules.parts.megatron import megatron_parts  # noqa: E402
 
 
 @pytest.mark.parametrize("shape", [(7,), (4, 3), (3, 4, 2), (2, 1, 3, 2), (1,)])

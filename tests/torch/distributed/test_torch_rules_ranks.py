@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ from support import need, wanted
 
 pytestmark = pytest.mark.any_isa
 
-if not os.environ.get("INITCORE_TEST_REQUIRE_ALL"):
-    for package in ("torch", "ml_dtypes"):
-        pytest.importorskip(package)  # the whole module, where need() would skip a test
+for package in ("torch", "ml_dtypes"):
+    need(package)
 torch = need("torch")
 init = need("initcore.torch")
 
