@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import argparse
 import functools
-import io
 import json
 import math
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from rich.console import Console
 from support import FLOATS, dtype_of, need
 
 import initcore
@@ -23,16 +19,12 @@ from initcore import _core
 from initcore.cli import bench, main
 from initcore.cli.benchmark import measure
 from initcore.cli.benchmark.cases import LAYERS, Layer, case_of, square
-from initcore.cli.benchmark.measure import Bandwidth
-from initcore.cli.benchmark.peers import PEERS, numpy_peer, torch_peer
-from initcore.cli.benchmark.report import LEAST_WIDTH, Report, Timing
+from initcore.cli.benchmark.peers import PEERS
 from initcore.cli.catalog import catalog
-from initcore.cli.terminal import WIDE
 
 pytestmark = pytest.mark.any_isa
 
 NAMES = sorted(catalog())
-UNIFORMS = [name for name in NAMES if name.endswith("uniform")]
 
 
 @pytest.fixture(autouse=True)
@@ -153,18 +145,6 @@ def test_a_run_without_options_is_the_story(
     assert sum("bfloat16" in line for line in lines) == len(bench.STORY_INITS)
 
 
-def test_bandwidth_is_measured_again_where_a_fill_was_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = iter([Bandwidth(10.0, True, 100), Bandwidth(90.0, True, 100)])
-    monkeypatch.setattr(bench, "bandwidth", lambda *of: next(found))
-    report = Report(ENVIRONMENT, (), 1, bandwidth=next(found))
-    measured = bench.Bench(np.zeros(100, np.uint8), bench.QUICK, report)
-    measured._measure_memory_again(100, 10.0)  # as fast as memory
-    measured._measure_memory_again(99, 1e-9)  # in the caches
-    assert report.bandwidth == Bandwidth(10.0, True, 100)
-    measured._measure_memory_again(100, 1.0)
-    assert report.bandwidth == Bandwidth(90.0, True, 100)
-
-
 @pytest.mark.parametrize("elements", [1, 2, 3, 100, 12345, 1 << 25])
 def test_square(elements: int) -> None:
     rows, columns = square(elements).shape
@@ -243,9 +223,6 @@ def test_interruption_shows_what_there_is(monkeypatch: pytest.MonkeyPatch, capsy
     assert [row["initializer"] for row in json.loads(capsys.readouterr().out)["rows"]] == ["normal_"]
 
 
-# Peers
-
-
 def watch_peer(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[int, ...]]]:
     """Replace NumPy by a peer that only notes what it is asked to fill."""
     asked = []
@@ -285,110 +262,6 @@ def test_a_peer_that_fails_has_no_ratio(monkeypatch: pytest.MonkeyPatch, capsys:
     assert row["ratio_to_numpy"] is None
 
 
-def peer_result(peer: Any, name: str, dtype: Any, shape: tuple[int, ...] = (200, 300)) -> Any:
-    case = case_of(name)
-    shape = case.shape(shape, 4096)
-    out = np.full(shape, 7, case.dtype or dtype)
-    run = peer(name, out, case.settings)
-    assert run is not None
-    run()
-    return out if out.dtype == np.uint32 else out.astype(np.float64)
-
-
-def assert_drawn_like_ours(filled: Any, name: str) -> None:
-    expected = getattr(initcore, name)(filled.shape, dtype="float64", rng=0)
-    assert filled.std() == pytest.approx(expected.std(), rel=0.02)
-    assert abs(filled.mean() - expected.mean()) < 0.02 * expected.std()
-    assert abs(filled).max() < 1.5 * abs(expected).max()
-    assert len(np.unique(filled)) > 100
-
-
-@pytest.mark.parametrize("name", ["normal", "xavier_normal", "kaiming_normal", *UNIFORMS])
-def test_numpy_draws(name: str, dtype: Any) -> None:
-    assert_drawn_like_ours(peer_result(numpy_peer, name, dtype), name)
-
-
-@pytest.mark.parametrize("name", ["lecun_normal", "lecun_uniform", "he_normal", "glorot_uniform", "variance_scaling"])
-def test_torch_draws_what_it_has_no_name_for(name: str, dtype: Any) -> None:
-    need("torch")
-    assert_drawn_like_ours(peer_result(torch_peer, name, dtype), name)
-
-
-def test_numpy_patterns(dtype: Any) -> None:
-    assert (peer_result(numpy_peer, "zeros", dtype) == 0).all()
-    assert (peer_result(numpy_peer, "ones", dtype) == 1).all()
-    assert (peer_result(numpy_peer, "constant", dtype) == 0.5).all()
-    assert np.array_equal(peer_result(numpy_peer, "eye", dtype), np.eye(200, 300))
-
-
-def test_numpy_bits() -> None:
-    assert peer_result(numpy_peer, "bits", np.uint32).mean() == pytest.approx(2**31, rel=0.02)
-
-
-@pytest.mark.parametrize("shape", [(30, 20), (20, 30), (25, 25)])
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
-def test_numpy_orthogonal(shape: tuple[int, int], dtype: str) -> None:
-    q = peer_result(numpy_peer, "orthogonal", dtype, shape)
-    q = q if shape[0] >= shape[1] else q.T
-    assert np.allclose(q.T @ q, np.eye(min(shape)), atol=0.01)
-
-
-@pytest.mark.parametrize("name", ["dirac", "sparse", "variance_scaling", "trunc_normal", "lecun_normal"])
-def test_numpy_has_no_counterpart(name: str) -> None:
-    assert numpy_peer(name, np.zeros((3, 3)), {}) is None
-
-
-@pytest.mark.parametrize("name", ["normal", "kaiming_uniform", "sparse", "eye", "dirac", "constant"])
-def test_torch_fills_the_same_memory(name: str, dtype: Any) -> None:
-    need("torch")
-    filled = peer_result(torch_peer, name, dtype, (60, 50))
-    assert not (filled == 7).any()
-    if name == "eye":
-        assert np.array_equal(filled, np.eye(60, 50))
-
-
-def test_torch_has_no_counterpart() -> None:
-    assert torch_peer("bits", np.zeros(3, np.uint32), {}) is None
-
-
-def test_torch_need_not_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", None)
-    assert torch_peer("normal", np.zeros(3), {}) is None
-
-
-# Measuring
-
-
-def fake_clock(monkeypatch: pytest.MonkeyPatch, seconds: list[float]) -> Callable[[], None]:
-    """A run that takes each of these times in turn."""
-    now, left = [0.0], iter(seconds)
-    monkeypatch.setattr(measure, "perf_counter", lambda: now[0])
-
-    def run() -> None:
-        now[0] += next(left)
-
-    return run
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [
-        ([9.0, 8.0], (8.5, 2, True)),
-        ([0.9, 0.2, 0.4, 0.3, 0.2], (0.25, 4, True)),
-        ([0.9, 5.0], (5.0, 1, True)),
-        ([1e-3] * 26, (1e-3, 25, True)),
-        ([900.0, 0.5, 0.6], (0.55, 2, True)),
-        ([0.1, 0.1, 0.9, *[0.4] * 4], (0.4, 3, True)),
-        ([0.1, 0.1, 0.9, 0.1, 0.2, 0.7, 0.4], (0.4, 3, False)),
-    ],
-    ids=["long", "median", "second", "most", "first disturbed", "measured again", "disturbed twice"],
-)
-def test_times(seconds: list[float], expected: tuple[float, int, bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A median that is far from the least is measured again, and marked if it still is: a stall is no result."""
-    found = measure.times_of(fake_clock(monkeypatch, seconds), 1.0)
-    assert (found.median, found.repeats, found.steady) == pytest.approx(expected)
-
-
 def test_rows_that_were_disturbed_are_marked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -401,58 +274,3 @@ def test_rows_that_were_disturbed_are_marked(
     monkeypatch.setattr(measure, "MOST_STEADY_RATIO", 1e9)
     assert main(["bench", *options]) == 0
     assert "~" not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("better", [False, True])
-def test_bandwidth_is_that_of_the_better_stores(better: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-
-    def set_bytes(out: Any, value: int, streaming: bool) -> None:
-        now[0] += 1 if streaming == better else 2
-
-    monkeypatch.setattr(measure, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(_core, "set_bytes", set_bytes)
-    assert measure.bandwidth(np.zeros(80, np.uint8), 5) == Bandwidth(80, better, 80)
-
-
-def test_available_memory(tmp_path: Path) -> None:
-    (tmp_path / "proc").mkdir()
-    (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
-    meminfo, limit = tmp_path / "proc/meminfo", tmp_path / "sys/fs/cgroup/memory.max"
-    meminfo.write_text("MemTotal:  9000 kB\nMemAvailable:   4000 kB\n")
-    assert measure.available_bytes(tmp_path) == 4000 * 1024
-    (tmp_path / "sys/fs/cgroup/memory.current").write_text("1000\n")
-    limit.write_text("max\n")
-    assert measure.available_bytes(tmp_path) == 4000 * 1024
-    limit.write_text("50000\n")
-    assert measure.available_bytes(tmp_path) == 49000
-    found = measure.available_bytes()
-    assert found is None or found > 1 << 20
-
-
-ENVIRONMENT = {"version": "1", "isa": "avx2", "threads": 1, "processor": "P", "numpy": "2", "torch": "3"}
-
-
-@pytest.mark.parametrize("width", [LEAST_WIDTH, WIDE])
-def test_table_loses_no_figures(width: int) -> None:
-    peers: dict[str, float | None] = {"numpy": 1100.0, "torch": 123.0}
-    layer = "Llama-3-8B projection"
-    row = Timing(layer, (128256, 4096, 1), "variance_scaling_", "bfloat16", 10**9, 10**12, 1.2345, 1, peers)
-    report = Report(ENVIRONMENT, ("numpy", "torch"), 1 << 24, [row], [], Bandwidth(8e11, True, 1 << 28))
-    shown = io.StringIO()
-    Console(width=width, file=shown).print(report.table())
-    assert "…" not in shown.getvalue()
-    cells = ["Llama-3-8B projection", "128256x4096x1", *report._cells(row)]
-    assert not [cell for cell in cells if cell not in shown.getvalue()]
-
-
-def test_report() -> None:
-    row = Timing("L", (1000, 1000), "normal_", "float32", 10**6, 4 * 10**6, 0.001, 3, {"numpy": 10.0, "torch": None})
-    report = Report(ENVIRONMENT, ("numpy", "torch"), 1024, [row], [], Bandwidth(8e9, True, 1 << 20))
-    assert report._cells(row) == ["normal_", "float32", "1000x1000", "1.00 ms", "4.00", "50%", "10.0x", "-"]
-    assert report.headline() == "normal_ float32: 10.0x NumPy, 50% of memory bandwidth"
-    found = report.as_json()["rows"][0]
-    assert found["gb_per_s"] == pytest.approx(4)
-    assert found["share_of_bandwidth"] == pytest.approx(0.5)
-    assert found["ratio_to_numpy"] == pytest.approx(10)
-    assert found["ratio_to_torch"] is None

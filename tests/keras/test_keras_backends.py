@@ -14,7 +14,7 @@ from support import HELPERS, ROOT, TESTS, Run, need
 pytestmark = pytest.mark.any_isa
 
 EVERYWHERE = ("keras/test_keras.py", "keras/test_keras_config.py")
-INSIDE = ("keras/test_keras_layers.py", "keras/test_keras_patch.py")
+INSIDE = tuple(f"keras/test_keras_{name}.py" for name in ("layers", "patch", "patch_restored"))
 
 PYTEST = """
 import sys, pytest
