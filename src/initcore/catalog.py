@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_origin
 
 import initcore
-from initcore import distributions, initializers, patterns
+from initcore import distributions, formulas, patterns
 from initcore.distributions import Distribution, Elementwise, Normal, TruncNormal, Uniform, simplified
 from initcore.fans import fans_of
 from initcore.orthogonal import FORMULAS as OF_ORTHOGONAL
@@ -39,7 +39,7 @@ class Initializer:
     @property
     def by_element(self) -> bool:
         """Whether each element is drawn by itself."""
-        return self.name in distributions.FORMULAS or self.name in initializers.FORMULAS
+        return self.name in distributions.FORMULAS or self.name in formulas.FORMULAS
 
     @property
     def scaled(self) -> bool:
@@ -90,9 +90,9 @@ def distribution_of(
     `fans`, if given, replace those of the settings and of the shape.
     """
     given = {key: value for key, value in settings.items() if key != "fans"}
-    if name in initializers.FORMULAS:
+    if name in formulas.FORMULAS:
         both = fans_of(shape, settings.get("fans")) if fans is None else fans
-        return simplified(initializers.FORMULAS[name](both, **given))
+        return simplified(formulas.FORMULAS[name](both, **given))
     if name in distributions.FORMULAS:
         return simplified(distributions.FORMULAS[name](**given))
     formula = OF_ORTHOGONAL.get(name) or patterns.FORMULAS[name]
@@ -101,7 +101,7 @@ def distribution_of(
 
 def elementwise(name: str, shape: tuple[int, ...], settings: Mapping[str, Any]) -> Elementwise | None:
     """Return the distribution from which an initializer draws each element, or None if it draws no single elements."""
-    if name not in initializers.FORMULAS and name not in ("uniform", "normal", "trunc_normal"):
+    if name not in formulas.FORMULAS and name not in ("uniform", "normal", "trunc_normal"):
         return None
     found = distribution_of(name, shape, settings)
     return found if isinstance(found, (Uniform, Normal, TruncNormal)) else None

@@ -17,17 +17,13 @@ or if a parameter is out of its range.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TypeVar
 
 from numpy.typing import NDArray
 
-from initcore import _core
-from initcore.choices import Mode, Nonlinearity, VarianceDistribution, VarianceMode, did_you_mean
-from initcore.distributions import Elementwise, Normal, TruncNormal, Uniform
-from initcore.fans import fan_of, fans_of, gain_of
-from initcore.keywords import refuse_keywords
+from initcore.choices import VarianceDistribution, VarianceMode
+from initcore.formulas import Fans, fill_scaled
+from initcore.kaiming import kaiming_normal_, kaiming_uniform_, xavier_normal_, xavier_uniform_
 from initcore.shards import Shard
 from initcore.streams import RngLike
 
@@ -46,243 +42,6 @@ __all__ = [
 ]
 
 A = TypeVar("A", bound=NDArray[Any])
-Fans = tuple[float, float]
-
-
-def _checked(name: str, value: float) -> float:
-    """Return a factor of a scale, or raise ValueError if it is negative or not finite."""
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
-    return value
-
-
-def _xavier_std(fans: Fans, gain: float) -> float:
-    return _checked("gain", gain) * math.sqrt(2.0 / (fans[0] + fans[1] or 1))
-
-
-def _kaiming_std(fans: Fans, a: float, mode: Mode, nonlinearity: Nonlinearity) -> float:
-    fan = fan_of(mode, fans, ("fan_in", "fan_out"))
-    return _checked("gain", gain_of(nonlinearity, a)) / math.sqrt(fan or 1)
-
-
-VARIANCE_SCALINGS: dict[str, Callable[[float], Elementwise]] = {
-    "truncated_normal": TruncNormal.of_std,
-    "normal": TruncNormal.of_std,
-    "untruncated_normal": lambda std: Normal(0.0, std),
-    "uniform": Uniform.of_std,
-}
-
-
-def _variance_scaling(
-    fans: Fans, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal"
-) -> Elementwise:
-    fan = fan_of(mode, fans)
-    name = distribution.lower() if isinstance(distribution, str) else distribution
-    if name not in VARIANCE_SCALINGS:
-        meant = did_you_mean(name, VARIANCE_SCALINGS)
-        raise ValueError(f"distribution must be one of {', '.join(VARIANCE_SCALINGS)}, got {distribution!r}{meant}")
-    return VARIANCE_SCALINGS[name](math.sqrt(_checked("scale", scale) / max(1.0, fan)))
-
-
-#: Return the distribution of each of these initializers for fans and settings. No other code has their formulas
-FORMULAS: dict[str, Callable[..., Elementwise]] = {
-    "xavier_uniform": lambda fans, gain=1.0: Uniform.of_std(_xavier_std(fans, gain)),
-    "xavier_normal": lambda fans, gain=1.0: Normal(0.0, _xavier_std(fans, gain)),
-    "kaiming_uniform": lambda fans, a=0, mode="fan_in", nonlinearity="leaky_relu": Uniform.of_std(
-        _kaiming_std(fans, a, mode, nonlinearity)
-    ),
-    "kaiming_normal": lambda fans, a=0, mode="fan_in", nonlinearity="leaky_relu": Normal(
-        0.0, _kaiming_std(fans, a, mode, nonlinearity)
-    ),
-    "variance_scaling": _variance_scaling,
-    "lecun_uniform": lambda fans: _variance_scaling(fans, 1.0, "fan_in", "uniform"),
-    "lecun_normal": lambda fans: _variance_scaling(fans, 1.0, "fan_in"),
-    "glorot_uniform": lambda fans: _variance_scaling(fans, 1.0, "fan_avg", "uniform"),
-    "glorot_normal": lambda fans: _variance_scaling(fans, 1.0, "fan_avg"),
-    "he_uniform": lambda fans: _variance_scaling(fans, 2.0, "fan_in", "uniform"),
-    "he_normal": lambda fans: _variance_scaling(fans, 2.0, "fan_in"),
-}
-
-
-def _fill(
-    name: str, out: A, fans: Fans | None, rng: RngLike, shard: Shard | None, unknown: Iterable[str], *settings: Any
-) -> A:
-    if unknown:
-        refuse_keywords(globals()[f"{name}_"], unknown)
-    distribution = FORMULAS[name](fans_of(_core.check_target(out, shard), fans), *settings)
-    return distribution.fill(out, rng, shard)
-
-
-def xavier_uniform_(
-    out: A,
-    gain: float = 1.0,
-    *,
-    fans: Fans | None = None,
-    rng: RngLike = None,
-    shard: Shard | None = None,
-    **unknown: NoReturn,
-) -> A:
-    r"""Fill with Xavier's uniform distribution, as ``torch.nn.init.xavier_uniform_`` 2.13.
-
-    Parameters
-    ----------
-    out : ndarray
-        The array, which is written to and returned.
-    gain : float
-        The factor by which the standard deviation is multiplied. It must be finite and not negative.
-    fans : (float, float), optional
-        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
-    rng : int, Stream, Generator, numpy.random.Generator or None
-        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
-        initcore's default generator.
-    shard : Shard, optional
-        The part of a global array that `out` is; it gets the values of that part.
-
-    Notes
-    -----
-    The distribution is :math:`U(-b, b)` with :math:`b = gain \sqrt{6 / (fan_{in} + fan_{out})}`. X. Glorot, Y. Bengio,
-    "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
-
-    Examples
-    --------
-    >>> import initcore, numpy as np
-    >>> w = initcore.xavier_uniform_(np.empty((200, 400)), rng=0)
-    >>> bool(abs(w).max() < 0.1)
-    True
-    """
-    return _fill("xavier_uniform", out, fans, rng, shard, unknown, gain)
-
-
-def xavier_normal_(
-    out: A,
-    gain: float = 1.0,
-    *,
-    fans: Fans | None = None,
-    rng: RngLike = None,
-    shard: Shard | None = None,
-    **unknown: NoReturn,
-) -> A:
-    r"""Fill with Xavier's normal distribution, not truncated, as ``torch.nn.init.xavier_normal_`` 2.13.
-
-    Parameters
-    ----------
-    out : ndarray
-        The array, which is written to and returned.
-    gain : float
-        The factor by which the standard deviation is multiplied. It must be finite and not negative.
-    fans : (float, float), optional
-        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
-    rng : int, Stream, Generator, numpy.random.Generator or None
-        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
-        initcore's default generator.
-    shard : Shard, optional
-        The part of a global array that `out` is; it gets the values of that part.
-
-    Notes
-    -----
-    The distribution is :math:`N(0, std^2)` with :math:`std = gain \sqrt{2 / (fan_{in} + fan_{out})}`; Glorot and
-    Bengio, 2010. :func:`glorot_normal_` is the truncated initializer of Keras and JAX.
-
-    Examples
-    --------
-    >>> import initcore, numpy as np
-    >>> w = initcore.xavier_normal_(np.empty((300, 500)), rng=0)
-    >>> round(float(w.std()), 3)
-    0.05
-    """
-    return _fill("xavier_normal", out, fans, rng, shard, unknown, gain)
-
-
-def kaiming_uniform_(
-    out: A,
-    a: float = 0,
-    mode: Mode = "fan_in",
-    nonlinearity: Nonlinearity = "leaky_relu",
-    *,
-    fans: Fans | None = None,
-    rng: RngLike = None,
-    shard: Shard | None = None,
-    **unknown: NoReturn,
-) -> A:
-    r"""Fill with Kaiming's uniform distribution, as ``torch.nn.init.kaiming_uniform_`` 2.13.
-
-    Parameters
-    ----------
-    out : ndarray
-        The array, which is written to and returned.
-    a : float
-        The `param` of :func:`calculate_gain`, which is the negative slope of ``leaky_relu``.
-    mode : {"fan_in", "fan_out"}
-        The pass in which variances are kept: ``fan_in`` for the forward one, ``fan_out`` for the backward one.
-    nonlinearity : str
-        A name that :func:`calculate_gain` knows.
-    fans : (float, float), optional
-        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
-    rng : int, Stream, Generator, numpy.random.Generator or None
-        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
-        initcore's default generator.
-    shard : Shard, optional
-        The part of a global array that `out` is; it gets the values of that part.
-
-    Notes
-    -----
-    The distribution is :math:`U(-b, b)` with :math:`b = gain \sqrt{3 / fan}`. K. He, X. Zhang, S. Ren, J. Sun, "Delving
-    deep into rectifiers", ICCV 2015.
-
-    Examples
-    --------
-    >>> import initcore, numpy as np
-    >>> w = initcore.kaiming_uniform_(np.empty((100, 600)), rng=0)
-    >>> bool(abs(w).max() < 0.1)
-    True
-    """
-    return _fill("kaiming_uniform", out, fans, rng, shard, unknown, a, mode, nonlinearity)
-
-
-def kaiming_normal_(
-    out: A,
-    a: float = 0,
-    mode: Mode = "fan_in",
-    nonlinearity: Nonlinearity = "leaky_relu",
-    *,
-    fans: Fans | None = None,
-    rng: RngLike = None,
-    shard: Shard | None = None,
-    **unknown: NoReturn,
-) -> A:
-    r"""Fill with Kaiming's normal distribution, not truncated, as ``torch.nn.init.kaiming_normal_`` 2.13.
-
-    Parameters
-    ----------
-    out : ndarray
-        The array, which is written to and returned.
-    a : float
-        The `param` of :func:`calculate_gain`, which is the negative slope of ``leaky_relu``.
-    mode : {"fan_in", "fan_out"}
-        The pass in which variances are kept: ``fan_in`` for the forward one, ``fan_out`` for the backward one.
-    nonlinearity : str
-        A name that :func:`calculate_gain` knows.
-    fans : (float, float), optional
-        fan_in and fan_out, instead of those of the global shape, whose axes are read as (out, in, \*kernel).
-    rng : int, Stream, Generator, numpy.random.Generator or None
-        The source of the numbers: a seed, a stream, a generator, of which the next draw or word is taken, or None for
-        initcore's default generator.
-    shard : Shard, optional
-        The part of a global array that `out` is; it gets the values of that part.
-
-    Notes
-    -----
-    The distribution is :math:`N(0, std^2)` with :math:`std = gain / \sqrt{fan}`; He et al., 2015. :func:`he_normal_` is
-    the truncated initializer of Keras and JAX.
-
-    Examples
-    --------
-    >>> import initcore, numpy as np
-    >>> w = initcore.kaiming_normal_(np.empty((100, 800)), nonlinearity="relu", rng=0)
-    >>> round(float(w.std()), 3)
-    0.05
-    """
-    return _fill("kaiming_normal", out, fans, rng, shard, unknown, a, mode, nonlinearity)
 
 
 def variance_scaling_(
@@ -335,7 +94,7 @@ def variance_scaling_(
     >>> round(float(w.std()), 3)
     0.05
     """
-    return _fill("variance_scaling", out, fans, rng, shard, unknown, scale, mode, distribution)
+    return fill_scaled("variance_scaling", out, fans, rng, shard, unknown, scale, mode, distribution)
 
 
 def lecun_uniform_(
@@ -367,7 +126,7 @@ def lecun_uniform_(
     >>> bool(abs(w).max() < 0.1)
     True
     """
-    return _fill("lecun_uniform", out, fans, rng, shard, unknown)
+    return fill_scaled("lecun_uniform", out, fans, rng, shard, unknown)
 
 
 def lecun_normal_(
@@ -399,7 +158,7 @@ def lecun_normal_(
     >>> round(float(w.std()), 3)
     0.05
     """
-    return _fill("lecun_normal", out, fans, rng, shard, unknown)
+    return fill_scaled("lecun_normal", out, fans, rng, shard, unknown)
 
 
 def glorot_uniform_(
@@ -432,7 +191,7 @@ def glorot_uniform_(
     >>> bool(abs(w).max() < 0.1)
     True
     """
-    return _fill("glorot_uniform", out, fans, rng, shard, unknown)
+    return fill_scaled("glorot_uniform", out, fans, rng, shard, unknown)
 
 
 def glorot_normal_(
@@ -465,7 +224,7 @@ def glorot_normal_(
     >>> round(float(w.std()), 3)
     0.05
     """
-    return _fill("glorot_normal", out, fans, rng, shard, unknown)
+    return fill_scaled("glorot_normal", out, fans, rng, shard, unknown)
 
 
 def he_uniform_(
@@ -497,7 +256,7 @@ def he_uniform_(
     >>> bool(abs(w).max() < 0.1)
     True
     """
-    return _fill("he_uniform", out, fans, rng, shard, unknown)
+    return fill_scaled("he_uniform", out, fans, rng, shard, unknown)
 
 
 def he_normal_(
@@ -530,4 +289,4 @@ def he_normal_(
     >>> round(float(w.std()), 3)
     0.05
     """
-    return _fill("he_normal", out, fans, rng, shard, unknown)
+    return fill_scaled("he_normal", out, fans, rng, shard, unknown)

@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from initcore import _new_forms
+
 __all__ = ["SHARED", "completed", "lacking", "paragraphs"]
 
 _GAIN = "gain : float\n    The factor by which the values are multiplied."
@@ -143,5 +145,5 @@ def _with(raw: str, described: str) -> str:
 def modules_of(package: str, folder: Path) -> list[str]:
     """Return the names of the modules whose docstrings the shared texts of a package complete."""
     if package == "initcore":
-        return ["initcore.distributions", "initcore.initializers", "initcore.orthogonal", "initcore.patterns"]
+        return [f"initcore.{name}" for name in _new_forms.MODULES]
     return sorted(f"{package}.{path.stem}" for path in folder.glob("*.py") if path.stem != "__init__")

@@ -10,7 +10,7 @@ from initcore import catalog as initializers
 from initcore.catalog import describe, names
 from initcore.choices import did_you_mean
 from initcore.cli.arguments import UsageError
-from initcore.initializers import Fans
+from initcore.formulas import Fans
 
 __all__ = ["Initializer", "catalog", "find"]
 

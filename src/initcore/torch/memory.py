@@ -17,7 +17,7 @@ from torch.compiler import is_compiling
 from torch.nn import Parameter
 
 import initcore
-from initcore import _core, distributions, initializers
+from initcore import _core, distributions, formulas
 from initcore.dtypes import BFLOAT16_BITS
 from initcore.shards import Shard, contiguous_blocks
 from initcore.torch import devices, privates
@@ -59,7 +59,7 @@ DTYPES: dict[torch.dtype, np.dtype[Any]] = {
 }
 KINDS = {dtype: _core.MEMORY_KINDS[name] for dtype, name in FLOATS.items()}
 #: The initializers that draw element by element, which the kernels of devices do too
-BY_ELEMENT = {getattr(initcore, f"{name}_") for name in (*distributions.FORMULAS, *initializers.FORMULAS)}
+BY_ELEMENT = {getattr(initcore, f"{name}_") for name in (*distributions.FORMULAS, *formulas.FORMULAS)}
 _default_torch_function = vars(Tensor)["__torch_function__"].__func__
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from initcore import catalog
 from initcore.choices import did_you_mean
 from initcore.errors import PlanError
-from initcore.initializers import Fans
+from initcore.formulas import Fans
 from initcore.models.plan.conditions import Subject, holds, problems_of
 from initcore.names import compiled_glob, compiled_regex
 

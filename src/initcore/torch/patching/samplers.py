@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from initcore.torch.initializers import truncated
+from initcore.torch.distributions import truncated
 from initcore.torch.patching.stand_ins import StandIn, copy_of
 
 __all__ = ["SAMPLERS", "Sampler", "Samplers"]
