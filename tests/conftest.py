@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import FLOATS, ISAS, THREADS, Run, dtype_of
+from support import FLOATS, HUNG, ISAS, THREADS, Run, dtype_of
 
 import initcore
 from initcore import streams
@@ -65,7 +65,7 @@ def run_python(tmp_path: pathlib.Path) -> Run:
     """Run a script in a fresh interpreter, where environment, limits and forks harm nobody; it must succeed."""
 
     def run(
-        script: str, *arguments: str, check: bool = True, timeout: float = 120, **env: str | None
+        script: str, *arguments: str, check: bool = True, timeout: float = HUNG, **env: str | None
     ) -> subprocess.CompletedProcess[str]:
         path = tmp_path / "script.py"
         path.write_text(script)

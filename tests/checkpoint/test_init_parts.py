@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from checkpoints import COMMAND, FORMS, SETTINGS, contents, failing_after, linux, raising
-from support import Run
+from support import HUNG, Run
 
 from initcore.checkpoint.layout import part_of, safetensors_folder
 from initcore.cli import main
@@ -70,7 +70,7 @@ def test_parts_at_the_same_time(base: list[str], tmp_path: Path) -> None:
     assert main([*base, *SETTINGS, "-o", str(tmp_path / "whole")]) == 0
     command = [*COMMAND, *base, *SETTINGS, "-o", str(tmp_path / "out")]
     processes = [subprocess.Popen([*command, "--part", f"{i}/3"], stdout=subprocess.DEVNULL) for i in range(3)]
-    assert [process.wait(120) for process in processes] == [0, 0, 0]
+    assert [process.wait(HUNG) for process in processes] == [0, 0, 0]
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import need
+from support import HUNG, need
 
 from initcore.errors import CheckpointError
 from initcore.formats.reader import open_checkpoint
@@ -99,5 +99,5 @@ def test_small_floats_are_known_in_a_process_that_has_not_used_any(tmp_path: Pat
     script = (
         f"from initcore.formats.reader import open_checkpoint\nprint(open_checkpoint({str(tmp_path)!r})['w'].dtype)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=HUNG, check=True)
     assert done.stdout == "float8_e4m3fn\n"

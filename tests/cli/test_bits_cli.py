@@ -12,6 +12,7 @@ from itertools import islice
 import numpy as np
 import pytest
 from ref import Array
+from support import HUNG
 
 import initcore
 from initcore import Generator, Shard, Stream
@@ -101,13 +102,13 @@ def test_a_reader_that_has_enough_ends_it_quietly() -> None:
         assert process.stderr is not None
         process.stdout.read(100_000)
         process.stdout.close()
-        assert (process.wait(120), process.stderr.read()) == (0, b"")
+        assert (process.wait(HUNG), process.stderr.read()) == (0, b"")
 
 
 def test_a_terminal_gets_no_bytes() -> None:
     terminal, end = pty.openpty()
     try:
-        done = subprocess.run(COMMAND, stdout=end, stderr=subprocess.PIPE, check=False, timeout=120)
+        done = subprocess.run(COMMAND, stdout=end, stderr=subprocess.PIPE, check=False, timeout=HUNG)
     finally:
         os.close(terminal)
         os.close(end)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.table import Table
-from support import Run
+from support import HUNG, Run
 
 import initcore
 from initcore.cli import COMMANDS, doctor, main
@@ -37,7 +37,7 @@ def test_import_is_light(run_python: Run) -> None:
 
 
 def test_info_as_a_module() -> None:
-    done = subprocess.run([sys.executable, "-m", "initcore", "info", "--json"], capture_output=True, timeout=120)
+    done = subprocess.run([sys.executable, "-m", "initcore", "info", "--json"], capture_output=True, timeout=HUNG)
     assert (done.returncode, done.stderr) == (0, b"")
     found = json.loads(done.stdout)
     assert found["version"] == initcore.__version__

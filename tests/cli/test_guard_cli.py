@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 from rich.errors import MarkupError
+from support import HUNG
 
 import initcore
 from initcore.cli import main
@@ -91,7 +92,7 @@ def command(*words: str, **env: str) -> list[str]:
 
 
 def run(line: list[str], **settings: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(line, stderr=subprocess.PIPE, text=True, errors="backslashreplace", timeout=120, **settings)
+    return subprocess.run(line, stderr=subprocess.PIPE, text=True, errors="backslashreplace", timeout=HUNG, **settings)
 
 
 @pytest.fixture
@@ -172,7 +173,7 @@ def test_interruption_of_a_command_that_runs() -> None:
     assert child.stdout is not None
     child.stdout.read(64)  # so it is under way
     child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=120)
+    _, said = child.communicate(timeout=HUNG)
     assert (child.returncode, said) == (130, b"")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from support import Run, need
+from support import HUNG, Run, need
 
 from initcore.cli import main
 from initcore.cli.arguments import UsageError
@@ -68,7 +68,7 @@ def test_progress_is_shown_on_a_terminal_alone(terminal: bool) -> None:
     command = [sys.executable, "-m", "initcore", "lab", *SMALL, "--activation", "relu"]
     try:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=end) as process:
-            table = process.communicate(timeout=120)[0].decode()
+            table = process.communicate(timeout=HUNG)[0].decode()
         os.set_blocking(shown, False)
         os.write(end, b".")
         said = os.read(shown, 1 << 20)

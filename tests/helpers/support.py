@@ -23,6 +23,8 @@ FLOATS = ("float64", "float32", "float16", "bfloat16")
 THREADS = (1, 2, 3, 7)
 #: Standard deviations that a statistic of numbers whose seed is fixed may be from what it should be
 LIMIT = 4.0
+#: Seconds after which a process is taken to hang: no test depends on how fast a machine is that has other work
+HUNG = 3600
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import Run, need
+from support import HUNG, Run, need
 
 pytestmark = pytest.mark.any_isa
 
@@ -26,7 +26,7 @@ def test_whatever_jax_does_in_a_program_ours_does(
     script = (Path(__file__).parent / "transformed.py").read_text(encoding="utf-8")
     if exhaustive:
         meshes, factories = "all", ["all"]
-    run_python(script, meshes, *factories, timeout=3600, XLA_FLAGS=f"{DEVICES}{devices}", PYTHONWARNINGS="ignore")
+    run_python(script, meshes, *factories, timeout=HUNG, XLA_FLAGS=f"{DEVICES}{devices}", PYTHONWARNINGS="ignore")
 
 
 MESHES = """

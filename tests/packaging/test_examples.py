@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import ROOT, Run, need
+from support import HUNG, ROOT, Run, need
 
 from initcore.models import presets
 
@@ -43,7 +43,7 @@ def test_torchrun_llama() -> None:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HUNG,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support import ROOT, need
+from support import HUNG, ROOT, need
 
 pytestmark = pytest.mark.any_isa
 
@@ -34,6 +34,6 @@ def test_notebooks_run(name: str) -> None:
 
     stored = nbformat.read(FOLDER / name, as_version=4)  # type: ignore[no-untyped-call]
     ran = nbformat.read(FOLDER / name, as_version=4)  # type: ignore[no-untyped-call]
-    NotebookClient(ran, timeout=300, kernel_name="python3").execute()
+    NotebookClient(ran, timeout=HUNG, kernel_name="python3").execute()
     assert [[kind for kind in kinds if kind != "stderr"] for kinds in shown(ran)] == shown(stored)
     assert any(shown(stored))

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import HELPERS, ROOT, need
+from support import HELPERS, HUNG, ROOT, need
 
 from initcore import cli
 from initcore.cli.arguments import Parser, UsageError
@@ -73,7 +73,7 @@ def test_code_of_pages_runs(path: Path, tmp_path: Path) -> None:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HUNG,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

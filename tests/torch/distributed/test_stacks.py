@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import HELPERS, ROOT, need, wanted
+from support import HELPERS, HUNG, ROOT, need, wanted
 
 pytestmark = pytest.mark.any_isa
 
@@ -62,7 +62,7 @@ def run(code: str, processes: str | None, script: Path, first: bool) -> None:
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HUNG,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
