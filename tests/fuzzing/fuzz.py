@@ -34,9 +34,7 @@ sys.path.insert(1, str(Path(__file__).parents[1] / "helpers"))
 from fuzz_cases import FLOATS
 
 KINDS = ("calls", "objects", "signals", "commands")
-LONGEST = (
-    1800  # seconds after which a case hangs: one that takes a second takes minutes on a machine that has other work
-)
+LONGEST = 1800  # seconds after which a case hangs: what takes one takes minutes on a machine that has other work
 
 
 class Failure(Exception):  # noqa: N818, what is said of a case, not of this program
