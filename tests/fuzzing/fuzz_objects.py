@@ -168,7 +168,8 @@ class Scene:
         self._resize((0, 1, self.out.size // 2)[self.case.choice % 3])
 
     def grow(self) -> None:
-        self._resize(4 * self.out.size + 100_000)
+        # However often it is called, to 16 MiB and no more
+        self._resize(min(4 * self.out.size, 1 << 22) + 100_000)
 
     def reshape(self) -> None:
         self._change("shape", (-1,) if self.case.choice % 2 else (1, *self.out.shape[::-1]))
