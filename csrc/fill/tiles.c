@@ -47,9 +47,10 @@ static int columns_aligned(const ic_tiling *t, size_t itemsize) {
 
 ic_tiling ic_tile(const ic_view *view, const ic_array *array, int nontemporal) {
   ic_tiling t = {.view = *view, .data = array->data, .first_index = array->first_index, .swapped = array->swapped};
-  if (view->ndim == 1) { /* one row */
-    t.view.axis[1] = t.view.axis[0];
-    t.view.axis[0] = (ic_axis){1, 0, 0};
+  if (view->ndim == 1) { /* one row, or if its elements lie apart in the stream, a row for each */
+    const int apart = view->axis[0].index_stride != 1;
+    t.view.axis[!apart] = view->axis[0];
+    t.view.axis[apart] = apart ? (ic_axis){1, 0, 1} : (ic_axis){1, 0, 0};
     t.view.ndim = 2;
   }
   const int last = t.view.ndim - 1, fastest = view->ndim == 1 ? last : fastest_axis(view);
@@ -118,10 +119,13 @@ size_t ic_tile_workspace(const ic_tiling *tiling) {
   return bytes;
 }
 
-/* Offsets of columns [first, first + count) of one axis, and their runs */
-static void lay_out_axis(const ic_axis *axis, int64_t first, int64_t count, size_t itemsize, tile_buffers *b) {
+/* Offsets of columns [first, first + count) of one axis, and their runs. Along one run no offset but its first is read:
+ * to list all took a third of the time of a reversed array. */
+static void lay_out_axis(const ic_axis *axis, int64_t first, int64_t count, size_t itemsize, int across,
+                         tile_buffers *b) {
   const int64_t stride = axis->stride, step = axis->index_stride;
-  for (int64_t j = 0; j < count; j++) b->offset[j] = (first + j) * stride;
+  const int64_t listed = step == 1 && !across ? 1 : count;
+  for (int64_t j = 0; j < listed; j++) b->offset[j] = (first + j) * stride;
   if (step == 1) {
     b->runs = 1;
     b->run[0] = (tile_run){0, count, (uint64_t)first, count == 1 ? (int64_t)itemsize : stride};
@@ -167,15 +171,33 @@ static void lay_out_columns(const ic_tiling *t, int64_t first, int64_t count, si
   if (b->first_column == first && b->column_count == count) return;
   b->first_column = first, b->column_count = count;
   if (t->row_axis == t->view.ndim - 2)
-    lay_out_axis(&t->view.axis[t->view.ndim - 1], first, count, itemsize, b);
+    lay_out_axis(&t->view.axis[t->view.ndim - 1], first, count, itemsize, t->across, b);
   else
     lay_out_axes(t, first, count, itemsize, b);
+}
+
+/* Rows of one run each, in one block or two: without a branch, since which rows have two cannot be foreseen */
+static void list_short_rows(uint64_t index, uint64_t row_stride, uint64_t count, int64_t rows, tile_buffers *b) {
+  uint64_t *next = b->blocks, listed = index / 4 + 1; /* one that is not the first */
+  for (int64_t i = 0; i < rows; i++, index += row_stride) {
+    const uint64_t block = index / 4, end = (index + count - 1) / 4;
+    next -= block == listed;
+    b->position[i] = 4 * (next - b->blocks) + (int64_t)(index % 4);
+    next[0] = block;
+    next[1] = listed = end;
+    next += 1 + (end - block);
+  }
+  b->block_count = next - b->blocks;
 }
 
 /* Lists the blocks of some rows, a block that two runs share once */
 static void list_blocks(const ic_tiling *t, uint64_t index, int64_t rows, tile_buffers *b) {
   const uint64_t row_stride = (uint64_t)t->view.axis[t->row_axis].index_stride;
   int64_t n = 0;
+  if (b->runs == 1 && b->run[0].count <= 5) {
+    list_short_rows(index + b->run[0].index, row_stride, (uint64_t)b->run[0].count, rows, b);
+    return;
+  }
   for (int64_t i = 0; i < rows; i++, index += row_stride)
     for (int64_t r = 0; r < b->runs; r++) {
       const uint64_t first = index + b->run[r].index, end = (first + (uint64_t)b->run[r].count - 1) / 4;
@@ -234,12 +256,36 @@ static void scatter_evenly(uint8_t *restrict out, int64_t stride, const uint8_t 
 #undef SCATTER
 #undef SCATTER_AS
 
+/* At most 16 bytes, a multiple of 2, by two copies that may overlap: a call for each short row takes longer */
+static void copy_short(uint8_t *out, const uint8_t *in, size_t bytes) {
+  uint8_t head[8], tail[8];
+#define COPY_ENDS(size)                     \
+  do {                                      \
+    memcpy(head, in, size);                 \
+    memcpy(tail, in + bytes - size, size);  \
+    memcpy(out, head, size);                \
+    memcpy(out + bytes - size, tail, size); \
+  } while (0)
+  if (bytes >= 8)
+    COPY_ENDS(8);
+  else if (bytes >= 4)
+    COPY_ENDS(4);
+  else
+    COPY_ENDS(2);
+#undef COPY_ENDS
+}
+
 /* A run where memory follows it: row by row */
 static void place_along(const tile_run *run, uint8_t *out, const int64_t *offset, int64_t row_stride,
                         const uint8_t *const *row, int64_t rows, size_t itemsize) {
+  const size_t together = run->stride == (int64_t)itemsize ? (size_t)run->count * itemsize : 0; /* bytes */
+  if (together && together <= 16) {
+    for (int64_t i = 0; i < rows; i++, out += row_stride) copy_short(out + offset[0], row[i], together);
+    return;
+  }
   for (int64_t i = 0; i < rows; i++, out += row_stride) {
-    if (run->stride == (int64_t)itemsize)
-      memcpy(out + offset[0], row[i], (size_t)run->count * itemsize);
+    if (together)
+      memcpy(out + offset[0], row[i], together);
     else if (run->stride)
       scatter_evenly(out + offset[0], run->stride, row[i], run->count, itemsize);
     else
