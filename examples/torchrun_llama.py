@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import sys
 import time
 from typing import Any
 
@@ -132,6 +133,11 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def say(line: str) -> None:
+    """Write a line in one piece: torchrun's processes do not buffer, and print writes the end of a line by itself."""
+    sys.stdout.write(line + "\n")
+
+
 def main() -> None:
     options = arguments()
     dist.init_process_group("gloo")
@@ -150,13 +156,13 @@ def main() -> None:
 
     whole = sum(p.numel() for p in model.parameters())
     mine = sum(p.to_local().numel() if isinstance(p, DTensor) else p.numel() for p in model.parameters())
-    print(f"rank {rank}: {mine} of {whole} elements in {seconds:.3f} s", flush=True)
+    say(f"rank {rank}: {mine} of {whole} elements in {seconds:.3f} s")
     if options.check:
         digest = sha256(model)
         if options.tensor_parallel == 1:  # as it stands here, it runs where no layer is shared
-            print(f"rank {rank}: loss {model(torch.arange(8)[None]).logsumexp(-1).mean().item():.6f}", flush=True)
+            say(f"rank {rank}: loss {model(torch.arange(8)[None]).logsumexp(-1).mean().item():.6f}")
         if rank == 0:
-            print(f"sha256 {digest}", flush=True)
+            say(f"sha256 {digest}")
     dist.destroy_process_group()
 
 

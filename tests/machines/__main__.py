@@ -47,6 +47,7 @@ TARGETS = {
     "ppc64": Target("ppc64", [*ZIG, "powerpc64-linux-musl"], [], ["qemu-ppc64"]),  # big-endian
     "riscv64": Target("riscv64", [*ZIG, "riscv64-linux-musl"], [], ["qemu-riscv64"]),
     "i686": Target("i686", [*ZIG, "x86-linux-musl"], [], ["qemu-i386"]),  # 32-bit pointers
+    "x86_64-old": Target("x86_64", [*ZIG, "x86_64-linux-musl"], [], ["qemu-x86_64", "-cpu", "Nehalem"]),  # without fma
     "gcc": Target("x86_64", ["gcc"], [], []),
     "gcc-O0": Target("x86_64", ["gcc"], ["-O0"], []),
     "gcc-lto": Target("x86_64", ["gcc"], ["-flto"], []),
