@@ -120,6 +120,14 @@ def _libraries(major: int) -> Iterator[str]:
                 yield str(Path(folder, place, "bin" if windows else "lib", name))
 
 
+def _load(name: str) -> ctypes.CDLL:
+    """Load a library, and before it the builtins beside it, which it opens by name without knowing its own folder."""
+    if Path(name).is_file():
+        for builtins in sorted(Path(name).parent.glob("*nvrtc-builtins*")):
+            ctypes.CDLL(str(builtins))
+    return ctypes.CDLL(name)
+
+
 @cache
 def compiler(major: int) -> Compiler:
     """Return the runtime compiler of a major version of CUDA.
@@ -131,7 +139,7 @@ def compiler(major: int) -> Compiler:
     """
     for name in _libraries(major):
         try:
-            found = Compiler(ctypes.CDLL(name))
+            found = Compiler(_load(name))
         except OSError:
             continue
         if found.version[0] == major:
