@@ -50,7 +50,7 @@ ic_tiling ic_tile(const ic_view *view, const ic_array *array, int nontemporal) {
   if (view->ndim == 1) { /* one row, or if its elements lie apart in the stream, a row for each */
     const int apart = view->axis[0].index_stride != 1;
     t.view.axis[!apart] = view->axis[0];
-    t.view.axis[apart] = apart ? (ic_axis){1, 0, 1} : (ic_axis){1, 0, 0};
+    t.view.axis[apart] = (ic_axis){1, 0, 0};
     t.view.ndim = 2;
   }
   const int last = t.view.ndim - 1, fastest = view->ndim == 1 ? last : fastest_axis(view);

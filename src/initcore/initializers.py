@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from initcore.choices import VarianceDistribution, VarianceMode
 from initcore.formulas import Fans, fill_scaled
-from initcore.kaiming import kaiming_normal_, kaiming_uniform_, xavier_normal_, xavier_uniform_
 from initcore.shards import Shard
 from initcore.streams import RngLike
+from initcore.xavier_kaiming import kaiming_normal_, kaiming_uniform_, xavier_normal_, xavier_uniform_
 
 __all__ = [
     "glorot_normal_",

@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -124,7 +125,8 @@ def _load(name: str) -> ctypes.CDLL:
     """Load a library, and before it the builtins beside it, which it opens by name without knowing its own folder."""
     if Path(name).is_file():
         for builtins in sorted(Path(name).parent.glob("*nvrtc-builtins*")):
-            ctypes.CDLL(str(builtins))
+            with suppress(OSError):  # what the library does need, it asks for itself
+                ctypes.CDLL(str(builtins))
     return ctypes.CDLL(name)
 
 
