@@ -171,14 +171,20 @@ static void draw_until_inside(const trunc_attempts *how, const ic_params *params
   if (held) nt_lines(drain, pending.buffer, held);
 }
 
-/* Functions of their own: in one, gcc's registers for each are worse, 8 % */
-#define STAMP_FIRST(kind, suffix, fill, ...)                                                         \
-  STAMP_FIRST_AS(kind##_first_listed_##suffix,                                                       \
-                 kind##_##fill(params, stream, blocks, steps, out, outside, NULL, __VA_ARGS__ 1, 0)) \
-  STAMP_FIRST_AS(kind##_first_plain_##suffix,                                                        \
-                 kind##_##fill(params, stream, blocks, steps, out, outside, NULL, __VA_ARGS__ 0, 0)) \
-  STAMP_FIRST_AS(kind##_first_drained_##suffix,                                                      \
-                 kind##_##fill(params, stream, blocks, steps, out, outside, drain, __VA_ARGS__ 0, 0))
+enum { trunc_normal_GROUPS = trunc_wide_GROUPS, trunc_normal_GROUPS64 = trunc_wide_GROUPS64 };
+_Static_assert(trunc_wide_GROUPS % trunc_tail_GROUPS == 0 && trunc_wide_GROUPS64 % trunc_tail_GROUPS64 == 0,
+               "whole steps");
+
+/* Functions of their own: in one, gcc's registers for each are worse, 8 %. A step of the kernels is one of
+ * trunc_normal_GROUPS; a distribution with fewer groups makes several of its own. */
+#define OWN_STEPS(kind, groups) (steps * (size_t)((int)trunc_normal_##groups / (int)kind##_##groups))
+#define STAMP_FIRST(kind, suffix, fill, groups, ...)                                                                   \
+  STAMP_FIRST_AS(kind##_first_listed_##suffix,                                                                         \
+                 kind##_##fill(params, stream, blocks, OWN_STEPS(kind, groups), out, outside, NULL, __VA_ARGS__ 1, 0)) \
+  STAMP_FIRST_AS(kind##_first_plain_##suffix,                                                                          \
+                 kind##_##fill(params, stream, blocks, OWN_STEPS(kind, groups), out, outside, NULL, __VA_ARGS__ 0, 0)) \
+  STAMP_FIRST_AS(kind##_first_drained_##suffix, kind##_##fill(params, stream, blocks, OWN_STEPS(kind, groups), out,    \
+                                                              outside, drain, __VA_ARGS__ 0, 0))
 #define STAMP_FIRST_AS(name, call)                                                                                 \
   static void name(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, uint8_t *out, \
                    offset_list *outside, uint8_t *drain) {                                                         \
@@ -195,16 +201,17 @@ static void draw_until_inside(const trunc_attempts *how, const ic_params *params
       kind##_##redraw(params, keys, plane, blocks, batches, 0, values, inside);                        \
   }
 #define WITH(dtype) dtype, /* an argument and its comma */
-#define STAMP_ATTEMPTS(kind)                     \
-  STAMP_FIRST(kind, f32, fill32, WITH(IC_F32))   \
-  STAMP_FIRST(kind, f16, fill32, WITH(IC_F16))   \
-  STAMP_FIRST(kind, bf16, fill32, WITH(IC_BF16)) \
-  STAMP_FIRST(kind, f64, fill64, )               \
-  STAMP_REDRAW(kind, f32, redraw32)              \
+#define STAMP_ATTEMPTS(kind)                             \
+  STAMP_FIRST(kind, f32, fill32, GROUPS, WITH(IC_F32))   \
+  STAMP_FIRST(kind, f16, fill32, GROUPS, WITH(IC_F16))   \
+  STAMP_FIRST(kind, bf16, fill32, GROUPS, WITH(IC_BF16)) \
+  STAMP_FIRST(kind, f64, fill64, GROUPS64, )             \
+  STAMP_REDRAW(kind, f32, redraw32)                      \
   STAMP_REDRAW(kind, f64, redraw64)
 STAMP_ATTEMPTS(trunc_wide)
 STAMP_ATTEMPTS(trunc_tail)
 #undef STAMP_FIRST
+#undef OWN_STEPS
 #undef STAMP_FIRST_AS
 #undef STAMP_REDRAW
 #undef STAMP_ATTEMPTS
@@ -230,7 +237,6 @@ STAMP_ATTEMPTS(trunc_tail)
     else                                                                                                       \
       draw_until_inside(kind == TRUNC_WIDE ? &wide : &tail, params, stream, blocks, steps, out, nontemporal);  \
   }
-enum { trunc_normal_GROUPS = trunc_wide_GROUPS, trunc_normal_GROUPS64 = trunc_wide_GROUPS64 };
 STAMP_KERNEL(f32, f32, IC_F32, IC_FLIGHT)
 STAMP_KERNEL(f16, f32, IC_F16, IC_FLIGHT)
 STAMP_KERNEL(bf16, f32, IC_BF16, IC_FLIGHT)

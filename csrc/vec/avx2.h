@@ -11,8 +11,10 @@
 #define IC_COUNTERS 4
 #define IC_FLIGHT 2
 #define IC_FLIGHT_LIGHT 3
+#define IC_FLIGHT_PLANES 2
 #define IC_FLIGHT64 2
 #define IC_FLIGHT64_LIGHT 2
+#define IC_FLIGHT64_PLANES 2
 #define IC_LANES32 (2 * IC_COUNTERS)
 #define IC_LANES64 IC_COUNTERS
 #define IC_TILE_ROWS 4 /* by 3 vectors of sums: with one row of 3 and a broadcast, all 16 registers */

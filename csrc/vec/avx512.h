@@ -12,8 +12,10 @@
 #define IC_COUNTERS 8
 #define IC_FLIGHT 3         /* groups of counters in flight: 3 beats 2 and 4 by 4 % on Zen 4 */
 #define IC_FLIGHT_LIGHT 4   /* where a value takes only a few operations more than its bits */
+#define IC_FLIGHT_PLANES 1  /* where an element takes several words, each from its own plane: 19 % on Zen 4 */
 #define IC_FLIGHT64 1       /* in double precision, where a group takes two Philox planes */
 #define IC_FLIGHT64_LIGHT 2 /* 13 % on Zen 4 */
+#define IC_FLIGHT64_PLANES 1
 #define IC_LANES32 (2 * IC_COUNTERS)
 #define IC_LANES64 IC_COUNTERS
 #define IC_TILE_ROWS 8 /* by 3 vectors of sums: with one row of 3 and a broadcast, 28 of 32 registers */

@@ -16,8 +16,10 @@
  * double. Where a value takes little more than its bits, two are 5 to 19 % faster than one, and three no faster. */
 #define IC_FLIGHT 1
 #define IC_FLIGHT_LIGHT 2
+#define IC_FLIGHT_PLANES 1
 #define IC_FLIGHT64 1
 #define IC_FLIGHT64_LIGHT 1
+#define IC_FLIGHT64_PLANES 1
 #define IC_LANES32 (2 * IC_COUNTERS)
 #define IC_LANES64 IC_COUNTERS
 #define IC_TILE_ROWS 4 /* by 3 vectors of sums: with one row of 3 and a broadcast, 31 of 32 registers */

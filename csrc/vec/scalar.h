@@ -7,8 +7,10 @@
 #define IC_COUNTERS 1
 #define IC_FLIGHT 1
 #define IC_FLIGHT_LIGHT 1
+#define IC_FLIGHT_PLANES 1
 #define IC_FLIGHT64 1
 #define IC_FLIGHT64_LIGHT 1
+#define IC_FLIGHT64_PLANES 1
 #define IC_LANES32 2
 #define IC_LANES64 1
 #define IC_TILE_ROWS 4
