@@ -18,6 +18,7 @@ static int most_attempts = 256;
 void ic_init(void) {
   const uint32_t features = ic_cpu_features();
   ic_fma_in_hardware = (features & IC_HAS_AVX2) != 0;
+  ic_bf16_in_hardware = (features & IC_HAS_BF16) != 0;
   usable_count = 0;
   for (int i = 0; i < BUILT; i++)
     if ((built[i]->features & features) == built[i]->features) usable[usable_count++] = built[i];
@@ -28,6 +29,7 @@ const char *ic_isa_name(int isa) { return usable[isa]->name; }
 int ic_isa_current(void) { return ic_load(&current); }
 void ic_isa_use(int isa) { ic_store(&current, isa); }
 int ic_most_attempts(void) { return ic_load(&most_attempts); }
+void ic_round_in_software(int whether) { ic_bf16_in_hardware = !whether && (ic_cpu_features() & IC_HAS_BF16) != 0; }
 void ic_limit_attempts(int most) { ic_store(&most_attempts, most); }
 const ic_kernels *ic_kernels_current(void) { return usable[ic_load(&current)]; }
 

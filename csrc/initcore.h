@@ -161,8 +161,10 @@ typedef enum { IC_SPIN_FMA_F32, IC_SPIN_FMA_F64, IC_SPIN_INTEGER } ic_spin;
 uint64_t ic_spin_for(ic_spin kind, uint64_t rounds, double *end);
 
 /* For tests: how many proposals of a truncated normal an element may refuse, 256 otherwise, which no other input comes
- * near; Philox with any counter, key and number of rounds, and normals of given words. */
+ * near; whether bfloat16 is rounded in software even where the processor could; Philox with any counter, key and number
+ * of rounds, and normals of given words. */
 void ic_limit_attempts(int most);
+void ic_round_in_software(int whether);
 void ic_philox4x32(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out);
 void ic_normal_from_words_f32(const uint32_t *words, size_t pairs, float *out);
 void ic_normal_from_words_f64(const uint64_t *words, size_t pairs, double *out);

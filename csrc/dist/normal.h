@@ -47,5 +47,9 @@ IC_INLINE void normal_f64_step(normal_f64 *b, const normal_params *p, int step) 
     for (int i = 0; i < 2; i++) b->value[i] = f64_fma(b->pairs.normal[i], f64_set1(p->std), f64_set1(p->mean));
 }
 
+/* A normal is 0 or a multiple of 2^-72: its radius is at least 2^-16, the sine of its angle 0 or at least 2^-33 */
+IC_INLINE int normal_never_tiny(double mean, double std) { return is_coarse(mean) && (std == 0 || std >= 0x1p-30); }
+
 #define IC_DIST normal
+#define IC_NEVER_TINY(p) normal_never_tiny((p)->mean, (p)->std)
 #include "kern/fill.h"

@@ -71,7 +71,13 @@ IC_INLINE void uniform_f64_step(uniform_f64 *b, const uniform_params *p, int ste
   }
 }
 
+IC_INLINE int uniform_never_tiny(const uniform_params *p) {
+  return p->prescaled && is_coarse(p->span) && is_coarse(p->low) && (!p->capped || is_coarse(p->cap)) &&
+         (!p->lifted || is_coarse(p->least));
+}
+
 #define IC_DIST uniform
+#define IC_NEVER_TINY uniform_never_tiny
 #define IC_LIGHT
 #define IC_HALF_KERNEL(suffix) uniform_plain_##suffix
 #include "kern/fill.h"
@@ -87,6 +93,7 @@ IC_INLINE void uniform_lifted_f32_step(uniform_lifted_f32 *b, const uniform_lift
 }
 
 #define IC_DIST uniform_lifted
+#define IC_NEVER_TINY uniform_never_tiny
 #define IC_LIGHT
 #define IC_HALVES
 #include "kern/fill.h"

@@ -178,18 +178,19 @@ _Static_assert(trunc_wide_GROUPS % trunc_tail_GROUPS == 0 && trunc_wide_GROUPS64
 /* Functions of their own: in one, gcc's registers for each are worse, 8 %. A step of the kernels is one of
  * trunc_normal_GROUPS; a distribution with fewer groups makes several of its own. */
 #define OWN_STEPS(kind, groups) (steps * (size_t)((int)trunc_normal_##groups / (int)kind##_##groups))
-#define STAMP_FIRST(kind, suffix, fill, groups, ...)                                                                   \
-  STAMP_FIRST_AS(kind##_first_listed_##suffix,                                                                         \
+#define STAMP_FIRST(processor, kind, suffix, fill, groups, ...)                                                        \
+  STAMP_FIRST_AS(processor, kind##_first_listed_##suffix,                                                              \
                  kind##_##fill(params, stream, blocks, OWN_STEPS(kind, groups), out, outside, NULL, __VA_ARGS__ 1, 0)) \
-  STAMP_FIRST_AS(kind##_first_plain_##suffix,                                                                          \
+  STAMP_FIRST_AS(processor, kind##_first_plain_##suffix,                                                               \
                  kind##_##fill(params, stream, blocks, OWN_STEPS(kind, groups), out, outside, NULL, __VA_ARGS__ 0, 0)) \
-  STAMP_FIRST_AS(kind##_first_drained_##suffix, kind##_##fill(params, stream, blocks, OWN_STEPS(kind, groups), out,    \
-                                                              outside, drain, __VA_ARGS__ 0, 0))
-#define STAMP_FIRST_AS(name, call)                                                                                 \
-  static void name(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, uint8_t *out, \
-                   offset_list *outside, uint8_t *drain) {                                                         \
-    (void)drain;                                                                                                   \
-    call;                                                                                                          \
+  STAMP_FIRST_AS(                                                                                                      \
+      processor, kind##_first_drained_##suffix,                                                                        \
+      kind##_##fill(params, stream, blocks, OWN_STEPS(kind, groups), out, outside, drain, __VA_ARGS__ 0, 0))
+#define STAMP_FIRST_AS(processor, name, call)                                                                  \
+  processor static void name(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, \
+                             uint8_t *out, offset_list *outside, uint8_t *drain) {                             \
+    (void)drain;                                                                                               \
+    call;                                                                                                      \
   }
 #define STAMP_REDRAW(kind, working, redraw)                                                            \
   static void kind##_again_##working(const ic_params *params, const philox_keys *keys, uint32_t plane, \
@@ -200,16 +201,19 @@ _Static_assert(trunc_wide_GROUPS % trunc_tail_GROUPS == 0 && trunc_wide_GROUPS64
     else                                                                                               \
       kind##_##redraw(params, keys, plane, blocks, batches, 0, values, inside);                        \
   }
-#define WITH(dtype) dtype, /* an argument and its comma */
-#define STAMP_ATTEMPTS(kind)                             \
-  STAMP_FIRST(kind, f32, fill32, GROUPS, WITH(IC_F32))   \
-  STAMP_FIRST(kind, f16, fill32, GROUPS, WITH(IC_F16))   \
-  STAMP_FIRST(kind, bf16, fill32, GROUPS, WITH(IC_BF16)) \
-  STAMP_FIRST(kind, f64, fill64, GROUPS64, )             \
-  STAMP_REDRAW(kind, f32, redraw32)                      \
+#define WITH(dtype) dtype, 0, /* arguments and their commas */
+#define STAMP_ATTEMPTS(kind)                               \
+  STAMP_FIRST(, kind, f32, fill32, GROUPS, WITH(IC_F32))   \
+  STAMP_FIRST(, kind, f16, fill32, GROUPS, WITH(IC_F16))   \
+  STAMP_FIRST(, kind, bf16, fill32, GROUPS, WITH(IC_BF16)) \
+  STAMP_FIRST(, kind, f64, fill64, GROUPS64, )             \
+  STAMP_REDRAW(kind, f32, redraw32)                        \
   STAMP_REDRAW(kind, f64, redraw64)
 STAMP_ATTEMPTS(trunc_wide)
 STAMP_ATTEMPTS(trunc_tail)
+#ifdef IC_FOR_BF16
+STAMP_FIRST(IC_FOR_BF16, trunc_wide, bf16_by_processor, fill32, GROUPS, IC_BF16, 1, )
+#endif
 #undef STAMP_FIRST
 #undef OWN_STEPS
 #undef STAMP_FIRST_AS
@@ -226,20 +230,27 @@ STAMP_ATTEMPTS(trunc_tail)
    (groups) * IC_COUNTERS,                                            \
    plane,                                                             \
    planes}
-#define STAMP_KERNEL(suffix, working, id, groups)                                                              \
-  static void trunc_normal_fill_##suffix(const ic_params *params, const ic_stream *stream, ic_blocks blocks,   \
-                                         size_t steps, uint8_t *out, int nontemporal) {                        \
-    static const trunc_attempts wide = ATTEMPTS_OF(trunc_wide, suffix, working, id, groups, 0, 1);             \
-    static const trunc_attempts tail = ATTEMPTS_OF(trunc_tail, suffix, working, id, groups, IC_TAIL_PLANE, 2); \
-    const int kind = ((const trunc_normal_params *)(const void *)params)->kind;                                \
-    if (kind == TRUNC_PLAIN)                                                                                   \
-      normal_fill_##suffix(params, stream, blocks, steps, out, nontemporal);                                   \
-    else                                                                                                       \
-      draw_until_inside(kind == TRUNC_WIDE ? &wide : &tail, params, stream, blocks, steps, out, nontemporal);  \
+#define STAMP_KERNEL(suffix, working, id, groups, wide_suffix)                                                   \
+  static void trunc_normal_fill_##suffix(const ic_params *params, const ic_stream *stream, ic_blocks blocks,     \
+                                         size_t steps, uint8_t *out, int nontemporal) {                          \
+    static const trunc_attempts wide[2] = {ATTEMPTS_OF(trunc_wide, suffix, working, id, groups, 0, 1),           \
+                                           ATTEMPTS_OF(trunc_wide, wide_suffix, working, id, groups, 0, 1)};     \
+    static const trunc_attempts tail = ATTEMPTS_OF(trunc_tail, suffix, working, id, groups, IC_TAIL_PLANE, 2);   \
+    const trunc_normal_params *p = (const void *)params;                                                         \
+    const int by_processor = ic_bf16_in_hardware && normal_never_tiny(p->mean, p->std);                          \
+    if (p->kind == TRUNC_PLAIN)                                                                                  \
+      normal_fill_##suffix(params, stream, blocks, steps, out, nontemporal);                                     \
+    else                                                                                                         \
+      draw_until_inside(p->kind == TRUNC_WIDE ? &wide[by_processor] : &tail, params, stream, blocks, steps, out, \
+                        nontemporal);                                                                            \
   }
-STAMP_KERNEL(f32, f32, IC_F32, IC_FLIGHT)
-STAMP_KERNEL(f16, f32, IC_F16, IC_FLIGHT)
-STAMP_KERNEL(bf16, f32, IC_BF16, IC_FLIGHT)
-STAMP_KERNEL(f64, f64, IC_F64, IC_FLIGHT64)
+STAMP_KERNEL(f32, f32, IC_F32, IC_FLIGHT, f32)
+STAMP_KERNEL(f16, f32, IC_F16, IC_FLIGHT, f16)
+#ifdef IC_FOR_BF16
+STAMP_KERNEL(bf16, f32, IC_BF16, IC_FLIGHT, bf16_by_processor)
+#else
+STAMP_KERNEL(bf16, f32, IC_BF16, IC_FLIGHT, bf16)
+#endif
+STAMP_KERNEL(f64, f64, IC_F64, IC_FLIGHT64, f64)
 #undef ATTEMPTS_OF
 #undef STAMP_KERNEL

@@ -8,7 +8,8 @@
  * and IC_PLANES if it takes more than one word an element, IC_WORDS_ONLY if it fills with words, IC_LIGHT if its work
  * is small beside Philox's, IC_BOUNDED if values outside params.low .. params.high are drawn again, IC_HALVES if it
  * fills half precision alone, IC_HALF_KERNEL(suffix) if the kernels that do have another name, IC_FIRST_PLANE if it is
- * IC_BOUNDED: that of its first attempt, the others being IC_PLANES apart.
+ * IC_BOUNDED: that of its first attempt, the others being IC_PLANES apart. If values other than 0 that are no normal
+ * floats can be ruled out, IC_NEVER_TINY(params) says so: then the processor may round them to bfloat16.
  *
  * A batch's steps run between the Philox rounds of the batch after it. If IC_BOUNDED, the fills are no kernels, but for
  * kern/attempts.h, as are the functions of kern/redraw.h: they list in `outside` which values are to be drawn again,
@@ -45,8 +46,8 @@
 enum { IC_NAME(GROUPS) = IC_GROUPS, IC_NAME(GROUPS64) = IC_GROUPS64 };
 
 IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
-                               uint8_t *out, offset_list *outside, uint8_t *drain, ic_dtype dtype, int listed,
-                               int nontemporal) {
+                               uint8_t *out, offset_list *outside, uint8_t *drain, ic_dtype dtype, int by_processor,
+                               int listed, int nontemporal) {
   enum { STEP_BLOCKS = IC_COUNTERS * IC_GROUPS };
 #define EACH_GROUP for (int g = 0; g < IC_GROUPS; g++)
   const size_t group_bytes = 4 * IC_COUNTERS * ic_itemsize(dtype);
@@ -81,7 +82,10 @@ IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream,
 #endif
     OTHER_FIVE_STEPS(BITS_AND_VALUES_STEP)
     if (drain) nt_lines(drain, out, IC_GROUPS * group_bytes), drain += IC_GROUPS * group_bytes;
-    EACH_GROUP store_pairs(out + (size_t)g * group_bytes, pairs[g].value, dtype, nontemporal);
+    if (by_processor)
+      EACH_GROUP bf16_store_pairs(out + (size_t)g * group_bytes, pairs[g].value[0], pairs[g].value[1], nontemporal);
+    else
+      EACH_GROUP store_pairs(out + (size_t)g * group_bytes, pairs[g].value, dtype, nontemporal);
     out += IC_GROUPS * group_bytes;
 #ifdef IC_BOUNDED
     if (outside) EACH_GROUP inside[g] = f32_inside(pairs[g].value, (float)p.low, (float)p.high);
@@ -150,15 +154,16 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
 #ifdef IC_BOUNDED
 #include "kern/redraw.h"
 #else
-#define STAMP_KERNEL(name, fill, ...)                                                                              \
-  static void name(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, uint8_t *out, \
-                   int nontemporal) {                                                                              \
-    if (blocks.list)                                                                                               \
-      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, NULL, __VA_ARGS__ 1, 0);                             \
-    else                                                                                                           \
-      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, NULL, __VA_ARGS__ 0, nontemporal);                   \
+#define STAMP_KERNEL(name, fill, ...) STAMP_KERNEL_FOR(, name, fill, __VA_ARGS__)
+#define STAMP_KERNEL_FOR(processor, name, fill, ...)                                                           \
+  processor static void name(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, \
+                             uint8_t *out, int nontemporal) {                                                  \
+    if (blocks.list)                                                                                           \
+      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, NULL, __VA_ARGS__ 1, 0);                         \
+    else                                                                                                       \
+      IC_NAME(fill)(params, stream, blocks, steps, out, NULL, NULL, __VA_ARGS__ 0, nontemporal);               \
   }
-#define WITH(dtype) dtype, /* an argument and its comma */
+#define WITH(dtype) dtype, 0, /* arguments and their commas */
 #ifndef IC_HALF_KERNEL
 #define IC_HALF_KERNEL IC_NAME
 #endif
@@ -166,13 +171,25 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
 STAMP_KERNEL(IC_NAME(fill_u32), fill32, WITH(IC_U32))
 #else
 STAMP_KERNEL(IC_HALF_KERNEL(fill_f16), fill32, WITH(IC_F16))
+#ifdef IC_FOR_BF16
+STAMP_KERNEL(IC_NAME(fill_bf16_in_software), fill32, WITH(IC_BF16))
+STAMP_KERNEL_FOR(IC_FOR_BF16, IC_NAME(fill_bf16_by_processor), fill32, IC_BF16, 1, )
+static void IC_HALF_KERNEL(fill_bf16)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
+                                      uint8_t *out, int nontemporal) {
+  static const ic_fill_kernel kernels[] = {IC_NAME(fill_bf16_in_software), IC_NAME(fill_bf16_by_processor)};
+  const IC_NAME(params) *p = (const IC_NAME(params) *)(const void *)params;
+  kernels[ic_bf16_in_hardware && IC_NEVER_TINY(p)](params, stream, blocks, steps, out, nontemporal);
+}
+#else
 STAMP_KERNEL(IC_HALF_KERNEL(fill_bf16), fill32, WITH(IC_BF16))
+#endif
 #ifndef IC_HALVES
 STAMP_KERNEL(IC_NAME(fill_f32), fill32, WITH(IC_F32))
 STAMP_KERNEL(IC_NAME(fill_f64), fill64, )
 #endif
 #endif
 #undef STAMP_KERNEL
+#undef STAMP_KERNEL_FOR
 #undef IC_HALF_KERNEL
 #undef WITH
 #endif
@@ -191,3 +208,4 @@ STAMP_KERNEL(IC_NAME(fill_f64), fill64, )
 #undef IC_BOUNDED
 #undef IC_HALVES
 #undef IC_FIRST_PLANE
+#undef IC_NEVER_TINY

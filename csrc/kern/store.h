@@ -15,6 +15,15 @@ IC_INLINE void store_pairs(uint8_t *out, const vf32 value[2], ic_dtype dtype, in
   }
 }
 
+/* Whether a parameter is 0, or so large that what it adds to a value is a multiple of the smallest normal float */
+IC_INLINE int is_coarse(double parameter) { return parameter == 0 || fabs(parameter) >= 0x1p-102; }
+
+#ifndef IC_FOR_BF16 /* no processor rounds bfloat16 itself */
+IC_INLINE void bf16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontemporal) {
+  high16_store_pairs(out, bf16_round(even), bf16_round(odd), nontemporal);
+}
+#endif
+
 /* The same eight bytes over and over, past the caches; `out` on a 64-byte boundary, and whole lines */
 static void nt_pattern(uint8_t *out, size_t bytes, uint64_t pattern) {
   const vu32 even = u32_set1((uint32_t)pattern), odd = u32_set1((uint32_t)(pattern >> 32));

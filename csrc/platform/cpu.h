@@ -6,9 +6,11 @@
 
 #define IC_HAS_AVX2 1u   /* with FMA and F16C */
 #define IC_HAS_AVX512 2u /* F, BW, DQ, VL */
+#define IC_HAS_BF16 4u   /* AVX512_BF16 */
 
 uint32_t ic_cpu_features(void);
 
-extern int ic_fma_in_hardware; /* since ic_init */
+/* since ic_init */
+extern int ic_fma_in_hardware, ic_bf16_in_hardware;
 
 #endif

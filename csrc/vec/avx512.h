@@ -175,8 +175,24 @@ IC_INLINE void f32_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontempora
 IC_INLINE void f16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontemporal) {
   const __m256i low = _mm512_cvtps_ph(f32_zip_low(even, odd), _MM_FROUND_TO_NEAREST_INT);
   const __m256i high = _mm512_cvtps_ph(f32_zip_high(even, odd), _MM_FROUND_TO_NEAREST_INT);
-  bytes_store(out, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1), nontemporal);
+  if (nontemporal) { /* a line in one piece */
+    bytes_store(out, _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1), nontemporal);
+  } else { /* 2 % on Zen 4 */
+    _mm256_storeu_si256((__m256i *)(void *)out, low);
+    _mm256_storeu_si256((__m256i *)(void *)(out + 32), high);
+  }
 }
+#if defined(__GNUC__)
+/* Rounds to bfloat16 by one instruction, in functions for processors that have it (Zen 4, Sapphire Rapids): 7 to 9 %.
+ * It takes values below the smallest normal float for zeros. In assembly, since gcc inlines no intrinsics of newer
+ * processors into functions that are inlined into both kinds. */
+#define IC_FOR_BF16 __attribute__((target("avx512bf16")))
+IC_INLINE void bf16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontemporal) {
+  __m512i rounded;
+  __asm__("vcvtne2ps2bf16 %2, %1, %0" : "=v"(rounded) : "v"(f32_zip_high(even, odd)), "v"(f32_zip_low(even, odd)));
+  bytes_store(out, rounded, nontemporal);
+}
+#endif
 /* The high halves of even and odd, as 16-bit elements */
 IC_INLINE void high16_store_pairs(uint8_t *out, vu32 even, vu32 odd, int nontemporal) {
   const __m512i pairs = _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi32(even, 16), odd);

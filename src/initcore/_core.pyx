@@ -419,6 +419,11 @@ def limit_attempts(int most=256):
     ic_limit_attempts(most)
 
 
+def round_in_software(bint whether):
+    """Have bfloat16 rounded without the processor's instruction, or with it where there is one: a door for tests."""
+    ic_round_in_software(whether)
+
+
 def philox4x32_blocks(cnp.ndarray counters, cnp.ndarray keys, int rounds):
     """Return the blocks of counters (n, 4) and keys (n, 2), both of words in C order; see philox.py."""
     cdef cnp.ndarray out = np.empty_like(counters)

@@ -102,6 +102,7 @@ cdef extern from "initcore.h" nogil:
     void ic_isa_use(int isa)
     uint64_t ic_spin_for(ic_spin kind, uint64_t rounds, double *end)
     void ic_limit_attempts(int most)
+    void ic_round_in_software(int whether)
     void ic_philox4x32(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out)
     void ic_normal_from_words_f32(const uint32_t *words, size_t pairs, float *out)
     void ic_normal_from_words_f64(const uint64_t *words, size_t pairs, double *out)

@@ -194,13 +194,38 @@ def test_float64_normal_is_one_fma_of_the_standard_normal(mean: float, std: floa
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize(
-    ("mean", "std"), [(0, 1), (0, 0.02), (3, 1e-3), (0, 1e-6), (0, 1e-7), (60000, 800), (0, 1e-8), (1, 2.0**-11)]
+    ("mean", "std"),
+    [
+        *[(0, 1), (0, 0.02), (3, 1e-3), (0, 1e-6), (0, 1e-7), (60000, 800), (0, 1e-8), (1, 2.0**-11)],
+        *[(0, 1e-9), (0, 1e-37), (1e-38, 1e-38), (-1e-39, 1e-40), (1e-45, 0), (2.0**-103, 1e-36)],
+    ],
 )
 def test_half_normal_is_the_float32_normal_rounded_once(dtype: str, mean: float, std: float, isa: str) -> None:
     """To nearest even, subnormal values and zeros of either sign too: on 2**18 values, so that ties are among them."""
     kind = dtype_of(dtype)
     single = initcore.normal(1 << 18, mean, std, rng=STREAM)
     assert bits_equal(initcore.normal(1 << 18, mean, std, dtype=kind, rng=STREAM), single.astype(kind))
+
+
+@pytest.mark.parametrize("std", [1, 0.02, 1e-9, 1e-37])
+def test_bfloat16_normals_inside_bounds_are_the_float32_normals_rounded_once(std: float, isa: str) -> None:
+    kind = dtype_of("bfloat16")
+    single = initcore.normal(1 << 18, 0, std, rng=STREAM)
+    kept = np.abs(single) <= 2.5 * std
+    values = initcore.trunc_normal(1 << 18, 0, std, -3 * std, 3 * std, dtype=kind, rng=STREAM)
+    assert bits_equal(values[kept], single.astype(kind)[kept])
+
+
+@pytest.mark.parametrize("draw", [initcore.normal, initcore.uniform, initcore.trunc_normal])
+def test_bfloat16_is_the_same_in_software(draw: Any, isa: str) -> None:
+    """Some processors round it themselves: what is drawn where they could must be what others draw."""
+    kind = dtype_of("bfloat16")
+    here = draw(1 << 18, dtype=kind, rng=STREAM)
+    _core.round_in_software(True)
+    try:
+        assert bits_equal(draw(1 << 18, dtype=kind, rng=STREAM), here)
+    finally:
+        _core.round_in_software(False)
 
 
 @pytest.mark.parametrize("dtype", HALVES)
@@ -211,6 +236,8 @@ def test_half_uniform_is_the_float32_uniform_rounded_once_within_its_bounds(dtyp
         (-1.0, 1.0),
         (-3e4, 3e4),
         (0.0, 1e-6),
+        (0.0, 1e-37),
+        (-1e-38, 2e-38),
         (1.0, 1 + 2.0**-6),
         (-0.3, -0.1),
         (1.003, 2.0),
