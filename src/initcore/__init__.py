@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from initcore import _command as _command  # first, because the other imports take long
 from initcore import initializers as initializers
 from initcore import new as new
-from initcore._core import STREAM_VERSION, get_num_threads, isa, isas, set_num_threads, use_isa
+from initcore._core import STREAM_VERSION, get_num_threads, isa, isas
 from initcore._version import __version__
 from initcore.distributions import bits_, normal_, trunc_normal_, uniform_
 from initcore.fans import calculate_fans, calculate_gain
@@ -14,7 +14,7 @@ from initcore.new import *  # noqa: F403
 from initcore.orthogonal import delta_orthogonal_, orthogonal_
 from initcore.patterns import constant_, dirac_, eye_, hadamard_, ones_, sparse_, zeros_
 from initcore.philox import philox4x32
-from initcore.runtime import configure
+from initcore.runtime import configure, set_num_threads, use_isa
 from initcore.shards import FlatShard, Shard
 from initcore.streams import Generator, Stream, manual_seed
 

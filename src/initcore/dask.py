@@ -49,6 +49,7 @@ __all__ = ["plan", *new.__all__]
 Chunks = tuple[tuple[int, ...], ...]
 
 
+@answering
 def plan(plan: Plan, shapes: ShapesLike, chunks: Any = "auto") -> dict[str, da.Array]:
     """Return an array for each parameter of a model, with the bytes that the plan gives the parameter everywhere.
 

@@ -11,10 +11,11 @@ from initcore.choices import did_you_mean
 if TYPE_CHECKING:
     from inspect import Signature
 
-__all__ = ["answering", "refuse_keywords", "without_unknown"]
+__all__ = ["answering", "answering_class", "refuse_keywords", "without_unknown"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+C = TypeVar("C", bound=type)
 
 _SOURCES = ("rng", "seed", "key", "generator", "random_state")
 _STDS = ("std", "stddev", "scale", "sigma")
@@ -26,7 +27,12 @@ _MEANT: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("generator",), "rng", "rng takes a generator"),
     (_SOURCES, "generator", "generator=0 is the seed 0"),
     (_SOURCES, "seed", "its source is called seed"),
+    *((_SOURCES, of, "the plan has the seed") for of in ("plan", "arrays")),
     *((_SOURCES, of, "it draws no random numbers") for of in ("shape", "out", "tensor", "value")),
+    (("n_threads", "num_threads", "nthreads", "threads"), "n", "the number of threads is called n"),
+    (("isa",), "name", "the instruction set is called name"),
+    (("shape",), "global_shape", "the shape of the whole array is called global_shape"),
+    (("name", "names", "pattern", "glob"), "match", "match takes a glob of names, and regex a regular expression"),
     (_SOURCES, "dtype", "the initializer that it returns takes the key"),
     (("size",), "shape", "the first argument is the shape"),
     (("size", "shape", "dtype"), "out", "out has its own; the function without _ at its end makes an array"),
@@ -90,3 +96,10 @@ def answering(function: Callable[P, R]) -> Callable[P, R]:
             raise
 
     return called
+
+
+def answering_class(kind: C) -> C:
+    """Return a class, whose constructor now says what was meant by keywords that it does not take."""
+    constructed: Any = kind
+    constructed.__init__ = answering(constructed.__init__)
+    return kind

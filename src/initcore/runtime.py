@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from initcore import _core
+from initcore.keywords import answering
 
 if TYPE_CHECKING:
     from _typeshed import StrPath
 
-__all__ = ["configure", "default_threads"]
+__all__ = ["configure", "default_threads", "set_num_threads", "use_isa"]
+
+set_num_threads = answering(_core.set_num_threads)
+use_isa = answering(_core.use_isa)
+set_num_threads.__module__ = use_isa.__module__ = __name__  # where pickle finds them
 
 
 def _available_processors() -> int:

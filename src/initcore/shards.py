@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from initcore.errors import shown
+from initcore.keywords import answering_class
 
 __all__ = [
     "FlatShard",
@@ -52,6 +53,7 @@ def as_shape(shape: ShapeLike) -> tuple[int, ...]:
     return whole
 
 
+@answering_class
 class Shard:
     """A block of a global array. A fill of a shard writes the values that the global array has there.
 
@@ -123,6 +125,7 @@ class Shard:
         return Shard, (self.global_shape, self.index)
 
 
+@answering_class
 class FlatShard(Shard):
     """Consecutive elements of a global array in C order, into which DeepSpeed and FSDP1 cut parameters.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from initcore import _core
 from initcore.errors import shown
-from initcore.keywords import answering
+from initcore.keywords import answering, answering_class
 
 __all__ = ["Generator", "RngLike", "Stream", "default_generator", "manual_seed", "resolve"]
 
@@ -63,6 +63,7 @@ def _path_words(part: str | int) -> tuple[int, ...]:
     return tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
 
 
+@answering_class
 class Stream(_core.KeyedStream):
     """An immutable stream of random numbers, identified by a seed and a path.
 
@@ -154,6 +155,7 @@ def _stream_of(seed: int) -> Stream:
     return Stream(seed)
 
 
+@answering_class
 class Generator(_core.DrawCounter):
     """A source of random numbers that gives different values to each fill, as ``torch.Generator`` does.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Callable
 from importlib import import_module
@@ -13,9 +14,11 @@ from support import need
 from tables import ALL
 
 import initcore
+from initcore.models import presets, save_checkpoint
 
 pytestmark = pytest.mark.any_isa
 
+PLAN: Any = initcore.Plan([])
 CALLS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a nonlinearity": (lambda: initcore.calculate_gain("GELU"), ValueError, "did you mean 'gelu'"),
     "a letter": (
@@ -48,6 +51,19 @@ CALLS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         TypeError,
         "did you mean 'nonlinearity'",
     ),
+    "a number of threads": (lambda: initcore.set_num_threads(n_threads=2), TypeError, "threads is called n"),
+    "an instruction set": (lambda: initcore.use_isa(isa="x"), TypeError, "the instruction set is called name"),
+    "a stream's source": (lambda: initcore.Stream(key=0), TypeError, "its source is called seed"),
+    "a generator's source": (lambda: initcore.Generator(random_state=0), TypeError, "its source is called seed"),
+    "a shard's shape": (lambda: initcore.Shard(shape=(3,)), TypeError, "is called global_shape"),
+    "a range's keyword": (lambda: initcore.FlatShard((3,), strt=0), TypeError, "did you mean 'start'"),
+    "a rule's names": (lambda: initcore.Rule("zeros", name="*"), TypeError, "match takes a glob of names"),
+    "a rule's keyword": (lambda: initcore.Rule("zeros", match="*", setting={}), TypeError, "did you mean 'settings'"),
+    "a plan's source": (lambda: initcore.Plan([], rng=0), TypeError, "its source is called seed"),
+    "a preset's source": (lambda: presets.bert(rng=0), TypeError, "its source is called seed"),
+    "a seed for a filled plan": (lambda: PLAN.fill({}, rng=0), TypeError, "the plan has the seed"),
+    "a keyword of verification": (lambda: PLAN.verify({}, significanc=0), TypeError, "did you mean 'significance'"),
+    "a seed for a checkpoint": (lambda: save_checkpoint(PLAN, "", "", seed=0), TypeError, "the plan has the seed"),
     "a list": (lambda: initcore.normal_([1.0]), TypeError, "numpy.empty"),
     "an array for a shape": (lambda: initcore.normal(np.ones((99, 99))), TypeError, r"shape \(99, 99\).*ends in _"),
     "an array for a source": (lambda: initcore.normal(3, rng=np.arange(9999)), TypeError, r"of shape \(9999,\)"),
@@ -63,8 +79,10 @@ FACADES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "torch, a model": ("torch", lambda it: it.initialize(need("torch").nn.Flatten(), seed=0), "rng=0 is the seed 0"),
     "jax, std": ("jax", lambda it: it.normal(std=0.02), "the standard deviation is called stddev"),
     "jax, key": ("jax", lambda it: it.he_normal(key=0), "the initializer that it returns takes the key"),
+    "jax, a plan": ("jax", lambda it: it.plan_arrays(PLAN, {}, key=0), "the plan has the seed"),
     "keras, rng": ("keras", lambda it: it.HeNormal(rng=0), "its source is called seed"),
     "keras, bounds": ("keras", lambda it: it.RandomUniform(low=0), "the bounds are called minval and maxval"),
+    "dask, a plan": ("dask", lambda it: it.plan(PLAN, {}, seed=0), "the plan has the seed"),
     "dask, seed": ("dask", lambda it: it.normal((3,), seed=0), "rng=0 is the seed 0"),
 }
 
@@ -79,6 +97,13 @@ def test_facades_answer_the_keywords_of_others(what: str) -> None:
     need(library)
     with pytest.raises(TypeError, match=re.escape(said)):
         call(import_module(f"initcore.{library}"))
+
+
+@pytest.mark.parametrize("name", ["Generator", "Plan", "Rule", "Shard", "Stream", "set_num_threads", "use_isa"])
+def test_what_answers_keywords_is_pickled_by_name(name: str) -> None:
+    """Pools pass functions to the processes that they start, as ``initializer=initcore.set_num_threads``."""
+    it = getattr(initcore, name)
+    assert pickle.loads(pickle.dumps(it)) is it
 
 
 @pytest.mark.parametrize("name", [*ALL, *(name[:-1] for name in ALL)])

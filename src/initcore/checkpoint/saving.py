@@ -12,6 +12,7 @@ from initcore.checkpoint.files import atomic_write
 from initcore.checkpoint.layout import SHARD_BYTES, Layout, npy_folder, safetensors_file, safetensors_folder
 from initcore.checkpoint.writer import Written, write_checkpoint
 from initcore.errors import CheckpointError
+from initcore.keywords import answering
 from initcore.models.architectures.shapes_like import ModelShapes, shapes_like
 from initcore.models.plan.resolve import Resolved
 
@@ -23,6 +24,7 @@ __all__ = ["layout_for", "save_checkpoint", "write"]
 Format = Literal["safetensors", "npy"]
 
 
+@answering
 def save_checkpoint(
     plan: Plan,
     like: Any,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from initcore.dtypes import as_dtype
 from initcore.errors import PlanError
+from initcore.keywords import answering, answering_class
 from initcore.models.plan import toml
 from initcore.models.plan.arrays import fill, resolve_arrays
 from initcore.models.plan.resolve import Resolved, resolve
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan"]
 
 
+@answering_class
 class Plan:
     """Ordered rules: each parameter is filled as the first rule says that matches it.
 
@@ -122,6 +124,7 @@ class Plan:
         return plan
 
     @classmethod
+    @answering
     def of(
         cls,
         model: Any,
@@ -223,6 +226,7 @@ class Plan:
 
         return Description(self.resolve(shapes).values())
 
+    @answering
     def fill(
         self,
         arrays: Mapping[str, NDArray[Any]],
@@ -250,6 +254,7 @@ class Plan:
         given = shards or {}
         fill(resolve_arrays(self.resolve, arrays, given, shapes), arrays, given)
 
+    @answering
     def verify(
         self,
         arrays: Mapping[str, NDArray[Any]],

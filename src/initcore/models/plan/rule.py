@@ -13,6 +13,7 @@ from initcore import catalog
 from initcore.choices import did_you_mean
 from initcore.errors import PlanError
 from initcore.formulas import Fans
+from initcore.keywords import answering_class
 from initcore.models.plan.conditions import Subject, holds, problems_of
 from initcore.names import compiled_glob, compiled_regex
 
@@ -76,6 +77,7 @@ def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if _is_list(value) else value
 
 
+@answering_class
 @dataclass(frozen=True)
 class Rule:
     """Which parameters of a model an initializer fills.
