@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 import initcore
 from initcore import _core, new
+from initcore.choices import about_attribute
 from initcore.dtypes import as_dtype
 from initcore.keywords import answering
 from initcore.shards import FlatShard, Shard, as_shape, set_rows_to_zero
@@ -250,7 +251,7 @@ def _described(function: Callable[..., Any], known: list[str]) -> str:
 def __getattr__(name: str) -> Callable[..., da.Array]:
     """Make the function of a name on its first use."""
     if name not in new.__all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise about_attribute(__name__, name, __all__)
     function = globals()[name] = answering(_lazily(getattr(new, name)))
     return function
 

@@ -34,6 +34,8 @@ CALLS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     ),
     "bounds": (lambda: initcore.trunc_normal(3, bounds="sigmas"), ValueError, "did you mean 'sigma'"),
     "a function": (lambda: getattr(initcore, "kaiming_normall"), AttributeError, "did you mean 'kaiming_normal'"),  # noqa: B009
+    "a preset": (lambda: getattr(presets, "gpt3"), AttributeError, "did you mean 'gpt2'"),  # noqa: B009
+    "a class of models": (lambda: getattr(initcore.models, "Rul"), AttributeError, "did you mean 'Rule'"),  # noqa: B009
     "seed": (lambda: initcore.normal(3, seed=0), TypeError, "'seed'; rng=0 is"),
     "generator": (lambda: initcore.uniform(3, generator=None), TypeError, "rng takes a generator"),
     "size": (lambda: initcore.ones(3, size=3), TypeError, "the first argument is the shape"),

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from initcore.choices import about_attribute
 from initcore.errors import CheckpointError, PlanError
 from initcore.models.plan.parameter import Parameter
 from initcore.models.plan.plan import Plan
@@ -43,7 +44,7 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     """Load what writes and reads checkpoints when it is asked for."""
     if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise about_attribute(__name__, name, __all__, ("presets",))
     from importlib import import_module
 
     return getattr(import_module(f"initcore.{_MODULES[name]}"), name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from initcore.choices import about_attribute
 from initcore.models.presets.convolutional import fixup, vit
 from initcore.models.presets.decoders import gpt2, llama
 from initcore.models.presets.encoders import bert, t5
@@ -41,4 +42,4 @@ if not TYPE_CHECKING:  # with it, mypy would take any name for one of this modul
                 "there is no transformers_defaults: names and shapes do not tell what a model of transformers draws; "
                 "initcore.Plan.of(model) records the model's own rules instead"
             )
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise about_attribute(__name__, name, __all__)
