@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["CheckpointError", "PlanError", "partly_written", "shown"]
+__all__ = ["CheckpointError", "PlanError", "not_taken", "partly_written", "shown"]
 
 MOST_SHOWN = 200  # characters of a value in an error's line
 
@@ -40,6 +40,11 @@ def shown(value: Any) -> str:
         return f"a {kind.__module__.partition('.')[0]} {kind.__qualname__} of shape {tuple(shape)}"
     text = repr(value)
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
+def not_taken(what: str, taken: str, given: Any) -> TypeError:
+    """Return the error for an argument that is of none of the types it takes."""
+    return TypeError(f"{what} must be {taken}, not {shown(given)} of type {type(given).__name__}")
 
 
 @contextmanager

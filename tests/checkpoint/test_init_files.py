@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +18,10 @@ from initcore import Plan
 from initcore.checkpoint import files as writing
 from initcore.checkpoint.saving import save_checkpoint
 from initcore.cli import main
+from initcore.errors import CheckpointError
 from initcore.formats.reader import open_checkpoint
 from initcore.formats.safetensors import read_header
+from initcore.models.architectures.shapes_like import shapes_like
 from initcore.models.plan.resolve import Resolved
 
 pytestmark = pytest.mark.any_isa
@@ -168,6 +172,42 @@ def test_presets_that_are_not_the_models(
     assert main(["init", f"preset:{preset}", "--like", like, "-o", str(tmp_path / "out")]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+#: Arguments of `save_checkpoint` that it does not take, the error, and what it says
+WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "a swap": (
+        {"plan": "shapes.toml", "like": Plan([])},
+        TypeError,
+        "plan must be an initcore.Plan, not 'shapes.toml'",
+    ),
+    "shapes": ({"like": {"a": (3, 4)}}, TypeError, "a model must be a path, .* not {'a': .* of type dict"),
+    "no model": ({"like": None}, TypeError, "a model must be a path, .* not None of type NoneType"),
+    "bytes": ({"out": b"out"}, TypeError, "out must be a str or a Path, not b'out' of type bytes"),
+    "a size in words": ({"shard_bytes": "5GB"}, TypeError, "shard_bytes must be an int or None, not '5GB'"),
+    "no bytes": ({"shard_bytes": 0}, CheckpointError, "shard_bytes must be at least 1, got 0"),
+    "one number": ({"part": 3}, TypeError, r"part must be two ints, as \(0, 3\), .* not 3 of type int"),
+    "no whole part": ({"part": (0.5, 3)}, TypeError, "part must be two ints"),
+    "a part too many": ({"part": (3, 3)}, CheckpointError, r"there is no part \(3, 3\)"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_arguments_that_are_not_taken(case: str, tmp_path: Path) -> None:
+    """Each is named, with what it takes, before anything is written."""
+    given, kind, said = WRONG[case]
+    shapes = tmp_path / "shapes.toml"
+    shapes.write_text('[shapes]\n"a" = [3, 4]\n')
+    plan = Plan([initcore.Rule("zeros", match="*")])
+    with pytest.raises(kind, match=said):
+        save_checkpoint(**{"plan": plan, "like": shapes, "out": tmp_path / "out", **given})
+    assert list(tmp_path.iterdir()) == [shapes]
+
+
+@pytest.mark.parametrize(("read", "what"), [(open_checkpoint, "path"), (shapes_like, "a model")])
+def test_readers_name_what_they_are_given(read: Callable[[Any], Any], what: str) -> None:
+    with pytest.raises(TypeError, match=rf"^{what} must be a .*, not {{}} of type dict$"):
+        read({})
 
 
 @pytest.mark.filterwarnings("ignore")

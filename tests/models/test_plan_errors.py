@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -176,10 +178,29 @@ def test_fan_of_nothing_is_no_error() -> None:
     assert all(array.size == 0 for array in arrays.values())
 
 
+TYPES: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "rules, a rule": (lambda plan: Plan(plan.rules[0]), r"rules must be .* iterable of Rule, not Rule\("),
+    "rules, a name": (lambda _: Plan("gpt2"), "rules must be .* not 'gpt2' of type str"),  # type: ignore[arg-type]
+    "a file": (lambda _: Plan.from_toml(None), "a plan's file must be a str or a Path, not None"),  # type: ignore[arg-type]
+    "a text": (lambda _: Plan.from_toml_text(Path("a")), "a plan's text must be a str, not "),  # type: ignore[arg-type]
+    "arrays, a list": (lambda plan: plan.fill([np.zeros(3)]), r"arrays must be a mapping .* not \[array"),
+    "arrays, a path": (lambda plan: plan.verify("model"), "arrays must be a mapping .* not 'model' of type str"),
+    "shards": (lambda plan: plan.fill({}, [3]), r"shards must be a mapping .* not \[3\] of type list"),
+}
+
+
+@pytest.mark.parametrize("case", TYPES)
+def test_arguments_of_types_that_plans_do_not_take(case: str) -> None:
+    call, words = TYPES[case]
+    with pytest.raises(TypeError, match=words):
+        call(Plan([Rule("normal", match="*")]))
+
+
 FILLS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a shard without an array": ({"a": np.zeros(3)}, {"b": Shard(4, np.s_[:3])}, "b: there is a shard, but no array"),
     "a shard of another shape": ({"a": np.zeros(3)}, {"a": Shard(4, np.s_[:2])}, r"a: the array has the shape \(3,\)"),
     "no array": ({"a": [1.0]}, {}, "a: must be a numpy.ndarray, not a list"),
+    "no shard": ({"b": np.zeros(3), "a": np.zeros(3)}, {"a": 3}, "a: its shard must be a Shard, not 3"),
     "integers": ({"a": np.zeros(3, int)}, {}, "a: .*int64"),
     "read-only": ({"b": np.zeros(3), "a": np.broadcast_to(1.0, (3,))}, {}, "a: .*read-only"),
 }

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from initcore.checkpoint.files import atomic_write
 from initcore.checkpoint.layout import SHARD_BYTES, Layout, npy_folder, safetensors_file, safetensors_folder
 from initcore.checkpoint.writer import Written, write_checkpoint
-from initcore.errors import CheckpointError
+from initcore.errors import CheckpointError, not_taken
+from initcore.formats.paths import as_path
 from initcore.keywords import answering
 from initcore.models.architectures.shapes_like import ModelShapes, shapes_like
+from initcore.models.plan.plan import Plan
 from initcore.models.plan.resolve import Resolved
-
-if TYPE_CHECKING:
-    from initcore.models.plan.plan import Plan
 
 __all__ = ["layout_for", "save_checkpoint", "write"]
 
@@ -71,11 +71,13 @@ def save_checkpoint(
 
     Raises
     ------
+    TypeError
+        If an argument is of a type that is not taken.
     PlanError
         If plan and model do not fit each other.
     CheckpointError
-        If `like` is not what it should be, if something is there and neither `resume` nor `force`, or if it is of
-        another plan, seed or model.
+        If `like` is not what it should be, if there is no such `part`, if something is there and neither `resume` nor
+        `force`, or if it is of another plan, seed or model.
     OSError
         If the disk is full: what was written is removed.
 
@@ -90,9 +92,30 @@ def save_checkpoint(
     ...     save_checkpoint(plan, folder / "shapes.toml", folder / "model.safetensors").files
     ('model.safetensors',)
     """
+    path = _checked(plan, out, shard_bytes, part)
     source = shapes_like(like)
-    layout, folder = layout_for(source.resolve(plan, dtype), Path(out), format, shard_bytes)
+    layout, folder = layout_for(source.resolve(plan, dtype), path, format, shard_bytes)
     return write(source, layout, folder, dtype, part=part, resume=resume, force=force)
+
+
+def _checked(plan: Any, out: Any, shard_bytes: Any, part: Any) -> Path:
+    """Return the path of a checkpoint, or raise an error that names the argument that is not what it should be."""
+    if not isinstance(plan, Plan):
+        raise not_taken("plan", "an initcore.Plan", plan)
+    path = as_path(out, "out")
+    if shard_bytes is not None and not _is_int(shard_bytes):
+        raise not_taken("shard_bytes", "an int or None", shard_bytes)
+    if shard_bytes is not None and shard_bytes < 1:
+        raise CheckpointError(f"shard_bytes must be at least 1, got {shard_bytes}")
+    if not (isinstance(part, (tuple, list)) and len(part) == 2 and all(map(_is_int, part))):
+        raise not_taken("part", "two ints, as (0, 3), (1, 3) and (2, 3) are the parts of three", part)
+    if not 0 <= part[0] < part[1]:
+        raise CheckpointError(f"the parts of three are (0, 3), (1, 3) and (2, 3): there is no part {tuple(part)}")
+    return path
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def write(

@@ -16,6 +16,7 @@ from initcore.dtypes import as_dtype
 from initcore.errors import CheckpointError
 from initcore.formats import npy
 from initcore.formats.json_files import kind, read_json
+from initcore.formats.paths import as_path
 from initcore.formats.safetensors import Header, read_header
 
 __all__ = ["checkpoint_in", "headers_of", "open_checkpoint"]
@@ -115,7 +116,7 @@ def open_checkpoint(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     CheckpointError
         Naming file and tensor, if something is not what it should be, or nothing is there.
     """
-    path = Path(path)
+    path = as_path(path, "path")
     if path.is_dir():
         inside = checkpoint_in(path)
         if inside is None:

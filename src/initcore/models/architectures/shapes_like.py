@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from initcore.errors import CheckpointError, PlanError
 from initcore.formats import npy
 from initcore.formats.json_files import read_json
+from initcore.formats.paths import as_path
 from initcore.formats.reader import checkpoint_in, headers_of, open_checkpoint
 from initcore.models.architectures import frameworks
 from initcore.models.architectures.configs import Config
@@ -103,7 +104,7 @@ def shapes_like(source: Any) -> ModelShapes:
         return _of_transformers(source.removeprefix(frameworks.TRANSFORMERS))
     if isinstance(source, str) and source.startswith(frameworks.FACTORY):
         return _of_module(frameworks.factory_model(source.removeprefix(frameworks.FACTORY)))
-    path = Path(source)
+    path = as_path(source, "a model", "a path, a str such as 'hf:PATH' or a torch.nn.Module")
     if path.is_dir():
         path = _in_folder(path)
     if path.suffix == ".toml":

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from initcore import _core
-from initcore.errors import PlanError
+from initcore.errors import PlanError, not_taken, shown
 from initcore.models.plan.resolve import Resolved
 from initcore.models.plan.shapes import ShapesLike
 from initcore.shards import Shard
@@ -34,10 +34,16 @@ def resolve_arrays(
     PlanError
         If they are not.
     """
+    if not isinstance(arrays, Mapping):
+        raise not_taken("arrays", "a mapping from names to arrays", arrays)
+    if not isinstance(shards, Mapping):
+        raise not_taken("shards", "a mapping from names to shards", shards)
     problems = [f"{name}: there is a shard, but no array" for name in shards if name not in arrays]
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
             problems.append(f"{name}: must be a numpy.ndarray, not a {type(array).__name__}")
+        elif name in shards and not isinstance(shards[name], Shard):
+            problems.append(f"{name}: its shard must be a Shard, not {shown(shards[name])}")
         elif name in shards and shards[name].shape != array.shape:
             problems.append(f"{name}: the array has the shape {array.shape}, {shards[name]!r} has {shards[name].shape}")
     if problems:

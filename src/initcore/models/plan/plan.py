@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from initcore.dtypes import as_dtype
-from initcore.errors import PlanError
+from initcore.errors import PlanError, not_taken
+from initcore.formats.paths import as_path
 from initcore.keywords import answering, answering_class
 from initcore.models.plan import toml
 from initcore.models.plan.arrays import fill, resolve_arrays
@@ -68,6 +69,8 @@ class Plan:
     def __init__(
         self, rules: Iterable[Rule], *, seed: int | Stream = 0, dtype: Any = "float32", note: str = ""
     ) -> None:
+        if isinstance(rules, str) or not isinstance(rules, Iterable):
+            raise not_taken("rules", "a list or another iterable of Rule", rules)
         self.rules: tuple[Rule, ...] = tuple(rules)
         self.note = note
         self._labels: tuple[str, ...] = tuple(
@@ -104,7 +107,7 @@ class Plan:
         PlanError
             Naming file and line, if it is no TOML, or has a key, an initializer or a value that there cannot be.
         """
-        return cls._parsed(*toml.read(Path(source)))
+        return cls._parsed(*toml.read(as_path(source, "a plan's file")))
 
     @classmethod
     def from_toml_text(cls, text: str) -> Plan:
@@ -115,6 +118,8 @@ class Plan:
         text : str
             The text.
         """
+        if not isinstance(text, str):
+            raise not_taken("a plan's text", "a str", text)
         return cls._parsed(*toml.parse(text))
 
     @classmethod
@@ -309,7 +314,7 @@ class Plan:
         """
         from initcore.models.verification.verify import verify
 
-        if isinstance(significance, bool) or not 0 < significance < 1:
+        if isinstance(significance, bool) or not isinstance(significance, Real) or not 0 < significance < 1:
             raise ValueError(f"significance must be between 0 and 1, got {significance!r}")
         given = shards or {}
         model = resolve_arrays(self.resolve, arrays, given, shapes)
