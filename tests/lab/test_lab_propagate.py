@@ -408,9 +408,10 @@ def test_a_callable_that_forgets_to_fill() -> None:
 
 
 def test_theory_that_has_no_number_is_nan_and_says_why() -> None:
-    """E[exp(x^2/2)^2] diverges; what a batch does is measured all the same."""
-    with pytest.warns(RuntimeWarning, match=r"theory are NaN: .*diverges, or converges too slowly"):
+    """E[exp(x^2/2)^2] diverges; what a batch does is measured all the same, and the warning shows the caller's line."""
+    with pytest.warns(RuntimeWarning, match=r"theory are NaN: .*diverges, or converges too slowly") as found:
         p = propagate("normal", lambda x: np.exp(x * x / 2), settings={"std": 0.25}, depth=1, width=16, batch=4)
+    assert found[0].filename == __file__
     assert np.isnan([p.theory_std, p.theory_cosine, p.theory_gradient_std]).all()
     assert np.isfinite(p.std).all()
 

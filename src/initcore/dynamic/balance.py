@@ -17,6 +17,7 @@ from initcore.dynamic.protocol import WeightSet
 from initcore.dynamic.report import SCALE_INVARIANT, Report, Row, left_alone
 from initcore.dynamic.stacks.layers import ArrayWeights, check_apart
 from initcore.dynamic.stacks.net import ArraySet
+from initcore.keywords import answering
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,6 +49,7 @@ class Limits:
         return spread <= math.log1p(self.tolerance)
 
 
+@answering
 def balance_gradients_(
     layers: nn.Module | Sequence[NDArray[Any]],
     batch: Any = None,

@@ -13,6 +13,7 @@ from initcore.dynamic.report import SCALE_INVARIANT, Report, Row, left_alone
 from initcore.dynamic.scale_to_target import Outcome, ScaleTarget
 from initcore.dynamic.stacks.layers import LayerLike
 from initcore.dynamic.stacks.net import StackNet
+from initcore.keywords import answering
 from initcore.streams import Stream
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["lsuv_"]
 
 
+@answering
 def lsuv_(
     layers: nn.Module | Iterable[LayerLike],
     batch: Any,

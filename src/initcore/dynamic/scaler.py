@@ -18,6 +18,7 @@ from initcore.dynamic.scale_to_target import ScaleTarget
 from initcore.dynamic.stacks.layers import LayerLike
 from initcore.dynamic.stacks.watching import WatchedStack
 from initcore.dynamic.state import Change, Settings, State
+from initcore.keywords import answering_class
 from initcore.streams import Stream
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _TOLERANCE, _ITERATIONS = 0.1, 10
 _VERSION = 1
 
 
+@answering_class
 class DynamicScaler:
     r"""Watch a net in its first steps of training, and rescale weights whose effect leaves the band that theory gives.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from initcore.keywords import answering
 from initcore.lab.activations import ActivationLike, Array, resolve
 from initcore.lab.integrals.differences import slope_square
 from initcore.lab.integrals.quadrature import expectation
@@ -14,6 +15,7 @@ __all__ = ["gain"]
 DIRECTIONS = ("forward", "backward")
 
 
+@answering
 def gain(
     activation: ActivationLike,
     param: float | None = None,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import initcore
 from initcore.fans import _MOMENT_GAINS
+from initcore.keywords import answering
 from initcore.lab.activations import Activation, ActivationLike, resolve
 from initcore.lab.gains import gain
 from initcore.lab.integrals.quadrature import expectation
@@ -91,6 +92,7 @@ class Recommendation:
         return f"{self.init}({settings}){biases}: {self.reason} ({self.source}).{warning}"
 
 
+@answering
 def critical(activation: ActivationLike, param: float | None = None) -> tuple[float, float] | None:
     r"""Return the gain and the biases' standard deviation that keep unit variance and gradients, or None.
 
@@ -118,6 +120,7 @@ def critical(activation: ActivationLike, param: float | None = None) -> tuple[fl
     return (weight, math.sqrt(max(bias, 0.0))) if bias > -1e-12 else None
 
 
+@answering
 def recommend(
     activation: ActivationLike,
     depth: int = 1,

@@ -12,6 +12,7 @@ import numpy as np
 
 import initcore
 from initcore.dtypes import as_dtype
+from initcore.keywords import answering
 from initcore.lab.activations import ActivationLike, Array, largest_slope, resolve
 from initcore.lab.network.inputs import COSINE, default_inputs, given_inputs
 from initcore.lab.network.jacobian import Tangent, extreme_singular_values
@@ -30,6 +31,7 @@ DTYPES = ("float64", "float32", "float16", "bfloat16")
 SATURATED = 0.01  # of the largest slope
 
 
+@answering
 def propagate(
     init: InitLike = "kaiming_normal",
     activation: ActivationLike = "relu",
@@ -275,5 +277,5 @@ def _theory(stack: Stack, x: Array, cosine: float) -> MeanField:
             epsilon=EPSILON if stack.normalised else None,
         )
     except ValueError as error:  # the measurements are right all the same
-        warnings.warn(f"the columns of theory are NaN: {error}", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"the columns of theory are NaN: {error}", RuntimeWarning, stacklevel=4)
         return MeanField(*np.full((4, len(steps) + 1), np.nan))
