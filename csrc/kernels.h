@@ -60,11 +60,13 @@ typedef struct {
   void (*normal_from_words_f32)(const uint32_t *words, size_t pairs, float *out);
   void (*normal_from_words_f64)(const uint64_t *words, size_t pairs, double *out);
   void (*keys_below)(const ic_path *path, const uint32_t *words, size_t parts, size_t count, uint32_t *keys);
-  void (*sparse_mask)(const ic_sparse *sparse, uint64_t row, uint64_t rows, uint32_t lanes, uint8_t *mask);
+  /* see kern/sparse.h */
+  void (*sparse_mask)(const ic_sparse *sparse, const uint32_t *turns, size_t pitch, const uint32_t *left_digits,
+                      const uint32_t *right_digits, size_t rows, uint8_t *mask);
   uint64_t (*spin)(ic_spin kind, uint64_t rounds, double *end);
 } ic_kernels;
 
-enum { IC_SPARSE_LANES = 16 };                              /* columns that sparse_mask takes together */
+enum { IC_TABLE_WORDS = 32 };                               /* sparse_mask's tables are padded to such multiples */
 enum { IC_MAX_STEP_BLOCKS = 32, IC_MAX_STEP_BYTES = 1024 }; /* of any kernel; isa.c asserts it */
 
 #define IC_ISA_ROW(name) extern const ic_kernels ic_kernels_##name;

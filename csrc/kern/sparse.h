@@ -5,73 +5,66 @@
  * Its round functions are words of the stream; what leaves the range of the rows goes through again. J. Black, P.
  * Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002.
  *
- * Lanes are columns side by side, whose chains of loads overlap. */
+ * Lanes are rows of one column, so that they look up words in the same tables, which registers hold if they are short.
+ */
 
-enum { SPARSE_LANES = IC_SPARSE_LANES };
-#define EACH_LANE for (int l = 0; l < SPARSE_LANES; l++)
+/* A half round: one digit plus what the other digit chooses, modulo the base */
+IC_INLINE vu32 sparse_half_round(vu32 digit, vu32 other, const uint32_t *turns, uint32_t count, uint32_t base) {
+  const vu32 sum = u32_add(digit, u32_look_up(turns, count, other));
+  return u32_min(sum, u32_sub(sum, u32_set1(base)));
+}
 
 typedef struct {
-  uint32_t left[SPARSE_LANES], right[SPARSE_LANES];
-} sparse_pairs;
+  vu32 left, right;
+} sparse_digits;
 
-/* A half round: one digit plus a word, scaled to its base, that the other digit chooses */
-IC_INLINE void sparse_half_round(uint32_t *digit, const uint32_t *other, const uint32_t *words, const uint32_t *lane,
-                                 uint32_t columns, uint32_t base) {
-  uint32_t word[SPARSE_LANES];
-  EACH_LANE word[l] = words[other[l] * columns + lane[l]];
-  EACH_LANE {
-    const uint32_t sum = digit[l] + (uint32_t)((uint64_t)word[l] * base >> 32);
-    digit[l] = sum >= base ? sum - base : sum;
+/* `most`: a bound of both bases, for tables that registers hold; or 0 */
+IC_INLINE void sparse_permute(const ic_sparse *s, const uint32_t *turns, size_t pitch, uint32_t most,
+                              sparse_digits *d) {
+  for (int r = 0; r < s->half_rounds; r += 2, turns += 2 * pitch) {
+    d->left = sparse_half_round(d->left, d->right, turns, most ? most : s->right_base, s->left_base);
+    d->right = sparse_half_round(d->right, d->left, turns + pitch, most ? most : s->left_base, s->right_base);
   }
 }
 
-IC_INLINE void sparse_permute(const ic_sparse *s, const uint32_t *words, const uint32_t *lane, sparse_pairs *p) {
-  const uint32_t columns = (uint32_t)s->column_count;
-  for (int r = 0; r < s->half_rounds; r += 2) {
-    sparse_half_round(p->left, p->right, words, lane, columns, s->left_base);
-    words += s->right_base * s->column_count;
-    sparse_half_round(p->right, p->left, words, lane, columns, s->right_base);
-    words += s->left_base * s->column_count;
-  }
+/* A bit for each lane whose place is below a bound, which comes as digits too */
+IC_INLINE uint32_t sparse_below(const sparse_digits *d, const sparse_digits *bound) {
+  return u32_pairs_below(d->right, d->left, bound->right, bound->left);
 }
 
-IC_INLINE void sparse_places(const ic_sparse *s, const sparse_pairs *p, uint64_t *place) {
-  EACH_LANE place[l] = (uint64_t)p->right[l] * s->left_base + p->left[l];
+IC_INLINE sparse_digits sparse_digits_of(const ic_sparse *s, uint64_t place) {
+  return (sparse_digits){.left = u32_set1((uint32_t)(place % s->left_base)),
+                         .right = u32_set1((uint32_t)(place / s->left_base))};
 }
 
-/* Takes the lanes that are outside of the range of the rows through the network again, until none is. */
-IC_INLINE void sparse_stay_inside(const ic_sparse *s, const uint32_t *lane, sparse_pairs *pairs, uint64_t *place) {
-  for (;;) {
-    sparse_pairs again = *pairs;
-    uint64_t other[SPARSE_LANES], outside = 0;
-    EACH_LANE outside |= place[l] >= s->rows;
-    if (!outside) return;
-    sparse_permute(s, s->words, lane, &again);
-    sparse_places(s, &again, other);
-    EACH_LANE {
-      const int stays = place[l] < s->rows;
-      pairs->left[l] = stays ? pairs->left[l] : again.left[l];
-      pairs->right[l] = stays ? pairs->right[l] : again.right[l];
-      place[l] = stays ? place[l] : other[l];
+IC_INLINE void sparse_mask_of(const ic_sparse *s, const uint32_t *turns, size_t pitch, uint32_t most,
+                              const uint32_t *left, const uint32_t *right, size_t rows, uint8_t *mask) {
+  const sparse_digits end = sparse_digits_of(s, s->rows), zeros = sparse_digits_of(s, s->zeros);
+  const uint32_t all = 0xffffffffu >> (32 - IC_LANES32);
+  for (size_t i = 0; i < rows; i += IC_LANES32) {
+    sparse_digits d = {.left = u32_load(left + i), .right = u32_load(right + i)};
+    sparse_permute(s, turns, pitch, most, &d);
+    uint32_t inside = sparse_below(&d, &end), zero = sparse_below(&d, &zeros);
+    while (IC_UNLIKELY(inside != all)) { /* what is outside goes through the network again */
+      sparse_permute(s, turns, pitch, most, &d);
+      zero |= sparse_below(&d, &zeros) & ~inside;
+      inside |= sparse_below(&d, &end);
     }
+    bytes_of_bits(mask + i, zero);
   }
 }
 
-/* A byte for each element of some rows of `lanes` columns, SPARSE_LANES bytes a row: 1 if the element is zero. Lanes
- * that are left over do what the last one does. */
-static void sparse_mask(const ic_sparse *s, uint64_t row, uint64_t rows, uint32_t lanes, uint8_t *mask) {
-  uint32_t lane[SPARSE_LANES];
-  EACH_LANE lane[l] = (uint32_t)l < lanes ? (uint32_t)l : lanes - 1;
-  for (; rows > 0; rows--, row++, mask += SPARSE_LANES) {
-    sparse_pairs pairs;
-    uint64_t place[SPARSE_LANES];
-    EACH_LANE pairs.left[l] = (uint32_t)(row % s->left_base);
-    EACH_LANE pairs.right[l] = (uint32_t)(row / s->left_base);
-    sparse_permute(s, s->words, lane, &pairs);
-    sparse_places(s, &pairs, place);
-    sparse_stay_inside(s, lane, &pairs, place);
-    EACH_LANE mask[l] = place[l] < s->zeros;
-  }
+/* A byte for each of some rows of one column: 1 if the element is zero. Of the rows' digits and of the bytes there is
+ * room for whole vectors. */
+static void sparse_mask(const ic_sparse *s, const uint32_t *turns, size_t pitch, const uint32_t *left,
+                        const uint32_t *right, size_t rows, uint8_t *mask) {
+  const uint32_t longest = s->left_base > s->right_base ? s->left_base : s->right_base;
+  if (longest <= 32)
+    sparse_mask_of(s, turns, pitch, 32, left, right, rows, mask);
+  else if (longest <= 64)
+    sparse_mask_of(s, turns, pitch, 64, left, right, rows, mask);
+  else if (longest <= 128)
+    sparse_mask_of(s, turns, pitch, 128, left, right, rows, mask);
+  else
+    sparse_mask_of(s, turns, pitch, 0, left, right, rows, mask);
 }
-
-#undef EACH_LANE

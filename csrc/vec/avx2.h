@@ -224,6 +224,29 @@ IC_INLINE uint32_t f64_inside(const vf64 z[4], double low, double high) {
 }
 /* Lanes as they come */
 IC_INLINE vu32 u32_load(const uint32_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
+IC_INLINE void u32_store(uint32_t *p, vu32 a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
+IC_INLINE vu32 u32_min(vu32 a, vu32 b) { return _mm256_min_epu32(a, b); }
+/* See avx512.h; numbers below 2^31 */
+IC_INLINE uint32_t u32_pairs_below(vu32 high, vu32 low, vu32 bound_high, vu32 bound_low) {
+  const __m256i below = _mm256_cmpgt_epi32(bound_low, low), same = _mm256_cmpeq_epi32(high, bound_high);
+  const __m256i all = _mm256_or_si256(_mm256_cmpgt_epi32(bound_high, high), _mm256_and_si256(same, below));
+  return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(all));
+}
+IC_INLINE void bytes_of_bits(uint8_t *out, uint32_t bits) {
+  const uint64_t spread = (bits & 0xff) * 0x0101010101010101ull & 0x8040201008040201ull;
+  const uint64_t bytes = (spread + 0x7f7f7f7f7f7f7f7full) >> 7 & 0x0101010101010101ull;
+  memcpy(out, &bytes, 8);
+}
+/* table[at]; see avx512.h */
+IC_INLINE vu32 u32_look_up(const uint32_t *table, uint32_t count, vu32 at) {
+  if (count > 64) return _mm256_i32gather_epi32((const int *)(const void *)table, at, 4);
+  vu32 found = _mm256_permutevar8x32_epi32(u32_load(table), at);
+  for (uint32_t first = 8; first < count; first += 8) {
+    const vu32 here = _mm256_permutevar8x32_epi32(u32_load(table + first), at);
+    found = _mm256_blendv_epi8(found, here, _mm256_cmpgt_epi32(at, u32_set1(first - 1)));
+  }
+  return found;
+}
 IC_INLINE vf32 f32_load(const float *p) { return _mm256_loadu_ps(p); }
 IC_INLINE void f32_store(float *p, vf32 a) { _mm256_storeu_ps(p, a); }
 IC_INLINE vu64 u64_load(const uint64_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }

@@ -226,6 +226,26 @@ IC_INLINE uint32_t f64_inside(const vf64 z[4], double low, double high) {
 }
 /* Lanes as they come */
 IC_INLINE vu32 u32_load(const uint32_t *p) { return _mm512_loadu_si512(p); }
+IC_INLINE void u32_store(uint32_t *p, vu32 a) { _mm512_storeu_si512(p, a); }
+IC_INLINE vu32 u32_min(vu32 a, vu32 b) { return _mm512_min_epu32(a, b); }
+/* A bit for each lane of pairs below a pair: by their high numbers, and by their low ones where these are equal */
+IC_INLINE uint32_t u32_pairs_below(vu32 high, vu32 low, vu32 bound_high, vu32 bound_low) {
+  return _mm512_cmplt_epu32_mask(high, bound_high) |
+         _mm512_mask_cmplt_epu32_mask(_mm512_cmpeq_epu32_mask(high, bound_high), low, bound_low);
+}
+IC_INLINE void bytes_of_bits(uint8_t *out, uint32_t bits) {
+  _mm_storeu_si128((__m128i *)(void *)out, _mm_maskz_set1_epi8((__mmask16)bits, 1));
+}
+/* table[at] of `count` words, and room for a multiple of IC_TABLE_WORDS: two registers at a time, unless it is long */
+IC_INLINE vu32 u32_look_up(const uint32_t *table, uint32_t count, vu32 at) {
+  if (count > 512) return _mm512_i32gather_epi32(at, table, 4);
+  vu32 found = _mm512_permutex2var_epi32(u32_load(table), at, u32_load(table + 16));
+  for (uint32_t first = 32; first < count; first += 32) {
+    const vu32 here = _mm512_permutex2var_epi32(u32_load(table + first), at, u32_load(table + first + 16));
+    found = _mm512_mask_mov_epi32(found, _mm512_cmpge_epu32_mask(at, u32_set1(first)), here);
+  }
+  return found;
+}
 IC_INLINE vf32 f32_load(const float *p) { return _mm512_loadu_ps(p); }
 IC_INLINE void f32_store(float *p, vf32 a) { _mm512_storeu_ps(p, a); }
 IC_INLINE vu64 u64_load(const uint64_t *p) { return _mm512_loadu_si512(p); }

@@ -252,6 +252,25 @@ IC_INLINE uint32_t f64_inside(const vf64 z[4], double low, double high) {
 }
 /* Lanes as they come */
 IC_INLINE vu32 u32_load(const uint32_t *p) { EACH(vu32, vld1q_u32(p + 4 * i)); }
+IC_INLINE void u32_store(uint32_t *p, vu32 a) { vst1q_u32(p, a.v[0]), vst1q_u32(p + 4, a.v[1]); }
+IC_INLINE vu32 u32_min(vu32 a, vu32 b) { EACH(vu32, vminq_u32(a.v[i], b.v[i])); }
+IC_INLINE uint32_t u32_pairs_below(vu32 high, vu32 low, vu32 bound_high, vu32 bound_low) {
+  uint32_t h[IC_LANES32], l[IC_LANES32], to_h[IC_LANES32], to_l[IC_LANES32], bits = 0;
+  u32_store(h, high), u32_store(l, low), u32_store(to_h, bound_high), u32_store(to_l, bound_low);
+  for (int i = 0; i < IC_LANES32; i++) bits |= (uint32_t)(h[i] < to_h[i] || (h[i] == to_h[i] && l[i] < to_l[i])) << i;
+  return bits;
+}
+IC_INLINE void bytes_of_bits(uint8_t *out, uint32_t bits) {
+  for (int i = 0; i < IC_LANES32; i++) out[i] = bits >> i & 1;
+}
+/* table[at]; see avx512.h */
+IC_INLINE vu32 u32_look_up(const uint32_t *table, uint32_t count, vu32 at) {
+  uint32_t place[8], found[8];
+  (void)count;
+  u32_store(place, at);
+  for (int i = 0; i < 8; i++) found[i] = table[place[i]];
+  return u32_load(found);
+}
 IC_INLINE vf32 f32_load(const float *p) { EACH(vf32, vld1q_f32(p + 4 * i)); }
 IC_INLINE void f32_store(float *p, vf32 a) {
   for (int i = 0; i < 2; i++) vst1q_f32(p + 4 * i, a.v[i]);

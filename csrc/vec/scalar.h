@@ -181,6 +181,24 @@ IC_INLINE uint32_t f64_inside(const vf64 z[4], double low, double high) {
 }
 /* Lanes as they come */
 IC_INLINE vu32 u32_load(const uint32_t *p) { EACH(vu32, p[i]); }
+IC_INLINE void u32_store(uint32_t *p, vu32 a) { p[0] = a.v[0], p[1] = a.v[1]; }
+IC_INLINE vu32 u32_min(vu32 a, vu32 b) { EACH(vu32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
+IC_INLINE uint32_t u32_pairs_below(vu32 high, vu32 low, vu32 bound_high, vu32 bound_low) {
+  uint32_t bits = 0;
+  for (int i = 0; i < 2; i++) {
+    const uint64_t pair = (uint64_t)high.v[i] << 32 | low.v[i];
+    bits |= (uint32_t)(pair < ((uint64_t)bound_high.v[i] << 32 | bound_low.v[i])) << i;
+  }
+  return bits;
+}
+IC_INLINE void bytes_of_bits(uint8_t *out, uint32_t bits) {
+  for (int i = 0; i < IC_LANES32; i++) out[i] = bits >> i & 1;
+}
+/* table[at]; see avx512.h */
+IC_INLINE vu32 u32_look_up(const uint32_t *table, uint32_t count, vu32 at) {
+  (void)count;
+  EACH(vu32, table[at.v[i]]);
+}
 IC_INLINE vf32 f32_load(const float *p) { EACH(vf32, p[i]); }
 IC_INLINE void f32_store(float *p, vf32 a) { memcpy(p, a.v, 8); }
 IC_INLINE vu64 u64_load(const uint64_t *p) { return *p; }
