@@ -14,6 +14,8 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import starmap
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -24,6 +26,8 @@ import initcore
 from initcore import _core
 from initcore.dtypes import as_dtype
 
+#: How functions end that round bfloat16, where there are two of them
+BFLOAT16 = "_by_processor" if "avx512_bf16" in Path("/proc/cpuinfo").read_text() else "_in_software"
 #: Initializer, dtype, function whose loop is counted
 KERNELS = (
     ("bits", "uint32", "bits_fill_u32"),
@@ -37,8 +41,9 @@ KERNELS = (
     ("trunc_normal", "float32", "trunc_wide_first_plain_f32"),
     ("trunc_normal", "float64", "trunc_wide_first_plain_f64"),
 )
-VECTORS = {"avx512": ("zmm", 64, 8), "avx2": ("ymm", 32, 4)}  # register, bytes, lanes that `_core.spin` counts
+VECTORS = {"avx512": ("zmm", 8), "avx2": ("ymm", 4)}  # register, lanes that `_core.spin` counts
 MOVES = re.compile(r"v(mov|p?broadcast|prefetch)")
+STORES = re.compile(r"vmov|vcvtps2ph$")
 CACHED_BYTES, LARGE = 1 << 18, 1 << 26  # within the second-level cache; elements past all caches
 ROUNDS = 9
 FEW_OPERATIONS = 50  # loops that only copy or list have fewer
@@ -69,7 +74,13 @@ def disassembled(library: str) -> dict[str, list[list[Instruction]]]:
     return functions
 
 
-def loops(function: list[Instruction], register: str, vector_bytes: int) -> Iterator[Loop]:
+def stored_bytes(name: str, operands: str) -> int:
+    """Return how many bytes an instruction stores, which may be a conversion to half precision."""
+    (kind,) = re.findall(r"%([xyz])mm", operands)[-1:]
+    return {"x": 16, "y": 32, "z": 64}[kind] // (2 if name == "vcvtps2ph" else 1)
+
+
+def loops(function: list[Instruction], register: str) -> Iterator[Loop]:
     """Yield the innermost loops that fill memory with vectors of one kind by ordinary stores."""
     jumps = [
         (int(to[1], 16), at)
@@ -80,10 +91,11 @@ def loops(function: list[Instruction], register: str, vector_bytes: int) -> Iter
     for first, last in back:
         if any(first <= start and end <= last and (start, end) != (first, last) for start, end in back):
             continue
-        vectors = [row[1:] for row in function if first <= row[0] <= last and f"%{register}" in row[2]]
-        stores = [name for name, to in vectors if MOVES.match(name) and re.search(r"\((?!%r[sb]p)[^)]*\)$", to)]
-        if stores and not any("nt" in name for name in stores):
-            yield Loop(sum(not MOVES.match(name) for name, _ in vectors), vector_bytes * len(stores))
+        body = [row[1:] for row in function if first <= row[0] <= last]
+        vectors = [name for name, operands in body if f"%{register}" in operands]
+        stores = [row for row in body if STORES.match(row[0]) and re.search(r"%[xyz]mm.*\((?!%r[sb]p)[^)]*\)$", row[1])]
+        if stores and not any("nt" in name for name, _ in stores):
+            yield Loop(sum(not MOVES.match(name) for name in vectors), sum(starmap(stored_bytes, stores)))
 
 
 def operations_per_element(functions: list[list[Instruction]], isa: str, itemsize: int) -> float:
@@ -91,8 +103,8 @@ def operations_per_element(functions: list[list[Instruction]], isa: str, itemsiz
 
     NaN where the kernel's loop has another one in it, so that nobody can tell from the code how often that runs.
     """
-    register, vector_bytes, _ = VECTORS[isa]
-    found = [loop for function in functions for loop in loops(function, register, vector_bytes)]
+    register, _ = VECTORS[isa]
+    found = [loop for function in functions for loop in loops(function, register)]
     counts = [loop.operations * itemsize / loop.nbytes for loop in found if loop.operations > FEW_OPERATIONS]
     return min(counts, default=math.nan)
 
@@ -124,13 +136,14 @@ def rows(isa: str, threads: int) -> Iterator[list[str]]:
     """Yield the table's rows."""
     functions = disassembled(_core.__file__)
     spun = _core.spin("integer", 1 << 22)
-    starts = spun / VECTORS[isa][2] / seconds(lambda: _core.spin("integer", 1 << 22))
+    starts = spun / VECTORS[isa][1] / seconds(lambda: _core.spin("integer", 1 << 22))
     memory = np.ones(1 << 28, np.uint8)
     byte_time = min(seconds(partial(_core.set_bytes, memory, 1, past)) for past in (False, True)) / memory.nbytes
     yield [f"{starts / 1e9:.2f}", f"{1e-9 / byte_time:.1f}"]
     for name, dtype, function in KERNELS:
         itemsize = as_dtype(dtype).itemsize
-        operations = operations_per_element(functions[function], isa, itemsize)
+        bodies = [*functions[function], *functions.get(function.replace("_plain", "") + BFLOAT16, [])]
+        operations = operations_per_element(bodies, isa, itemsize)
         cached, large = (np.ones(n, as_dtype(dtype)) for n in (CACHED_BYTES // itemsize, LARGE))
         computing, storing = operations / starts / threads, itemsize * byte_time
         limit = max(computing, storing)
