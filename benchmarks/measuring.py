@@ -72,11 +72,18 @@ def work(operation: Operation, shape: Shape) -> float:
     return math.prod(shape) * min(matrix)
 
 
+def sample_shape(name: str) -> Shape:
+    """Return the shape from whose time that of larger ones is predicted."""
+    if name == "dirac":
+        return SAMPLE_SIDE, SAMPLE // SAMPLE_SIDE // 4, 2, 2
+    return SAMPLE_SIDE, SAMPLE_SIDE if name == "orthogonal" else SAMPLE // SAMPLE_SIDE
+
+
 @cache
 def seconds_per_work(who: str, name: str, settings: tuple[tuple[str, Any], ...], dtype: str, threads: int) -> float:
     """Return a peer's rate on a small array, warm; the first call counts only if it is slow."""
     operation = Operation(name, {key: value for key, value in settings if key != "batch_axis"})
-    shape = (SAMPLE_SIDE, SAMPLE_SIDE if name == "orthogonal" else SAMPLE // SAMPLE_SIDE)
+    shape = sample_shape(name)
     run = PEERS[who].run(operation, warm(shape, dtype), threads)
     if run is None:
         return 0.0

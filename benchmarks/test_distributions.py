@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from measuring import Measure
-from operations import DISTRIBUTIONS, DTYPES, TAIL, Operation, Scale
+from operations import DISTRIBUTIONS, DTYPES, Operation, Scale
 from peers import PEERS
 
 
@@ -13,8 +13,3 @@ from peers import PEERS
 @pytest.mark.parametrize("operation", DISTRIBUTIONS, ids=str)
 def test_distribution(operation: Operation, dtype: str, who: str, measure: Measure, scale: Scale) -> None:
     measure.fill(who, operation, scale.matrix, dtype)
-
-
-@pytest.mark.parametrize("who", PEERS)
-def test_tail(who: str, measure: Measure, scale: Scale) -> None:
-    measure.fill(who, TAIL, scale.matrix, "float32")

@@ -1,4 +1,4 @@
-"""Other ways to call: new arrays, and tensors of torch. A row's ``form`` says which."""
+"""Other ways to call: new arrays, and tensors of torch, which a row's ``form`` names; and bounds far out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from measuring import Measure
-from operations import Scale, Shape
+from operations import TAIL, Scale, Shape
+from peers import PEERS
 
 import initcore
 
@@ -54,3 +55,8 @@ def test_tensor(form: str, elements: int, who: str, measure: Measure, scale: Sca
     if who == "torch":
         pytest.importorskip("torch").set_num_threads(measure.threads)
     measure.time(run, "normal", who, "float32", shape, 4 * shape[0], in_place="fresh" not in form, form=form)
+
+
+@pytest.mark.parametrize("who", PEERS)
+def test_tail(who: str, measure: Measure, scale: Scale) -> None:
+    measure.fill(who, TAIL, scale.matrix, "float32")
