@@ -31,7 +31,7 @@ enum {
 };
 
 typedef struct {
-  uint16_t offset[CHUNK_ELEMENTS + SURE + BATCH]; /* in the chunk */
+  uint16_t offset[CHUNK_ELEMENTS + IC_SURE + BATCH]; /* in the chunk */
   int count;
   uint64_t blocks[BATCHES * BATCH];
   IC_ALIGN(64) uint8_t values[BATCHES * BATCH * 8];

@@ -112,6 +112,11 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
   IC_NAME(f64) pairs[IC_GROUPS64][2];
   vu64 next[IC_GROUPS64][IC_PLANES][4];
   offset_list offsets = outside ? *outside : (offset_list){NULL, 0};
+#ifdef IC_BOUNDED
+  uint32_t inside[IC_GROUPS64];
+  for (int g = 0; g < IC_GROUPS64; g++) inside[g] = ~0u;
+  offsets.first -= IC_GROUPS64 * GROUP_BITS;
+#endif
 
 #define EACH_GROUP for (int g = 0; g < IC_GROUPS64; g++)
 #define EACH_GROUP_AND_HALF EACH_GROUP for (int h = 0; h < 2 * IC_PLANES; h++)
@@ -131,18 +136,24 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
         for (int w = 0; w < 2 * IC_PLANES; w++) pairs[g][i].word[w] = next[g][w / 2][2 * i + w % 2];
     }
     if (left > 1) philox_cursor_advance(&cursor, STEP_BLOCKS, listed);
-    TEN_STEPS(BITS_AND_VALUES_STEP)
+    FIRST_FIVE_STEPS(BITS_AND_VALUES_STEP)
+#ifdef IC_BOUNDED
+    if (outside) list_outside(&offsets, inside, IC_GROUPS64);
+#endif
+    OTHER_FIVE_STEPS(BITS_AND_VALUES_STEP)
     if (drain) nt_lines(drain, out, IC_GROUPS64 * GROUP_BYTES), drain += IC_GROUPS64 * GROUP_BYTES;
     EACH_GROUP {
       const vf64 quad[4] = {pairs[g][0].value[0], pairs[g][0].value[1], pairs[g][1].value[0], pairs[g][1].value[1]};
       f64_store_quads(out + g * GROUP_BYTES, quad, nontemporal);
 #ifdef IC_BOUNDED
-      const uint32_t inside = f64_inside(quad, p.low, p.high);
-      list_outside(&offsets, &inside, 1);
+      inside[g] = f64_inside(quad, p.low, p.high);
 #endif
     }
     out += IC_GROUPS64 * GROUP_BYTES;
   }
+#ifdef IC_BOUNDED
+  list_outside(&offsets, inside, IC_GROUPS64);
+#endif
 #undef EACH_GROUP
 #undef EACH_GROUP_AND_HALF
 #undef BITS_STEP

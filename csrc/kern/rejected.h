@@ -21,24 +21,30 @@ IC_INLINE unsigned bit_count(uint32_t bits) {
 }
 
 typedef struct {
-  uint16_t *next; /* room for SURE more than are listed */
+  uint16_t *next; /* room for IC_SURE more than are listed */
   unsigned first; /* offset of the next group */
 } offset_list;
 
-enum {
-  GROUP_BITS = 4 * IC_COUNTERS,
-  SURE = GROUP_BITS * 3 / 16 /* of a group's elements: listed without asking whether there are so many */
-};
+enum { GROUP_BITS = 4 * IC_COUNTERS, GROUPS_A_WORD = 32 / GROUP_BITS };
 
-/* The offsets of some groups' elements that are not inside. Made in the middle of the next batch, whose vector work
- * leaves the ports of integers idle: 0.1 ns an element on Zen 4 less than after it. */
+/* Lists those of `count` elements whose bits are not set. IC_SURE are written without asking whether there are so many,
+ * since processors cannot predict that; the next list overwrites what was too much. */
+IC_INLINE void list_zeros(offset_list *list, uint32_t inside, int count) {
+  uint64_t bits = ~inside & ~0u >> (32 - count);
+  uint16_t *next = list->next;
+  list->next += bit_count((uint32_t)bits);
+  for (int i = 0; i < IC_SURE; i++, bits &= bits - 1) *next++ = (uint16_t)(list->first + lowest_bit(bits | 1ull << 32));
+  for (; IC_UNLIKELY(bits); bits &= bits - 1) *next++ = (uint16_t)(list->first + lowest_bit(bits));
+  list->first += (unsigned)count;
+}
+
+/* The offsets of some groups' elements that are not inside, 32 elements at a time. Made in the middle of the next
+ * batch, whose vector work leaves the ports of integers idle: 0.1 ns an element on Zen 4 less than after it. */
 IC_INLINE void list_outside(offset_list *list, const uint32_t *inside, int groups) {
-  for (int g = 0; g < groups; g++) {
-    uint64_t bits = ~inside[g] & ~0u >> (32 - GROUP_BITS);
-    uint16_t *next = list->next;
-    list->next += bit_count((uint32_t)bits);
-    for (int i = 0; i < SURE; i++, bits &= bits - 1) *next++ = (uint16_t)(list->first + lowest_bit(bits | 1ull << 32));
-    for (; IC_UNLIKELY(bits); bits &= bits - 1) *next++ = (uint16_t)(list->first + lowest_bit(bits));
-    list->first += GROUP_BITS;
+  for (int g = 0; g < groups; g += GROUPS_A_WORD) {
+    const int joined = groups - g < GROUPS_A_WORD ? groups - g : GROUPS_A_WORD;
+    uint32_t word = 0;
+    for (int i = 0; i < joined; i++) word |= inside[g + i] << i * GROUP_BITS;
+    list_zeros(list, word, joined * GROUP_BITS);
   }
 }

@@ -11,6 +11,7 @@
 #define IC_FLIGHT64 1
 #define IC_FLIGHT64_LIGHT 1
 #define IC_FLIGHT64_PLANES 1
+#define IC_SURE 0
 #define IC_LANES32 2
 #define IC_LANES64 1
 #define IC_TILE_ROWS 4
