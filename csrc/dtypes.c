@@ -44,7 +44,9 @@ double ic_round(double x, ic_dtype dtype) {
   return fabs(rounded) > largest(f) ? copysign(INFINITY, x) : rounded;
 }
 
-int ic_fits(double x, ic_dtype dtype) { return isfinite(ic_round(x, dtype)); }
+int ic_fits(double x, ic_dtype dtype) {
+  return fabs(x) < 0x1p15 || isfinite(ic_round(x, dtype)); /* smaller ones fit in all: asked for every small fill */
+}
 
 double ic_below(double x, ic_dtype dtype) {
   if (dtype == IC_F64) return nextafter(x, -INFINITY);

@@ -115,6 +115,7 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
 #ifdef IC_BOUNDED
   uint32_t inside[IC_GROUPS64];
   for (int g = 0; g < IC_GROUPS64; g++) inside[g] = ~0u;
+  memset(pairs, 0, sizeof pairs); /* gcc does not see that each step reads only what others have written */
   offsets.first -= IC_GROUPS64 * GROUP_BITS;
 #endif
 

@@ -37,6 +37,8 @@ def calls() -> list[Call]:
         for out, rng, shard in layouts():
             initcore.trunc_normal_(out, rng=rng, shard=shard)
             initcore.normal_(out, rng=rng, shard=shard)
+        for rows, dtype in ((1, "float32"), (7, "float64"), (300, "bfloat16"), (1030, "float16"), (20_000, "float32")):
+            initcore.sparse_(np.empty((rows, 9), as_dtype(dtype)), 0.3, rng=rows)  # each size looks words up in its way
     return found
 
 
@@ -59,11 +61,12 @@ class recording:  # noqa: N801, like contextlib's
         self._found = found
 
     def __enter__(self) -> None:
-        self._fill, self._orthogonal = _core.fill, _core.orthogonal
+        self._fill, self._orthogonal, self._zeros = _core.fill, _core.orthogonal, _core.set_sparse_zeros
         _core.fill, _core.orthogonal = self.fill, self.orthogonal  # type: ignore[assignment]
+        _core.set_sparse_zeros = self.set_sparse_zeros  # type: ignore[assignment]
 
     def __exit__(self, *_: object) -> None:
-        _core.fill, _core.orthogonal = self._fill, self._orthogonal
+        _core.fill, _core.orthogonal, _core.set_sparse_zeros = self._fill, self._orthogonal, self._zeros
 
     def fill(self, out: NDArray[Any], dist: int, params: Sequence[float], rng: Any, shard: Any = None) -> NDArray[Any]:
         name = next(name for name, (number, *_) in _core.DISTS.items() if number == dist)
@@ -85,6 +88,14 @@ class recording:  # noqa: N801, like contextlib's
         self._note("orthogonal", out, steps, 0, rng, more, lambda it, draw: self._orthogonal(
             it, tuple(shape), tuple(offset), gain, draw, progress))  # fmt: skip
         return out
+
+    def set_sparse_zeros(
+        self, out: NDArray[Any], rows: int, zeros: int, left_base: int, right_base: int, first_row: int,
+        half_rounds: int, words: NDArray[Any],
+    ) -> None:  # fmt: skip
+        numbers = (rows, zeros, left_base, right_base, first_row, half_rounds)
+        more = [out.itemsize, *numbers, words.size, *words.ravel()]
+        self._note("sparse", out, [0, 0], 0, 0, more, lambda it, draw: self._zeros(it, *numbers, words))
 
     def _note(
         self, kind: str, out: NDArray[Any], steps: Sequence[int], first: int, rng: Any, more: Sequence[object],

@@ -1,9 +1,10 @@
 /* Does what lines of standard input ask of the core, and writes the bytes that it gave: no Python, so that it runs on a
  * machine that is emulated. tests/machines/calls.py writes the lines and knows the bytes.
  *
- * A line: fill|orthogonal, dtype, threads, two words of the key, plane, draw, bytes, place of the first element, first
- * index, axes, and for each its size, stride and index stride; then the distribution and its parameters, or the rows
- * and columns of a whole matrix, the first matrix, row and column, and the gain. */
+ * A line: fill|orthogonal|sparse, dtype, threads, two words of the key, plane, draw, bytes, place of the first element,
+ * first index, axes, and for each its size, stride and index stride; then the distribution and its parameters, or the
+ * rows and columns of a whole matrix, the first matrix, row and column, and the gain, or the bytes of an element, the
+ * numbers of an ic_sparse, how many words it has, and the words. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +77,24 @@ static ic_status orthogonal(const ic_array *array, const ic_stream *stream, cons
   return ic_orthogonal(array, &matrices, stream, options);
 }
 
+static ic_status sparse(const ic_array *array, const ic_options *options) {
+  const size_t itemsize = (size_t)integer();
+  ic_sparse zeros = {.rows = (uint64_t)integer(), .column_count = (uint64_t)array->shape[1]};
+  zeros.zeros = (uint64_t)integer();
+  zeros.left_base = (uint32_t)integer();
+  zeros.right_base = (uint32_t)integer();
+  zeros.first_row = (uint64_t)integer();
+  zeros.half_rounds = (int)integer();
+  const size_t count = (size_t)integer();
+  uint32_t *words = malloc(count * sizeof *words + 1);
+  if (!words) exit(6);
+  for (size_t i = 0; i < count; i++) words[i] = (uint32_t)integer();
+  zeros.words = words;
+  const ic_status status = ic_set_sparse_zeros(array, itemsize, &zeros, options);
+  free(words);
+  return status;
+}
+
 int main(int count, char **arguments) {
   char kind[64];
   ic_init();
@@ -94,7 +113,9 @@ int main(int count, char **arguments) {
     uint8_t *memory;
     int64_t bytes;
     if (!read_array(&array, &bytes, &memory, &stream, &options)) return 6;
-    const ic_status status = kind[0] == 'f' ? fill(&array, &stream, &options) : orthogonal(&array, &stream, &options);
+    const ic_status status = kind[0] == 'f'   ? fill(&array, &stream, &options)
+                             : kind[0] == 'o' ? orthogonal(&array, &stream, &options)
+                                              : sparse(&array, &options);
     if (status != IC_OK) return 7;
     fwrite(memory, 1, (size_t)bytes, stdout);
     free(memory);

@@ -27,6 +27,7 @@ from initcore.torch.layouts import local_of, refuse_gathered
 from initcore.torch.memory import (
     BY_ELEMENT,
     DTYPES,
+    PLAIN,
     array_of,
     fill_by_parts,
     is_elsewhere,
@@ -63,7 +64,12 @@ def fill(
     """
     if isinstance(tensor, np.ndarray):
         refuse_arrays(tensor, theirs)
-    naming = None if is_compiling() else NAMING.get()
+    compiling = is_compiling()
+    naming = None if compiling else NAMING.get()
+    in_short = naming is None and generator is None and not compiling and not by_array
+    if in_short and PLAIN.fill(ours, tensor, args, keys_of(None)):
+        tally.drawn_by_initcore(theirs.__name__, tensor)
+        return tensor
     if naming is not None and (naming.is_skipped(tensor, call=Call(ours, args)) or naming.is_recorded(tensor)):
         return tensor
     part = None if naming is None else naming.local_of(tensor)
@@ -99,7 +105,7 @@ def fill(
         increment_version([tensor])
         raise
     increment_version([tensor])
-    tally.drawn_by_initcore(theirs.__name__, tensor.numel() if target is not None else local.tensor.numel())
+    tally.drawn_by_initcore(theirs.__name__, tensor if target is not None else local.tensor)
     if naming is not None:
         naming.note_filled(tensor, local if part is not None else None)
     return tensor

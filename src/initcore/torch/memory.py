@@ -17,7 +17,7 @@ from torch.compiler import is_compiling
 from torch.nn import Parameter
 
 import initcore
-from initcore import _core, distributions, formulas
+from initcore import _core, _tensors, distributions, formulas
 from initcore.dtypes import BFLOAT16_BITS
 from initcore.shards import Shard, contiguous_blocks
 from initcore.torch import devices, privates
@@ -29,6 +29,7 @@ __all__ = [
     "DTYPES",
     "FLOATS",
     "KINDS",
+    "PLAIN",
     "STAGED",
     "array_of",
     "array_of_any",
@@ -60,6 +61,17 @@ DTYPES: dict[torch.dtype, np.dtype[Any]] = {
 KINDS = {dtype: _core.MEMORY_KINDS[name] for dtype, name in FLOATS.items()}
 #: The initializers that draw element by element, which the kernels of devices do too
 BY_ELEMENT = {getattr(initcore, f"{name}_") for name in (*distributions.FORMULAS, *formulas.FORMULAS)}
+#: Finds the memory of tensors that :func:`is_ours`, lie on the CPU in C order and are Tensor or Parameter themselves;
+#: not to be asked while torch compiles
+PLAIN = _tensors.PlainTensors(
+    (Tensor, Parameter),
+    KINDS,
+    privates.dispatch_depth,
+    privates.functorch_level,
+    privates.is_tracing,
+    privates.increment_version,
+    {distributions.uniform_: _core.DISTS["uniform"][0], distributions.normal_: _core.DISTS["normal"][0]},
+)
 _default_torch_function = vars(Tensor)["__torch_function__"].__func__
 
 
@@ -102,6 +114,8 @@ def is_ours_distributed(tensor: Any) -> bool:
 
 def memory_of(tensor: Tensor) -> _core.Memory | NDArray[Any] | None:
     """Return what a fill takes for a tensor: its memory, or an array if not in C order; None if torch fills it."""
+    if not is_compiling() and (plain := PLAIN.memory_of(tensor)) is not None:
+        return plain
     if not is_ours(tensor) or not tensor.is_cpu or (kind := KINDS.get(tensor.dtype)) is None:
         return None
     return memory_at(tensor, kind)

@@ -68,7 +68,7 @@ def _filling(dist: int, name: str, original: Original, first: float, second: flo
             except (TypeError, ValueError):  # torch fills the tensor, or raises its own error
                 pass
             else:
-                tally.drawn_by_initcore(name, tensor.numel())
+                tally.drawn_by_initcore(name, tensor)
                 return tensor
         result: Tensor = original(tensor, first, second, generator=generator)
         tally.drawn_by_torch(name, result.numel())
@@ -97,7 +97,7 @@ def filling_on_device(dist: int, name: str, original: Original) -> Callable[...,
                 pass
             else:
                 fill_by_parts(fill, local_of(tensor), (first, second), keys_of(generator), STAGED, by_element=True)
-                tally.drawn_by_initcore(name, tensor.numel())
+                tally.drawn_by_initcore(name, tensor)
                 return tensor
         return cast(Tensor, original(tensor, first, second, generator=generator))
 

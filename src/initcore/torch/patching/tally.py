@@ -42,14 +42,14 @@ def watch(whether: bool) -> None:
     _watching = whether
 
 
-def drawn_by_initcore(operation: str, elements: int) -> None:
-    """Count a fill by initcore."""
+def drawn_by_initcore(operation: str, tensor: torch.Tensor) -> None:
+    """Count a fill by initcore of a tensor, or of what this process holds of one."""
     if _watching:
         count = _by_initcore.get(operation)
         if count is None:
             count = _by_initcore.setdefault(operation, [0, 0])
         count[0] += 1
-        count[1] += elements
+        count[1] += tensor.numel()
 
 
 def drawn_by_torch(operation: str, elements: int) -> None:
