@@ -85,7 +85,7 @@ const ic_kernels IC_PASTE(ic_kernels_, IC_ISA) = {
         },
     .panel = {[IC_F64] = PANEL_OPS(f64), [IC_F32] = PANEL_OPS(f32)},
     .fence = nt_fence,
-    .nt_pattern = nt_pattern,
+    .set_pattern = set_pattern,
     .philox4x32 = philox4x32_blocks,
     .normal_from_words_f32 = normal_from_words_f32,
     .normal_from_words_f64 = normal_from_words_f64,

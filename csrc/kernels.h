@@ -55,7 +55,7 @@ typedef struct {
   ic_fill_kernel fill[IC_N_DISTS][IC_N_DTYPES];
   ic_panel_ops panel[2]; /* by dtype: IC_F64, IC_F32 */
   void (*fence)(void);   /* after non-temporal stores */
-  void (*nt_pattern)(uint8_t *out, size_t bytes, uint64_t pattern);
+  void (*set_pattern)(uint8_t *out, size_t bytes, uint64_t pattern, int nontemporal);
   void (*philox4x32)(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out);
   void (*normal_from_words_f32)(const uint32_t *words, size_t pairs, float *out);
   void (*normal_from_words_f64)(const uint64_t *words, size_t pairs, double *out);

@@ -9,7 +9,7 @@
 enum {
   UNIT = 1 << 20, /* bytes that a thread takes at a time, about a tenth of a millisecond */
   LINE = 64,
-  SHORTEST_NONTEMPORAL = 16 * LINE /* bytes in one piece: below it the partial lines cost more than is won */
+  SHORTEST_IN_LINES = 16 * LINE /* bytes in one piece: below it the partial lines cost more than is won */
 };
 
 typedef struct {
@@ -67,29 +67,29 @@ static void find_pattern(constant_task *task) {
     task->repeats &= divides || (task->element[i] == task->element[0] && pattern[i % 8] == pattern[0]);
 }
 
-static void set_plainly(uint8_t *out, size_t bytes, uint64_t pattern) {
-  const uint64_t byte = pattern & 0xff;
+static void set_few(uint8_t *out, size_t bytes, uint64_t pattern) {
   size_t i = 0;
-  if (pattern == byte * 0x0101010101010101u) {
-    memset(out, (int)byte, bytes);
-    return;
-  }
   for (; i + 8 <= bytes; i += 8) memcpy(out + i, &pattern, 8);
   memcpy(out + i, &pattern, bytes - i);
 }
 
 static void set_bytes(const constant_task *task, uint8_t *out, size_t bytes) {
-  const size_t to_line = (LINE - (uintptr_t)out % LINE) % LINE, head = to_line < bytes ? to_line : bytes;
-  const size_t lines = task->nontemporal && bytes >= SHORTEST_NONTEMPORAL ? (bytes - head) / LINE * LINE : 0;
+  const size_t head = (LINE - (uintptr_t)out % LINE) % LINE;
   uint64_t rotated;
-  if (lines == 0) {
-    set_plainly(out, bytes, task->pattern);
+  if (bytes < SHORTEST_IN_LINES) {
+    set_few(out, bytes, task->pattern);
     return;
   }
+  const uint64_t byte = task->pattern & 0xff;
+  if (!task->nontemporal && task->pattern == byte * 0x0101010101010101u) {
+    memset(out, (int)byte, bytes);
+    return;
+  }
+  const size_t lines = (bytes - head) / LINE * LINE;
   for (size_t i = 0; i < 8; i++) ((uint8_t *)&rotated)[i] = ((const uint8_t *)&task->pattern)[(head + i) % 8];
-  set_plainly(out, head, task->pattern);
-  task->kernels->nt_pattern(out + head, lines, rotated);
-  set_plainly(out + head + lines, bytes - head - lines, rotated);
+  set_few(out, head, task->pattern);
+  task->kernels->set_pattern(out + head, lines, rotated, task->nontemporal);
+  set_few(out + head + lines, bytes - head - lines, rotated);
 }
 
 /* Loops of their own, that no choice is made for each element */

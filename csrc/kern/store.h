@@ -24,10 +24,16 @@ IC_INLINE void bf16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontempor
 }
 #endif
 
-/* The same eight bytes over and over, past the caches; `out` on a 64-byte boundary, and whole lines */
-static void nt_pattern(uint8_t *out, size_t bytes, uint64_t pattern) {
+/* The same eight bytes over and over; `out` on a 64-byte boundary, and whole lines */
+IC_INLINE void repeat_pattern(uint8_t *out, size_t bytes, uint64_t pattern, int nontemporal) {
   const vu32 even = u32_set1((uint32_t)pattern), odd = u32_set1((uint32_t)(pattern >> 32));
   size_t i = 0;
-  for (; i + 16 * IC_COUNTERS <= bytes; i += 16 * IC_COUNTERS) u32_store_pairs(out + i, even, odd, 1);
+  for (; i + 16 * IC_COUNTERS <= bytes; i += 16 * IC_COUNTERS) u32_store_pairs(out + i, even, odd, nontemporal);
   for (; i < bytes; i += 8) memcpy(out + i, &pattern, 8);
+}
+static void set_pattern(uint8_t *out, size_t bytes, uint64_t pattern, int nontemporal) {
+  if (nontemporal)
+    repeat_pattern(out, bytes, pattern, 1);
+  else
+    repeat_pattern(out, bytes, pattern, 0);
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from operator import index
 from typing import Any, NoReturn, TypeVar
 
@@ -54,15 +55,27 @@ def constant_(out: A, val: complex, *, shard: Shard | None = None, **unknown: No
     if unknown:
         refuse_keywords(constant_, unknown)
     _core.check_target(out, shard)
-    value = _value("val", val, out.dtype)
-    _set(out, value)
+    if (type(val) is int or type(val) is float) and not out.dtype.hasobject:
+        _core.set_constant(out, _element(val, val == 0 and math.copysign(1.0, val) < 0, out.dtype))
+    else:
+        _set(out, _value("val", val, out.dtype))
     return out
+
+
+@lru_cache(maxsize=256, typed=True)  # to convert a number takes eight times as long as to fill a small array
+def _element(val: complex, negative_zero: bool, dtype: np.dtype[Any]) -> bytes:
+    """Return the bytes of a value; `negative_zero` is there for the cache, to which both zeros are the same number."""
+    return _bytes(_value("val", val, dtype), dtype)
+
+
+def _bytes(value: Any, dtype: np.dtype[Any]) -> bytes:
+    return np.full((), value, dtype).tobytes()
 
 
 def _set(out: NDArray[Any], value: Any) -> None:
     """Set all elements of an array to a value that :func:`_value` returned."""
     if not out.dtype.hasobject:
-        _core.set_constant(out, np.full((), value, out.dtype).tobytes())
+        _core.set_constant(out, _bytes(value, out.dtype))
         return
     for part in _parts(out):
         part[...] = value

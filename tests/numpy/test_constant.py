@@ -45,6 +45,14 @@ def test_constants_at_any_strides(dtype: str, view: str, value: float, threads: 
         )
 
 
+@pytest.mark.parametrize("dtype", ["<f2", ">f4", "<f8", "<c16"])
+def test_numbers_that_compare_equal_keep_their_own_bytes(dtype: str) -> None:
+    """The bytes of numbers that were written before are kept: those of 0.0 must not serve for -0.0."""
+    for value in (0.0, -0.0, 0, -0.0, True, 1, 1.0, float("nan"), np.float32(-0.0), 0.0, np.float64(1), float("nan")):
+        expected = np.full(9, value, dtype)
+        assert initcore.constant_(np.full(9, 5, dtype), value).tobytes() == expected.tobytes()
+
+
 @pytest.mark.parametrize("dtype", ["u1", "<f4", "<f8", "<c16", "g"])
 def test_constants_on_threads_and_past_the_caches(dtype: str, isa: str, threads: int) -> None:
     """Long rows that begin at any byte of a line, and units that end within rows."""
