@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
@@ -85,5 +86,18 @@ def fill_scaled(
         import initcore
 
         refuse_keywords(getattr(initcore, f"{name}_"), unknown)
-    distribution = FORMULAS[name](fans_of(_core.check_target(out, shard), fans), *settings)
-    return distribution.fill(out, rng, shard)
+    given = (*fans_of(_core.check_target(out, shard), fans), *settings)
+    # not for those whose value can change while they stay the same object, such as tensors
+    lasting = _LASTING.issuperset(map(type, given))
+    return (_kept if lasting else _distribution)(name, *given).fill(out, rng, shard)
+
+
+_LASTING = frozenset((int, float, str, bool))
+
+
+def _distribution(name: str, fan_in: float, fan_out: float, *settings: Any) -> Elementwise:
+    return FORMULAS[name]((fan_in, fan_out), *settings)
+
+
+#: A model's layers have few shapes, and a formula takes three times as long as a small fill
+_kept = lru_cache(maxsize=1024, typed=True)(_distribution)

@@ -403,8 +403,9 @@ def _set_zeros(
         columns = slice(column + start, column + start + part.shape[1])
         words, done = np.empty((sum(bases), part.shape[1]), np.uint32), 0
         for i, base in enumerate(bases):
-            words_of_all = Shard((base, shape[1]), np.s_[:, columns])
-            bits_(words[done : done + base], rng=draw.at_plane(_FIRST_PLANE + i), shard=words_of_all)
+            # of a matrix that is here whole, to make a Shard would take as long as to draw the words
+            part_of = None if part.shape[1] == shape[1] else Shard((base, shape[1]), np.s_[:, columns])
+            bits_(words[done : done + base], rng=draw.at_plane(_FIRST_PLANE + i), shard=part_of)
             done += base
         _core.set_sparse_zeros(part, shape[0], zeros, left_base, right_base, row, half_rounds, words)
 

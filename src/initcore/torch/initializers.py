@@ -330,6 +330,8 @@ def sparse_(
     return fill(initcore.sparse_, own.sparse_, tensor, (sparsity, std), generator, by_array=True)
 
 
+#: Modes, nonlinearities and types of slopes that torch's checks, which take as long as a small fill, have let pass
+_accepted: set[tuple[str, str, type]] = set()
 _NO_ELEMENTS = "Initializing zero-element tensors is a no-op"
 
 
@@ -342,9 +344,12 @@ def _kaiming(
 ) -> Tensor:
     refuse_arrays(tensor, theirs)
     a, mode, nonlinearity = args
-    # torch's own checks: torch knows fewer nonlinearities than initcore, and its types name the literals that it knows
-    _calculate_correct_fan(tensor, mode)
-    calculate_gain(nonlinearity, a)
+    asked = (mode, nonlinearity, type(a))
+    if tensor.dim() < 2 or type(mode) is not str or type(nonlinearity) is not str or asked not in _accepted:
+        # torch's own checks: torch knows fewer nonlinearities than initcore, and its types name the literals it knows
+        _calculate_correct_fan(tensor, mode)
+        calculate_gain(nonlinearity, a)
+        _accepted.add(asked)
     return fill(ours, theirs, tensor, args, generator)
 
 
