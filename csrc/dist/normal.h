@@ -36,8 +36,7 @@ IC_INLINE void normal_f32_step(normal_f32 *b, const normal_params *p, int step) 
   if (step == 0) b->pairs.radius.word = b->word[0], b->pairs.angle = b->word[1];
   box_muller_f32_step(&b->pairs, step);
   if (step == 9)
-    for (int i = 0; i < 2; i++)
-      b->value[i] = f32_fma(b->pairs.normal[i], f32_set1((float)p->std), f32_set1((float)p->mean));
+    for (int i = 0; i < 2; i++) b->value[i] = f32_scale(b->pairs.normal[i], (float)p->std, (float)p->mean);
 }
 
 IC_INLINE void normal_f64_step(normal_f64 *b, const normal_params *p, int step) {

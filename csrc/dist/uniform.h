@@ -56,7 +56,7 @@ IC_INLINE void uniform_f32_step(uniform_f32 *b, const uniform_params *p, int ste
   for (int i = 0; i < 2; i++) {
     vf32 u = f32_from_i32(u32_shr(b->word[i], 8));
     if (!p->prescaled) u = f32_mul(u, f32_set1(0x1p-24f));
-    b->value[i] = f32_fma(f32_set1(p->span), u, f32_set1(p->low));
+    b->value[i] = f32_scale(u, p->span, p->low);
     if (p->capped) b->value[i] = f32_min(b->value[i], f32_set1(p->cap));
   }
 }

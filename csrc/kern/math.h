@@ -23,44 +23,79 @@
 #define SINE_LOST 0x1.5cp-32f
 #define NEG2LN2 (-0x1.62e42fefa39efp+0)
 
+/* Multiply-adds of which more is known, which saves time where no instruction makes them:
+ *
+ *   f32_fma_short      the exact result has no more than 53 bits
+ *   f32_fma_within     it is from `least`, a power of two, to its double; the addend is a multiple of its last bit
+ *   f32_fma_likely     it is 0 or between 2^-125 and 2^127; if rounding it takes longer, `doubt` is set instead, and
+ *                      whoever asked makes all of it again by f32_fma, `exactly`: for one word in 10^5
+ *   f32_scale          factor and addend are numbers, the same in all lanes
+ *
+ * tests/core/promises.c finds all this to be true of every word. */
+#ifndef IC_FMA_PROMISES
+typedef int vdoubt;
+#define f32_no_doubt() 0
+#define f32_fma_short(a, b, c) f32_fma(a, b, c)
+#define f32_fma_within(a, b, c, least) f32_fma(a, b, c)
+#define f32_fma_likely(a, b, c, doubt) f32_fma(a, b, c)
+#define f32_scale(a, factor, addend) f32_fma(a, f32_set1(factor), f32_set1(addend))
+#endif
+
 /* -2 ln u of u = (word + 1/2) 2^-32, in steps 0 to 7 */
 typedef struct {
   vu32 word;      /* in */
   vf32 log;       /* out */
   vf32 s, linear; /* log1p's argument; -2 (e ln 2 + s): log = linear + s s (...) */
+  vdoubt doubt;
 } neg2log_f32;
 
-IC_INLINE void neg2log_f32_step(neg2log_f32 *b, int step) {
+#ifdef IC_FMA_PROMISES
+static IC_SELDOM vf32 neg2log_f32_exactly(vu32 word);
+#define FMA(a, b, c, doubt) (exactly ? f32_fma(a, b, c) : f32_fma_likely(a, b, c, &(doubt)))
+#else
+#define FMA(a, b, c, doubt) f32_fma(a, b, c)
+#endif
+
+IC_INLINE void neg2log_f32_part(neg2log_f32 *b, int step, int exactly) {
   const float *l = NEG2LOG1P_F32;
+  (void)exactly;
   switch (step) {
-    case 0: b->s = f32_fma(f32_from_i32(b->word), f32_set1(0x1p-32f), f32_set1(0x1p-33f)); break;
+    case 0: b->s = f32_fma_short(f32_from_i32(b->word), f32_set1(0x1p-32f), f32_set1(0x1p-33f)); break;
     case 1: {
       const vm32 lower = u32_not_negative(b->word);
       const vf32 k = f32_set1((float)NEG2LN2);
-      b->linear = f32_fma_or_zero(lower, f32_exponent(b->s), k, k);
+      b->linear = f32_fma_short_or_zero(lower, f32_exponent(b->s), k, k);
       b->s = f32_sub_or(lower, f32_half_mantissa(b->s), f32_set1(1.0f), b->s);
       break;
     }
     case 2:
-      b->log = f32_fma(f32_set1(l[8]), b->s, f32_set1(l[7]));
-      b->linear = f32_fma(f32_set1(l[0]), b->s, b->linear);
+      b->log = FMA(f32_set1(l[8]), b->s, f32_set1(l[7]), b->doubt);
+      b->linear = f32_fma_short(f32_set1(l[0]), b->s, b->linear);
       break;
     case 3:
-      b->log = f32_fma(b->log, b->s, f32_set1(l[6]));
-      b->log = f32_fma(b->log, b->s, f32_set1(l[5]));
+      b->log = FMA(b->log, b->s, f32_set1(l[6]), b->doubt);
+      b->log = FMA(b->log, b->s, f32_set1(l[5]), b->doubt);
       break;
-    case 4: b->log = f32_fma(b->log, b->s, f32_set1(l[4])); break;
+    case 4: b->log = FMA(b->log, b->s, f32_set1(l[4]), b->doubt); break;
     case 5:
-      b->log = f32_fma(b->log, b->s, f32_set1(l[3]));
-      b->log = f32_fma(b->log, b->s, f32_set1(l[2]));
+      b->log = FMA(b->log, b->s, f32_set1(l[3]), b->doubt);
+      b->log = FMA(b->log, b->s, f32_set1(l[2]), b->doubt);
       break;
     case 6:
-      b->log = f32_fma(b->log, b->s, f32_set1(l[1]));
+      b->log = FMA(b->log, b->s, f32_set1(l[1]), b->doubt);
       b->s = f32_mul(b->s, b->s);
       break;
-    case 7: b->log = f32_fma(b->s, b->log, b->linear); break;
+    case 7: b->log = FMA(b->s, b->log, b->linear, b->doubt);
+#ifdef IC_FMA_PROMISES
+      if (!exactly && IC_UNLIKELY(f32_is_doubted(b->doubt))) b->log = neg2log_f32_exactly(b->word);
+#endif
+      break;
     default: break;
   }
+}
+IC_INLINE void neg2log_f32_step(neg2log_f32 *b, int step) {
+  if (step == 0) b->doubt = f32_no_doubt();
+  neg2log_f32_part(b, step, 0);
 }
 
 typedef struct {
@@ -68,32 +103,68 @@ typedef struct {
   vf32 normal[2]; /* out */
   neg2log_f32 radius;
   vf32 y, z, sine, cosine; /* angle / (pi/4) in units of ANGLE_UNIT, its square without a unit */
+  vdoubt doubt;
 } box_muller_f32;
 
-IC_INLINE void box_muller_f32_step(box_muller_f32 *b, int step) {
+/* Sine and cosine of the angle modulo a quarter turn, in steps 0 to 7 */
+IC_INLINE void direction_f32_part(box_muller_f32 *b, int step, int exactly) {
   const float *s = SINE_F32, *c = COSINE_F32;
-  neg2log_f32_step(&b->radius, step);
+  (void)exactly;
   switch (step) {
     case 0: b->y = f32_from_i32(u32_shl(b->angle, 2)); break;
     case 2: b->z = f32_mul(b->y, f32_mul(b->y, f32_set1(ANGLE_UNIT * ANGLE_UNIT))); break;
-    case 3: b->sine = f32_fma(f32_set1(s[3] * ANGLE_UNIT), b->z, f32_set1(s[2] * ANGLE_UNIT)); break;
-    case 4:
-      b->cosine = f32_fma(f32_set1(c[4]), b->z, f32_set1(c[3]));
-      b->sine = f32_fma(b->sine, b->z, f32_set1(s[1] * ANGLE_UNIT));
+    case 3:
+      b->sine = f32_fma_within(f32_set1(s[3] * ANGLE_UNIT), b->z, f32_set1(s[2] * ANGLE_UNIT), 0x1p-9f * ANGLE_UNIT);
       break;
-    case 5: b->cosine = f32_fma(b->cosine, b->z, f32_set1(c[2])); break;
+    case 4:
+      b->cosine = f32_fma_within(f32_set1(c[4]), b->z, f32_set1(c[3]), 0x1p-12f);
+      b->sine = f32_fma_within(b->sine, b->z, f32_set1(s[1] * ANGLE_UNIT), 0x1p-4f * ANGLE_UNIT);
+      break;
+    case 5: b->cosine = FMA(b->cosine, b->z, f32_set1(c[2]), b->doubt); break;
     case 6:
-      b->sine = f32_fma(b->sine, b->z, f32_set1(SINE_F32_REST * ANGLE_UNIT));
-      b->cosine = f32_fma(b->cosine, b->z, f32_set1(c[1]));
+      b->sine = FMA(b->sine, b->z, f32_set1(SINE_F32_REST * ANGLE_UNIT), b->doubt);
+      b->cosine = f32_fma_within(b->cosine, b->z, f32_set1(c[1]), 0x1p-2f);
       break;
     case 7: {
       const vu32 angle = u32_shl(b->angle, 2), lost = u32_sub(angle, f32_to_i32(b->y));
-      b->radius.log = f32_sqrt(b->radius.log);
-      b->cosine = f32_fma(b->cosine, b->z, f32_set1(c[0]));
-      b->sine = f32_fma(b->sine, b->y, f32_mul(f32_from_i32(lost), f32_set1(SINE_LOST)));
-      b->sine = f32_fma(f32_set1(s[0] * ANGLE_UNIT), b->y, b->sine);
+      b->cosine = f32_fma_within(b->cosine, b->z, f32_set1(c[0]), 0x1p-1f);
+      b->sine = FMA(b->sine, b->y, f32_mul(f32_from_i32(lost), f32_set1(SINE_LOST)), b->doubt);
+      b->sine = FMA(f32_set1(s[0] * ANGLE_UNIT), b->y, b->sine, b->doubt);
       break;
     }
+    default: break;
+  }
+}
+
+#ifdef IC_FMA_PROMISES
+static vf32 neg2log_f32_exactly(vu32 word) {
+  neg2log_f32 b;
+  b.word = word;
+  for (int step = 0; step < 8; step++) neg2log_f32_part(&b, step, 1);
+  return b.log;
+}
+static IC_SELDOM box_muller_f32 direction_f32_exactly(vu32 angle) {
+  box_muller_f32 b;
+  b.angle = angle;
+  for (int step = 0; step < 8; step++) direction_f32_part(&b, step, 1);
+  return b;
+}
+#endif
+#undef FMA
+
+IC_INLINE void box_muller_f32_step(box_muller_f32 *b, int step) {
+  if (step == 0) b->doubt = f32_no_doubt();
+  neg2log_f32_step(&b->radius, step);
+  direction_f32_part(b, step, 0);
+  switch (step) {
+    case 7: b->radius.log = f32_sqrt(b->radius.log);
+#ifdef IC_FMA_PROMISES
+      if (IC_UNLIKELY(f32_is_doubted(b->doubt))) {
+        const box_muller_f32 exact = direction_f32_exactly(b->angle);
+        b->sine = exact.sine, b->cosine = exact.cosine;
+      }
+#endif
+      break;
     case 8: {
       const vu32 turned = u32_add(b->angle, u32_set1(0x20000000u));
       const vm32 swap = u32_bit30(turned);

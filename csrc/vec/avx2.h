@@ -93,7 +93,7 @@ IC_INLINE vf32 f32_select(vm32 m, vf32 a, vf32 b) { return _mm256_blendv_ps(b, a
 IC_INLINE vf32 f32_sub_or(vm32 m, vf32 a, vf32 b, vf32 other) {
   return _mm256_blendv_ps(other, _mm256_sub_ps(a, b), m);
 }
-IC_INLINE vf32 f32_fma_or_zero(vm32 m, vf32 a, vf32 b, vf32 c) {
+IC_INLINE vf32 f32_fma_short_or_zero(vm32 m, vf32 a, vf32 b, vf32 c) {
   return _mm256_blendv_ps(_mm256_setzero_ps(), _mm256_fmadd_ps(a, b, c), m);
 }
 

@@ -93,7 +93,7 @@ IC_INLINE vf32 f32_flip(vf32 a, vu32 s) {
 }
 IC_INLINE vf32 f32_select(vm32 m, vf32 a, vf32 b) { return _mm512_mask_mov_ps(b, m, a); }
 IC_INLINE vf32 f32_sub_or(vm32 m, vf32 a, vf32 b, vf32 other) { return _mm512_mask_sub_ps(other, m, a, b); }
-IC_INLINE vf32 f32_fma_or_zero(vm32 m, vf32 a, vf32 b, vf32 c) { return _mm512_maskz_fmadd_ps(m, a, b, c); }
+IC_INLINE vf32 f32_fma_short_or_zero(vm32 m, vf32 a, vf32 b, vf32 c) { return _mm512_maskz_fmadd_ps(m, a, b, c); }
 
 IC_INLINE vf32 f32_sub(vf32 a, vf32 b) { return _mm512_sub_ps(a, b); }
 IC_INLINE vf32 f32_add(vf32 a, vf32 b) { return _mm512_add_ps(a, b); }

@@ -133,7 +133,7 @@ IC_INLINE vf32 f32_select(vm32 m, vf32 a, vf32 b) { EACH(vf32, vbslq_f32(m.v[i],
 IC_INLINE vf32 f32_sub_or(vm32 m, vf32 a, vf32 b, vf32 other) {
   EACH(vf32, vbslq_f32(m.v[i], vsubq_f32(a.v[i], b.v[i]), other.v[i]));
 }
-IC_INLINE vf32 f32_fma_or_zero(vm32 m, vf32 a, vf32 b, vf32 c) {
+IC_INLINE vf32 f32_fma_short_or_zero(vm32 m, vf32 a, vf32 b, vf32 c) {
   EACH(vf32, F32(vandq_u32(m.v[i], U32(vfmaq_f32(c.v[i], a.v[i], b.v[i])))));
 }
 

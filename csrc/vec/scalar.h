@@ -103,7 +103,7 @@ IC_INLINE vf32 f32_half_mantissa(vf32 a) { EACH(vf32, float_of((float_bits(a.v[i
 IC_INLINE vf32 f32_flip(vf32 a, vu32 s) { EACH(vf32, float_of(float_bits(a.v[i]) ^ (s.v[i] & 0x80000000u))); }
 IC_INLINE vf32 f32_select(vm32 m, vf32 a, vf32 b) { EACH(vf32, m.v[i] ? a.v[i] : b.v[i]); }
 IC_INLINE vf32 f32_sub_or(vm32 m, vf32 a, vf32 b, vf32 other) { EACH(vf32, m.v[i] ? a.v[i] - b.v[i] : other.v[i]); }
-IC_INLINE vf32 f32_fma_or_zero(vm32 m, vf32 a, vf32 b, vf32 c) {
+IC_INLINE vf32 f32_fma_short_or_zero(vm32 m, vf32 a, vf32 b, vf32 c) {
   EACH(vf32, m.v[i] ? fma_f32(a.v[i], b.v[i], c.v[i]) : 0.0f);
 }
 

@@ -13,12 +13,29 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.any_isa
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+
+
+def numbers(source: str, folder: Path, *options: str, given: tuple[str, ...] = ()) -> set[str]:
+    """Return the different numbers that a program of this folder prints, once it is compiled."""
+    program = folder / "program"
+    flags = ["-std=c11", "-ffp-contract=off", "-Wall", "-Wextra", "-Wconversion", "-Werror", *options]
+    where = str(Path(__file__).with_name(source))
+    subprocess.run(["gcc", *flags, f"-I{ROOT / 'csrc'}", where, "-o", str(program), "-lm"], check=True)
+    return set(subprocess.run([program, *given], capture_output=True, text=True, check=True).stdout.split())
+
+
+@needs_gcc
 @pytest.mark.parametrize("level", ["-O0", "-O3"])
 def test_they_are_exact(level: str, tmp_path: Path) -> None:
     """By comparison with C's, in millions of cases near a half of the last digit, or at the ends of the range."""
-    program, source = tmp_path / "fma", Path(__file__).with_name("fma.c")
-    flags = ["-std=c11", level, "-ffp-contract=off", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
-    subprocess.run(["gcc", *flags, f"-I{ROOT / 'csrc'}", str(source), "-o", str(program), "-lm"], check=True)
-    differences = subprocess.run([program], capture_output=True, text=True, check=True).stdout.split()
-    assert differences == ["0"] * 7
+    assert numbers("fma.c", tmp_path, level) == {"0"}
+
+
+@needs_gcc
+@pytest.mark.parametrize("from_", [0, 1 << 31])
+def test_promises_are_kept(from_: int, exhaustive: bool, tmp_path: Path) -> None:
+    """What kern/math.h says of its multiply-adds is true of every word: 512 apart, or all in half an hour."""
+    step = 1 if exhaustive else 512
+    given = (str(from_), str((1 << 31) // step), str(step))
+    assert numbers("promises.c", tmp_path, "-O3", "-DIC_FMA_IN_SOFTWARE", given=given) == {"0"}
