@@ -26,6 +26,7 @@ ISAS = [
     # 20 %: its sixteen registers hold three groups of counters if live ranges are kept short
     ("avx2", X86, ["-mavx2", "-mfma", "-mf16c"], ["-flive-range-shrinkage"], ["/arch:AVX2"]),
     ("avx512", X86, ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"], [], ["/arch:AVX512"]),
+    ("sse2", X86, [], [], []),  # which every x86-64 compiler takes for granted
     ("neon", ARM, [], [], []),
 ]
 

@@ -5,6 +5,9 @@ IC_ISA_ROW(avx512)
 #if defined(IC_BUILT_avx2)
 IC_ISA_ROW(avx2)
 #endif
+#if defined(IC_BUILT_sse2)
+IC_ISA_ROW(sse2)
+#endif
 #if defined(IC_BUILT_neon)
 IC_ISA_ROW(neon)
 #endif

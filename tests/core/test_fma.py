@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.any_isa
 
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="needs x86-64")
 
 
 def numbers(source: str, folder: Path, *options: str, given: tuple[str, ...] = ()) -> set[str]:
@@ -27,9 +29,10 @@ def numbers(source: str, folder: Path, *options: str, given: tuple[str, ...] = (
 
 @needs_gcc
 @pytest.mark.parametrize("level", ["-O0", "-O3"])
-def test_they_are_exact(level: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("of", ["numbers", pytest.param("vectors", marks=x86)])
+def test_they_are_exact(of: str, level: str, tmp_path: Path) -> None:
     """By comparison with C's, in millions of cases near a half of the last digit, or at the ends of the range."""
-    assert numbers("fma.c", tmp_path, level) == {"0"}
+    assert numbers("fma.c", tmp_path, level, *["-DOF_VECTORS"] * (of == "vectors")) == {"0"}
 
 
 @needs_gcc

@@ -192,6 +192,27 @@ def test_every_set_gives_the_same_bytes(dtype: Any) -> None:
     assert all(np.array_equal(z.view(dtype), scalar) for z in by_isa.values())
 
 
+#: First and second words of which sums of doubles lie half-way between two floats in a multiply-add, and are not exact:
+#: rounding them once more would change the radius or the direction. From 2**30 words of each kind.
+HALF_WAY = (
+    (0xBFFFFFF3, 0xBFFFFFD0, 0xC0000005, 0xBFFFFFE2, 0xC0000017, 0xBFFFFFF4, 0xBFFFFFD1, 0xC0000006),
+    (0x359FFFFA, 0x41D46001, 0x6BBFFFFA, 0x2B000007, 0xC42A0004, 0x8BA00008, 0xEDFFFFFB, 0x05B40003),
+)
+
+
+def test_every_set_gives_the_same_bytes_where_sums_are_half_way() -> None:
+    """Each word in each lane of a vector, with other words in the other lanes."""
+    words = np.resize(np.array([[0x12345678, 0x9ABCDEF1]], np.uint32), (17 * 32, 2))
+    for column, found in enumerate(HALF_WAY):
+        words[::17, column] = np.resize(np.array(found, np.uint32), 32)
+    by_isa = []
+    for isa in initcore.isas():
+        initcore.use_isa(isa)
+        by_isa.append(_core.normal_from_words(words).view(np.uint32))
+    for bits in by_isa:
+        np.testing.assert_array_equal(bits, by_isa[-1])
+
+
 def test_low_bits_of_float64_words_do_not_count(isa: str) -> None:
     random = np.random.default_rng(5)
     words = random.integers(0, 2**64 - 1, (1 << 14, 2), np.uint64, endpoint=True)
