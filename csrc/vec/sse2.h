@@ -21,6 +21,7 @@
 #define IC_FLIGHT64 1
 #define IC_FLIGHT64_LIGHT 1
 #define IC_FLIGHT64_PLANES 1
+#define IC_SURE 3 /* rejected elements of 16 that are listed without a branch */
 #define IC_LANES32 (2 * IC_COUNTERS)
 #define IC_LANES64 IC_COUNTERS
 #define IC_TILE_ROWS 4
