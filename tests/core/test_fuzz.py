@@ -114,12 +114,16 @@ initcore.normal_ = write_first
 #: Bugs that the other fuzzers are there for, and what is said of them
 OTHER_BUGS = {
     "objects": (EARLY, "written before"),
-    "signals": ("initcore.patterns._set = lambda out, value: out.fill(value)", "all was written before"),
+    "signals": (
+        "initcore._core.set_constant = lambda out, element: out.fill(np.frombuffer(element, out.dtype)[0])",
+        "all was written before",
+    ),
     "commands": ("initcore.cli.verify.read_plan = lambda *_: 1 / 0", "an error of initcore's own, ZeroDivisionError"),
 }
 OTHER_BUGGY = """
 import functools, sys
 import fuzz
+import numpy as np
 import initcore, initcore.cli, initcore.cli.verify
 {bug}
 fuzz.run_here("{what}", 1, 0, 2000)
