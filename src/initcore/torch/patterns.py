@@ -157,7 +157,8 @@ def _no_grad_zero_(tensor: Tensor) -> Tensor:
 
 def _constant(theirs: Callable[..., Tensor], tensor: Tensor, *val: float) -> Tensor:
     refuse_arrays(tensor, theirs)
-    if not (memory.is_ours(tensor) and tensor.is_cpu and tensor.numel() >= _LARGE):
+    small = is_compiling() or not memory.is_plain(type(tensor)) or tensor.numel() < _LARGE  # biases, most of the time
+    if small or not (memory.is_ours(tensor) and tensor.is_cpu):
         return theirs(tensor, *val)
     # torch converts the value and refuses one that overflows, but not in a tensor of one element
     value = theirs(tensor.detach().new_empty(2), *val)[0].item()
