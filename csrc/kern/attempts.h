@@ -48,8 +48,11 @@ static void list_blocks(uint64_t *restrict blocks, const uint16_t *restrict offs
     for (int i = 0; i < count; i++) blocks[i] |= chunk.first + offset[i] / 4;
 }
 
+#ifndef IC_HALF_IN_HARDWARE
+#define f32_half_of half_of
+#endif
 IC_INLINE void put_f32(uint8_t *out, float value, ic_dtype dtype) {
-  const uint16_t half = dtype == IC_F16 ? half_of(value) : bfloat_of(value);
+  const uint16_t half = dtype == IC_F16 ? f32_half_of(value) : bfloat_of(value);
   if (dtype == IC_F32)
     memcpy(out, &value, 4);
   else

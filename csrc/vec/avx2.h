@@ -193,6 +193,11 @@ IC_INLINE void f16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontempora
   const __m128i high = _mm256_cvtps_ph(f32_zip_high(even, odd), _MM_FROUND_TO_NEAREST_INT);
   bytes_store(out, _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1), nontemporal);
 }
+/* One number to float16 */
+#define IC_HALF_IN_HARDWARE
+IC_INLINE uint16_t f32_half_of(float x) {
+  return (uint16_t)_mm_cvtsi128_si32(_mm_cvtps_ph(_mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT));
+}
 /* The high halves of even and odd, as 16-bit elements */
 IC_INLINE void high16_store_pairs(uint8_t *out, vu32 even, vu32 odd, int nontemporal) {
   const __m256i pairs = _mm256_blend_epi16(_mm256_srli_epi32(even, 16), odd, 0xAA);

@@ -183,6 +183,11 @@ IC_INLINE void f16_store_pairs(uint8_t *out, vf32 even, vf32 odd, int nontempora
     _mm256_storeu_si256((__m256i *)(void *)(out + 32), high);
   }
 }
+/* One number to float16 */
+#define IC_HALF_IN_HARDWARE
+IC_INLINE uint16_t f32_half_of(float x) {
+  return (uint16_t)_mm_cvtsi128_si32(_mm_maskz_cvtps_ph(1, _mm_set_ss(x), _MM_FROUND_TO_NEAREST_INT));
+}
 #if defined(__GNUC__)
 /* Rounds to bfloat16 by one instruction, in functions for processors that have it (Zen 4, Sapphire Rapids): 6 to 10 %
  * in the caches, nothing past them. It takes values below the smallest normal float for zeros. In assembly, since gcc
