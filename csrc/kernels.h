@@ -25,7 +25,7 @@ enum {
  * row by row, a panel's rows `pitch` elements apart, a strip's all IC_STRIP_BYTES; no more than IC_CHUNK_ROWS at once.
  * Of a strip, `columns` are in use.
  */
-enum { IC_PANEL_WIDTH = 64, IC_CHUNK_ROWS = 64, IC_STRIP_BYTES = 192 };
+enum { IC_PANEL_WIDTH = 64, IC_CHUNK_ROWS = 64, IC_STRIP_BYTES = 192, IC_MOST_TILE_ROWS = 8 };
 
 typedef struct {
   const void *rows;

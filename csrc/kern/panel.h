@@ -24,7 +24,7 @@
   for (size_t r = 0; r < rows; r++) \
     for (size_t v = 0; v < vectors; v++)
 
-_Static_assert(STRIP % TILE_COLUMNS == 0 && IC_PANEL_WIDTH % IC_TILE_ROWS == 0, "tiles fill a strip");
+_Static_assert(STRIP % TILE_COLUMNS == 0 && IC_MOST_TILE_ROWS % IC_TILE_ROWS == 0, "tiles fill a strip");
 
 #ifdef IC_DOUBLE
 /* What a tile fetches into the caches at each step, evenly, so that memory keeps up */
@@ -151,7 +151,7 @@ static double reflection(double square) { return square > 0 ? 2 / square : 0; }
  * a time, so that twice as many sums are under way: the second one's lacks only the term of the first. */
 static void factorise(const double *gram, size_t width, double *t) {
   enum { VECTORS = LANES < 4 ? 8 : 4, BLOCK = VECTORS * LANES };
-  memset(t, 0, sizeof(double) * IC_PANEL_WIDTH * IC_PANEL_WIDTH);
+  memset(t, 0, sizeof(double) * IC_PANEL_WIDTH * width);
   for (size_t k = 0; k < width; k += 2) {
     const int second = k + 1 < width;
     const double *g = gram + k * IC_PANEL_WIDTH, *g2 = g + (second ? IC_PANEL_WIDTH : 0);
@@ -193,7 +193,7 @@ static void OP(gram)(const ic_chunk *panel, double *widened, double *gram) {
 
 static void OP(factorise_rounded)(const double *gram, size_t width, double *exact, void *factor) {
   factorise(gram, width, exact);
-  for (size_t i = 0; i < IC_PANEL_WIDTH * IC_PANEL_WIDTH; i++) ((REAL *)factor)[i] = (REAL)exact[i];
+  for (size_t i = 0; i < IC_PANEL_WIDTH * width; i++) ((REAL *)factor)[i] = (REAL)exact[i];
 }
 
 #undef REAL

@@ -107,7 +107,7 @@ STAMP_IDENTITY(identity_f64, double)
 static void begin_panel(const orthogonal *o, const strip *s, int64_t p, uint8_t *tile, uint8_t *products) {
   const ic_chunk top = ic_panel_chunk(&o->reflectors, &o->slot[p % o->slots], p, p);
   memset(tile, 0, top.row_count * IC_STRIP_BYTES);
-  memset(products, 0, TILE_BYTES);
+  memset(products, 0, ic_rows_touched(top.width) * IC_STRIP_BYTES);
   for (size_t j = 0; j < s->count; j++) {
     if (s->column[j] / IC_PANEL_WIDTH != p) continue;
     const size_t i = (size_t)(s->column[j] % IC_PANEL_WIDTH);

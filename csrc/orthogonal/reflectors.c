@@ -109,7 +109,7 @@ void ic_draw_chunk(const ic_reflectors *r, ic_panel *panel, int64_t p, int64_t c
   if (part.top) {
     for (size_t i = 0; i < part.width; i++)
       memset(rows + i * row_bytes + (i + 1) * itemsize, 0, (part.width - i - 1) * itemsize);
-    memset(buffers->gram, 0, SQUARE * sizeof(double));
+    memset(buffers->gram, 0, ic_rows_touched(part.width) * IC_PANEL_WIDTH * sizeof(double));
   }
   r->ops->gram(&part, buffers->widened, buffers->gram);
 }

@@ -5,6 +5,11 @@
 #include "kernels.h"
 #include "platform/arena.h"
 
+/* How many rows of products and of the Gram product a panel of that many reflectors touches: those of whole tiles */
+IC_INLINE size_t ic_rows_touched(size_t width) {
+  return (width + IC_MOST_TILE_ROWS - 1) / IC_MOST_TILE_ROWS * IC_MOST_TILE_ROWS;
+}
+
 /* Those of one m x n matrix, m >= n */
 typedef struct {
   int64_t m, n;
