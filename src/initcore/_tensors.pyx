@@ -3,8 +3,8 @@
 
 cimport cython
 
-from initcore._arrays import Memory
 from initcore import _core
+from initcore._arrays import Memory
 
 
 @cython.final
@@ -55,7 +55,10 @@ cdef class PlainTensors:
         return Memory(address, tensor.shape, kind) if address else None
 
     def fill(self, ours, tensor, tuple args, rng):
-        """Fill a plain tensor by an initializer, and return whether it was filled: others, and errors, are left to the caller."""
+        """Fill a plain tensor by an initializer, and return whether it was filled.
+
+        It is not if it is not plain, or if the initializer refuses the arguments, before anything is written.
+        """
         memory = self.memory_of(tensor)
         if memory is None:
             return False

@@ -273,3 +273,29 @@ def test_arrays_without_elements_are_left_alone(name: str) -> None:
         out = np.empty(shape, np.uint32 if name == "bits_" else np.float32)
         assert getattr(initcore, name)(out, **ALL[name]) is out
         assert getattr(initcore, name[:-1])(shape, **ALL[name]).shape == shape
+
+
+class Adjustable:
+    """A number that can change while it stays the same object, as a tensor can."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __float__(self) -> float:
+        return self.value
+
+    def __ge__(self, other: float) -> bool:
+        return self.value >= other
+
+    def __mul__(self, other: float) -> float:
+        return self.value * other
+
+
+@pytest.mark.parametrize("name", ["xavier_normal_", "xavier_uniform_"])
+def test_a_setting_that_changes_is_asked_for_its_value_each_time(name: str) -> None:
+    """Distributions are kept by their settings: this one's must not be."""
+    gain: Any = Adjustable(1.0)
+    first = getattr(initcore, name)(np.empty((30, 20)), gain=gain, rng=0)
+    gain.value = 2.0
+    second = getattr(initcore, name)(np.empty((30, 20)), gain=gain, rng=0)
+    np.testing.assert_array_equal(second, 2 * first)
