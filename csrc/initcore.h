@@ -107,6 +107,16 @@ void ic_keys_below(const ic_path *path, const uint32_t *words, size_t parts, siz
 /* The bytes of one element over and over: constants, and what memory can take. Of the array only data, shape and
  * strides count. */
 ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize, const ic_options *options);
+
+/* A block of Sylvester's Hadamard matrix, whose elements are two, of IC_MOST_ITEMSIZE bytes at most. Of the array, the
+ * block, only data, shape and strides count; it has two axes. */
+enum { IC_MOST_ITEMSIZE = 64 };
+typedef struct {
+  const uint8_t *plus, *minus;
+  uint64_t first_row, first_column;
+} ic_hadamard;
+
+ic_status ic_set_hadamard(const ic_array *array, size_t itemsize, const ic_hadamard *matrix, const ic_options *options);
 uint64_t ic_cache_bytes(void); /* of the last level, or a guess */
 
 /* Orthogonal matrices: section 6 of the stream contract. The axes of the array are: matrices, their rows, and their

@@ -40,6 +40,7 @@ def orthogonal(
     rng: Any,
     progress: Callable[[float], object] | None,
 ) -> NDArray[Any]: ...
+def set_hadamard(out: NDArray[Any], plus: bytes, minus: bytes, first_row: int, first_column: int) -> None: ...
 def set_sparse_zeros(
     out: NDArray[Any],
     rows: int,

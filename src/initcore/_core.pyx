@@ -267,6 +267,24 @@ def set_bytes(cnp.ndarray out, int value, bint nontemporal):
     set_constant_past(out, bytes([value]) * cnp.PyArray_ITEMSIZE(out), 0 if nontemporal else <uint64_t>-1)
 
 
+def set_hadamard(cnp.ndarray out, bytes plus, bytes minus, uint64_t first_row, uint64_t first_column):
+    """Set the elements of a block of a Hadamard matrix to those bytes where it has 1, and to others where it has -1."""
+    cdef ic_array array
+    cdef ic_status status
+    cdef Caller caller = Caller()
+    cdef ic_options options = options_of(caller, nontemporal_bytes)
+    cdef Py_ssize_t itemsize = cnp.PyArray_ITEMSIZE(out)
+    if cnp.PyArray_NDIM(out) != 2 or out.dtype.hasobject:
+        raise ValueError("a Hadamard matrix has two axes, and numbers as they are")
+    if not len(plus) == len(minus) == itemsize <= IC_MOST_ITEMSIZE:
+        raise ValueError(f"{len(plus)} and {len(minus)} bytes are no elements of {out.dtype}")
+    describe(out, None, &array)
+    cdef ic_hadamard matrix = ic_hadamard(plus=plus, minus=minus, first_row=first_row, first_column=first_column)
+    with nogil:
+        status = ic_set_hadamard(&array, <size_t>itemsize, &matrix, &options)
+    finish(status, caller)
+
+
 def set_sparse_zeros(cnp.ndarray out, int64_t rows, int64_t zeros, uint32_t left_base, uint32_t right_base,
                      int64_t first_row, int half_rounds, cnp.ndarray words):
     """Set the elements of some columns to zero that are so; the last axis of `words` has the columns."""

@@ -83,6 +83,17 @@ cdef extern from "initcore.h" nogil:
     void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t *words)
     ic_status ic_set_constant(const ic_array *array, const uint8_t *element, size_t itemsize,
                               const ic_options *options)
+    enum:
+        IC_MOST_ITEMSIZE
+
+    ctypedef struct ic_hadamard:
+        const uint8_t *plus
+        const uint8_t *minus
+        uint64_t first_row
+        uint64_t first_column
+
+    ic_status ic_set_hadamard(const ic_array *array, size_t itemsize, const ic_hadamard *matrix,
+                              const ic_options *options)
     ic_status ic_orthogonal(const ic_array *array, const ic_matrices *matrices, const ic_stream *stream,
                             const ic_options *options)
     uint64_t ic_cache_bytes()

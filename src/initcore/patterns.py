@@ -313,21 +313,15 @@ def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None, **unknow
 
 
 def _fill_hadamard(out: NDArray[Any], offset: tuple[int, ...], plus: Any, minus: Any) -> None:
-    across = min(out.shape[1], _ELEMENTS_AT_ONCE)
-    down = _ELEMENTS_AT_ONCE // across
-    for left in range(0, out.shape[1], across):
-        columns = np.arange(offset[1] + left, offset[1] + min(left + across, out.shape[1]), dtype=np.uint64)
-        for top in range(0, out.shape[0], down):
-            block = out[top : top + down, left : left + across]
-            rows = np.arange(offset[0] + top, offset[0] + top + block.shape[0], dtype=np.uint64)
-            block[...] = np.where(_parity(np.bitwise_and(rows[:, None], columns)), minus, plus)
-
-
-def _parity(words: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Return whether the number of ones in each word is odd."""
-    for shift in (32, 16, 8, 4, 2, 1):
-        words = words ^ (words >> np.uint64(shift))
-    return (words & np.uint64(1)).astype(np.bool_)
+    if not out.dtype.hasobject:
+        _core.set_hadamard(out, _bytes(plus, out.dtype), _bytes(minus, out.dtype), *offset[:2])
+        return
+    down = max(1, _ELEMENTS_AT_ONCE // max(1, out.shape[1]))
+    for top in range(0, out.shape[0], down):
+        block = out[top : top + down]
+        positive = np.empty(block.shape, np.bool_)
+        _core.set_hadamard(positive, b"\1", b"\0", offset[0] + top, offset[1])
+        block[...] = np.where(positive, plus, minus)
 
 
 def sparse_(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from support import Run
 
 import initcore
+from initcore import _core
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory that is there when it is touched")
 
@@ -56,15 +58,15 @@ def test_numbers_that_compare_equal_keep_their_own_bytes(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["u1", "<f4", "<f8", "<c16", "g"])
 def test_constants_on_threads_and_past_the_caches(dtype: str, isa: str, threads: int) -> None:
     """Long rows that begin at any byte of a line, and units that end within rows."""
-    size = 3 * initcore._core.ELEMENTS_PER_THREAD
+    size = 3 * _core.ELEMENTS_PER_THREAD
     for width in (size - 7, size // 3, 1031, 17, 3):
         memory = np.zeros((4, size + 64), dtype)
         out = memory[:, 5 : 5 + size // width * width].reshape(4, -1, width)[:, :, 1:]
-        initcore._core.set_constant(out, np.full((), 1, dtype).tobytes())
+        _core.set_constant(out, np.full((), 1, dtype).tobytes())
         assert (out == 1).all()
         assert np.count_nonzero(memory) == out.size
         for streaming in (True, False):
-            initcore._core.set_bytes(out, 0x11, streaming)
+            _core.set_bytes(out, 0x11, streaming)
             assert out.tobytes() == b"\x11" * out.nbytes
             assert np.count_nonzero(memory) == out.size
 
@@ -73,9 +75,9 @@ def test_an_element_of_the_wrong_size_is_refused() -> None:
     out = np.zeros(3, np.float32)
     for element in (b"", b"123", b"12345"):
         with pytest.raises(ValueError, match="no element of float32"):
-            initcore._core.set_constant(out, element)
+            _core.set_constant(out, element)
     with pytest.raises(ValueError, match="no element of object"):
-        initcore._core.set_constant(np.zeros(3, object), bytes(8))
+        _core.set_constant(np.zeros(3, object), bytes(8))
 
 
 @pytest.mark.parametrize("fill", [initcore.eye_, initcore.dirac_], ids=["eye", "dirac"])
@@ -114,6 +116,50 @@ def test_hadamard_is_cut_along_both_axes(rows: int, columns: int) -> None:
     across = np.unique(np.r_[:columns:1013, columns - 1, min(1 << 20, columns - 1)])
     ones = np.array([[bin(int(i) & int(j)).count("1") % 2 for j in across] for i in down])
     assert np.array_equal(out[np.ix_(down, across)], np.where(ones, -1, 1) * np.float32(whole**-0.5))
+
+
+LAYOUTS: dict[str, Callable[[int, int], tuple[slice, slice, bool]]] = {
+    "window": lambda m, n: (np.s_[1 : m + 1], np.s_[2 : n + 2], False),
+    "steps": lambda m, n: (np.s_[: 2 * m : 2], np.s_[1 : 2 * n : 2], False),
+    "backwards": lambda m, n: (np.s_[m:0:-1], np.s_[n:0:-1], False),
+    "transposed": lambda m, n: (np.s_[1 : n + 1], np.s_[1 : m + 1], True),
+}
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["", "past the caches"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["i1", "f2", "f4", ">f8", "c16", "G"])
+def test_hadamard_matrices_of_any_layout(dtype: str, layout: str, streaming: bool) -> None:
+    _core.write_past_caches_from(0 if streaming else 1 << 62)
+    try:
+        for rows, columns, top, left in (
+            (1, 1, 0, 0),
+            (5, 700, 3, 2**40 - 350),
+            (130, 70, 2**33, 60),
+            (700, 33, 250, 1),
+        ):
+            memory = np.zeros((1500, 1500), dtype)
+            across, down, turned = LAYOUTS[layout](rows, columns)
+            out = memory[across, down].T if turned else memory[across, down]
+            plus, minus = np.array(3, dtype), np.array(-5, dtype)
+            _core.set_hadamard(out, plus.tobytes(), minus.tobytes(), top, left)
+            both = np.arange(top, top + rows)[:, None] & np.arange(left, left + columns)
+            odd = np.array([bin(i).count("1") % 2 for i in both.flat], bool).reshape(both.shape)
+            assert np.array_equal(out, np.where(odd, minus, plus)), (rows, columns)
+            out[...] = 0
+            assert not memory.any()
+    finally:
+        _core.write_past_caches_from()
+
+
+def test_hadamard_elements_are_whole() -> None:
+    out = np.zeros((2, 2))
+    for plus, minus in ((bytes(8), bytes(4)), (bytes(4), bytes(4))):
+        with pytest.raises(ValueError, match="no elements of float64"):
+            _core.set_hadamard(out, plus, minus, 0, 0)
+    for wrong in (np.zeros(4), np.zeros((2, 2), object)):
+        with pytest.raises(ValueError, match="two axes"):
+            _core.set_hadamard(wrong, bytes(8), bytes(8), 0, 0)
 
 
 # What is written first differs from what is there, and so does what would be written last: a thread that sees the
