@@ -24,6 +24,8 @@ static const ic_problem ic_no_problem = {0, NULL};
 static ic_problem ic_problem_with(int param, const char *rule) { return (ic_problem){param, rule}; }
 
 #include "kern/keys.h"
+#define IC_BYTES
+#include "kern/sparse.h"
 #include "kern/sparse.h"
 #include "kern/testing.h"
 #include "kern/peak_ops.h"
@@ -91,6 +93,7 @@ const ic_kernels IC_PASTE(ic_kernels_, IC_ISA) = {
     .normal_from_words_f64 = normal_from_words_f64,
     .keys_below = keys_below,
     .sparse_mask = sparse_mask,
+    .sparse_clear = sparse_clear,
     .spin = spin,
 };
 

@@ -3,6 +3,7 @@
 #define IC_KERNELS_H
 
 #include "initcore.h"
+#include "platform/compiler.h"
 
 /* Blocks of four elements: consecutive ones from `first`, whose high words are all the same, or those of a list. */
 typedef struct {
@@ -61,12 +62,15 @@ typedef struct {
   void (*normal_from_words_f64)(const uint64_t *words, size_t pairs, double *out);
   void (*keys_below)(const ic_path *path, const uint32_t *words, size_t parts, size_t count, uint32_t *keys);
   /* see kern/sparse.h */
-  void (*sparse_mask)(const ic_sparse *sparse, const uint32_t *turns, size_t pitch, const uint32_t *left_digits,
-                      const uint32_t *right_digits, size_t rows, uint8_t *mask);
+  void (*sparse_mask)(const ic_sparse *sparse, const void *turns, size_t pitch, const void *left, const void *right,
+                      size_t rows, uint64_t *mask);
+  void (*sparse_clear)(uint8_t *out, size_t itemsize, uint64_t bits, size_t count);
   uint64_t (*spin)(ic_spin kind, uint64_t rounds, double *end);
 } ic_kernels;
 
-enum { IC_TABLE_WORDS = 32 };                               /* sparse_mask's tables are padded to such multiples */
+enum { IC_SPARSE_ROWS = 256 }; /* that sparse_mask takes at most; whole vectors in every instruction set */
+IC_INLINE int ic_sparse_in_bytes(const ic_sparse *s) { return s->left_base <= 256 && s->right_base <= 256; }
+
 enum { IC_MAX_STEP_BLOCKS = 32, IC_MAX_STEP_BYTES = 1024 }; /* of any kernel; isa.c asserts it */
 
 #define IC_ISA_ROW(name) extern const ic_kernels ic_kernels_##name;

@@ -9,8 +9,9 @@
 #include "platform/work.h"
 
 enum {
-  PERIOD_BYTES = 2048, /* of a row, whose signs are made at once; twice as much takes 10 % longer, half as much in float16 35 % */
-  UNIT = 1 << 20,      /* bytes that a thread takes at a time */
+  PERIOD_BYTES =
+      2048, /* of a row, whose signs are made at once; twice as much takes 10 % longer, half as much in float16 35 % */
+  UNIT = 1 << 20, /* bytes that a thread takes at a time */
   SHORTEST_IN_LINES = 1024
 };
 
@@ -20,7 +21,7 @@ typedef struct {
   uint64_t first_row, first_column;
   const uint8_t *element[2]; /* plus, minus */
   size_t itemsize;
-  uint64_t period;                     /* columns: a power of two */
+  uint64_t period; /* columns: a power of two */
   int64_t unit_rows, unit_columns, units_across;
   int nontemporal;
 } hadamard_task;
@@ -71,7 +72,8 @@ static void copy_run(const hadamard_task *t, uint8_t *out, const uint8_t *from, 
 static void set_unit(void *context, int thread, int64_t unit) {
   const hadamard_task *t = context;
   const int64_t row = unit / t->units_across * t->unit_rows, column = unit % t->units_across * t->unit_columns;
-  const int64_t last_row = at_most(t->rows, row + t->unit_rows), columns = at_most(t->unit_columns, t->columns - column);
+  const int64_t last_row = at_most(t->rows, row + t->unit_rows),
+                columns = at_most(t->unit_columns, t->columns - column);
   signs s;
   (void)thread;
   for (int64_t i = row; i < last_row; i++) {

@@ -16,11 +16,13 @@
 #define IC_FLIGHT64_LIGHT 2
 #define IC_FLIGHT64_PLANES 1 /* two spill so much that float64 tails take twice as long on Zen 2 */
 #define IC_SURE 4            /* rejected elements of 32 that are listed without a branch */
+#define IC_LANES8 32
+#define IC_CLEAR_BYTES 32
 #define IC_LANES32 (2 * IC_COUNTERS)
 #define IC_LANES64 IC_COUNTERS
 #define IC_TILE_ROWS 4 /* by 3 vectors of sums: with one row of 3 and a broadcast, all 16 registers */
 
-typedef __m256i vctr, vprod, vu32, vu64;
+typedef __m256i vctr, vprod, vu8, vu32, vu64;
 typedef __m256 vf32, vm32;
 typedef __m256d vf64, vm64;
 
@@ -233,25 +235,66 @@ IC_INLINE vu32 u32_load(const uint32_t *p) { return _mm256_loadu_si256((const __
 IC_INLINE void u32_store(uint32_t *p, vu32 a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
 IC_INLINE vu32 u32_min(vu32 a, vu32 b) { return _mm256_min_epu32(a, b); }
 /* See avx512.h; numbers below 2^31 */
-IC_INLINE uint32_t u32_pairs_below(vu32 high, vu32 low, vu32 bound_high, vu32 bound_low) {
-  const __m256i below = _mm256_cmpgt_epi32(bound_low, low), same = _mm256_cmpeq_epi32(high, bound_high);
-  const __m256i all = _mm256_or_si256(_mm256_cmpgt_epi32(bound_high, high), _mm256_and_si256(same, below));
-  return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(all));
+IC_INLINE uint64_t u32_pairs_at_most(vu32 high, vu32 low, vu32 bound_high, vu32 bound_low) {
+  const __m256i low_above = _mm256_cmpgt_epi32(low, bound_low), same = _mm256_cmpeq_epi32(high, bound_high);
+  const __m256i above = _mm256_or_si256(_mm256_cmpgt_epi32(high, bound_high), _mm256_and_si256(same, low_above));
+  return (uint64_t)_mm256_movemask_ps(_mm256_castsi256_ps(above)) ^ 255;
 }
-IC_INLINE void bytes_of_bits(uint8_t *out, uint32_t bits) {
-  const uint64_t spread = (bits & 0xff) * 0x0101010101010101ull & 0x8040201008040201ull;
-  const uint64_t bytes = (spread + 0x7f7f7f7f7f7f7f7full) >> 7 & 0x0101010101010101ull;
-  memcpy(out, &bytes, 8);
+/* table[at] of words; see avx512.h */
+IC_INLINE vu32 u32_look_up(const uint32_t *table, uint32_t most, vu32 at) {
+  (void)most;
+  return _mm256_i32gather_epi32((const int *)(const void *)table, at, 4);
 }
-/* table[at]; see avx512.h */
-IC_INLINE vu32 u32_look_up(const uint32_t *table, uint32_t count, vu32 at) {
-  if (count > 64) return _mm256_i32gather_epi32((const int *)(const void *)table, at, 4);
-  vu32 found = _mm256_permutevar8x32_epi32(u32_load(table), at);
-  for (uint32_t first = 8; first < count; first += 8) {
-    const vu32 here = _mm256_permutevar8x32_epi32(u32_load(table + first), at);
-    found = _mm256_blendv_epi8(found, here, _mm256_cmpgt_epi32(at, u32_set1(first - 1)));
-  }
-  return found;
+/* Bytes */
+IC_INLINE vu8 u8_set1(uint8_t x) { return _mm256_set1_epi8((char)x); }
+IC_INLINE vu8 u8_load(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)(const void *)p); }
+IC_INLINE void u8_store(uint8_t *p, vu8 a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
+IC_INLINE vu8 u8_add(vu8 a, vu8 b) { return _mm256_add_epi8(a, b); }
+IC_INLINE vu8 u8_sub(vu8 a, vu8 b) { return _mm256_sub_epi8(a, b); }
+IC_INLINE vu8 u8_min(vu8 a, vu8 b) { return _mm256_min_epu8(a, b); }
+IC_INLINE vu8 u8_select_below(vu8 a, vu8 b, vu8 then, vu8 otherwise) {
+  return _mm256_blendv_epi8(then, otherwise, _mm256_cmpeq_epi8(_mm256_max_epu8(a, b), a));
+}
+IC_INLINE uint64_t u8_pairs_at_most(vu8 high, vu8 low, vu8 bound_high, vu8 bound_low) {
+  const vu8 not_above = _mm256_cmpeq_epi8(u8_min(high, bound_high), high), same = _mm256_cmpeq_epi8(high, bound_high);
+  const vu8 low_not_above = _mm256_cmpeq_epi8(u8_min(low, bound_low), low);
+  return (uint32_t)_mm256_movemask_epi8(_mm256_andnot_si256(_mm256_andnot_si256(low_not_above, same), not_above));
+}
+/* Blends look at the top bit of a byte: bit 4 of a place chooses between two tables of 16, bit 5 between two pairs of
+ * them, and so on. A place from 128 on has a top bit that shuffles take for zero. */
+IC_INLINE vu8 u8_of_16(const uint8_t *table, vu8 at) {
+  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)table)), at);
+}
+IC_INLINE vu8 u8_of_32(const uint8_t *table, vu8 at) {
+  return _mm256_blendv_epi8(u8_of_16(table, at), u8_of_16(table + 16, at), _mm256_slli_epi16(at, 3));
+}
+IC_INLINE vu8 u8_of_64(const uint8_t *table, vu8 at) {
+  return _mm256_blendv_epi8(u8_of_32(table, at), u8_of_32(table + 32, at), _mm256_slli_epi16(at, 2));
+}
+IC_INLINE vu8 u8_of_128(const uint8_t *table, vu8 at) {
+  return _mm256_blendv_epi8(u8_of_64(table, at), u8_of_64(table + 64, at), _mm256_slli_epi16(at, 1));
+}
+IC_INLINE vu8 u8_look_up(const uint8_t *table, uint32_t most, vu8 at) {
+  if (most <= 16) return u8_of_16(table, at);
+  if (most <= 32) return u8_of_32(table, at);
+  if (most <= 64) return u8_of_64(table, at);
+  if (most <= 128) return u8_of_128(table, at);
+  const vu8 low = _mm256_and_si256(at, u8_set1(127));
+  return _mm256_blendv_epi8(u8_of_128(table, low), u8_of_128(table + 128, low), at);
+}
+/* Zeros in place of those elements of IC_CLEAR_BYTES whose bits are set */
+IC_INLINE void cleared(uint8_t *out, __m256i kept) { u8_store(out, _mm256_and_si256(u8_load(out), kept)); }
+IC_INLINE void u16_clear(uint8_t *out, uint64_t bits) {
+  const __m256i each = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, -32768);
+  cleared(out, _mm256_cmpeq_epi16(_mm256_and_si256(_mm256_set1_epi16((short)bits), each), _mm256_setzero_si256()));
+}
+IC_INLINE void u32_clear(uint8_t *out, uint64_t bits) {
+  const __m256i each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  cleared(out, _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)bits), each), _mm256_setzero_si256()));
+}
+IC_INLINE void u64_clear(uint8_t *out, uint64_t bits) {
+  const __m256i each = _mm256_setr_epi64x(1, 2, 4, 8);
+  cleared(out, _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_set1_epi64x((long long)bits), each), _mm256_setzero_si256()));
 }
 IC_INLINE vf32 f32_load(const float *p) { return _mm256_loadu_ps(p); }
 IC_INLINE void f32_store(float *p, vf32 a) { _mm256_storeu_ps(p, a); }

@@ -17,11 +17,13 @@
 #define IC_FLIGHT64_LIGHT 2 /* 13 % on Zen 4 */
 #define IC_FLIGHT64_PLANES 1
 #define IC_SURE 6 /* rejected elements of 32 that are listed without a branch */
+#define IC_LANES8 64
+#define IC_CLEAR_BYTES 64
 #define IC_LANES32 (2 * IC_COUNTERS)
 #define IC_LANES64 IC_COUNTERS
 #define IC_TILE_ROWS 8 /* by 3 vectors of sums: with one row of 3 and a broadcast, 28 of 32 registers */
 
-typedef __m512i vctr, vprod, vu32, vu64;
+typedef __m512i vctr, vprod, vu8, vu32, vu64;
 typedef __m512 vf32;
 typedef __m512d vf64;
 typedef __mmask16 vm32;
@@ -234,23 +236,53 @@ IC_INLINE uint32_t f64_inside(const vf64 z[4], double low, double high) {
 IC_INLINE vu32 u32_load(const uint32_t *p) { return _mm512_loadu_si512(p); }
 IC_INLINE void u32_store(uint32_t *p, vu32 a) { _mm512_storeu_si512(p, a); }
 IC_INLINE vu32 u32_min(vu32 a, vu32 b) { return _mm512_min_epu32(a, b); }
-/* A bit for each lane of pairs below a pair: by their high numbers, and by their low ones where these are equal */
-IC_INLINE uint32_t u32_pairs_below(vu32 high, vu32 low, vu32 bound_high, vu32 bound_low) {
+/* A bit for each lane of pairs that are at most a pair: by their high numbers, and by their low ones where these are
+ * equal */
+IC_INLINE uint64_t u32_pairs_at_most(vu32 high, vu32 low, vu32 bound_high, vu32 bound_low) {
   return _mm512_cmplt_epu32_mask(high, bound_high) |
-         _mm512_mask_cmplt_epu32_mask(_mm512_cmpeq_epu32_mask(high, bound_high), low, bound_low);
+         _mm512_mask_cmple_epu32_mask(_mm512_cmpeq_epu32_mask(high, bound_high), low, bound_low);
 }
-IC_INLINE void bytes_of_bits(uint8_t *out, uint32_t bits) {
-  _mm_storeu_si128((__m128i *)(void *)out, _mm_maskz_set1_epi8((__mmask16)bits, 1));
+/* table[at], at < most. Of bytes there is room for that many, which are 16, 32, 64, 128 or 256. */
+IC_INLINE vu32 u32_look_up(const uint32_t *table, uint32_t most, vu32 at) {
+  (void)most;
+  return _mm512_i32gather_epi32(at, table, 4);
 }
-/* table[at] of `count` words, and room for a multiple of IC_TABLE_WORDS: two registers at a time, unless it is long */
-IC_INLINE vu32 u32_look_up(const uint32_t *table, uint32_t count, vu32 at) {
-  if (count > 512) return _mm512_i32gather_epi32(at, table, 4);
-  vu32 found = _mm512_permutex2var_epi32(u32_load(table), at, u32_load(table + 16));
-  for (uint32_t first = 32; first < count; first += 32) {
-    const vu32 here = _mm512_permutex2var_epi32(u32_load(table + first), at, u32_load(table + first + 16));
-    found = _mm512_mask_mov_epi32(found, _mm512_cmpge_epu32_mask(at, u32_set1(first)), here);
+/* Bytes */
+IC_INLINE vu8 u8_set1(uint8_t x) { return _mm512_set1_epi8((char)x); }
+IC_INLINE vu8 u8_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
+IC_INLINE void u8_store(uint8_t *p, vu8 a) { _mm512_storeu_si512(p, a); }
+IC_INLINE vu8 u8_add(vu8 a, vu8 b) { return _mm512_add_epi8(a, b); }
+IC_INLINE vu8 u8_sub(vu8 a, vu8 b) { return _mm512_sub_epi8(a, b); }
+IC_INLINE vu8 u8_min(vu8 a, vu8 b) { return _mm512_min_epu8(a, b); }
+/* Where a < b the one, else the other */
+IC_INLINE vu8 u8_select_below(vu8 a, vu8 b, vu8 then, vu8 otherwise) {
+  return _mm512_mask_mov_epi8(otherwise, _mm512_cmplt_epu8_mask(a, b), then);
+}
+IC_INLINE uint64_t u8_pairs_at_most(vu8 high, vu8 low, vu8 bound_high, vu8 bound_low) {
+  return _mm512_cmplt_epu8_mask(high, bound_high) |
+         _mm512_mask_cmple_epu8_mask(_mm512_cmpeq_epu8_mask(high, bound_high), low, bound_low);
+}
+IC_INLINE vu8 u8_look_up(const uint8_t *table, uint32_t most, vu8 at) {
+  const vu8 low = _mm512_and_si512(at, u8_set1(15));
+  vu8 found = _mm512_setzero_si512();
+  for (uint32_t first = 0; first < most; first += 16) {
+    const vu8 part = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)(table + first)));
+    if (first == 0)
+      found = _mm512_shuffle_epi8(part, low);
+    else
+      found = _mm512_mask_shuffle_epi8(found, _mm512_cmpge_epu8_mask(at, u8_set1((uint8_t)first)), part, low);
   }
   return found;
+}
+/* Zeros in place of those elements of IC_CLEAR_BYTES whose bits are set */
+IC_INLINE void u16_clear(uint8_t *out, uint64_t bits) {
+  _mm512_mask_storeu_epi16(out, (__mmask32)bits, _mm512_setzero_si512());
+}
+IC_INLINE void u32_clear(uint8_t *out, uint64_t bits) {
+  _mm512_mask_storeu_epi32(out, (__mmask16)bits, _mm512_setzero_si512());
+}
+IC_INLINE void u64_clear(uint8_t *out, uint64_t bits) {
+  _mm512_mask_storeu_epi64(out, (__mmask8)bits, _mm512_setzero_si512());
 }
 IC_INLINE vf32 f32_load(const float *p) { return _mm512_loadu_ps(p); }
 IC_INLINE void f32_store(float *p, vf32 a) { _mm512_storeu_ps(p, a); }

@@ -21,11 +21,14 @@
 #define IC_FLIGHT64_LIGHT 1
 #define IC_FLIGHT64_PLANES 1
 #define IC_SURE 3 /* rejected elements of 16 that are listed without a branch */
+#define IC_LANES8 16
+#define IC_CLEAR_BYTES 16
 #define IC_LANES32 (2 * IC_COUNTERS)
 #define IC_LANES64 IC_COUNTERS
 #define IC_TILE_ROWS 4 /* by 3 vectors of sums: with one row of 3 and a broadcast, 31 of 32 registers */
 
 typedef uint32x4_t vctr;
+typedef uint8x16_t vu8;
 typedef struct {
   uint32x4_t v[2];
 } vu32, vm32;
@@ -255,22 +258,61 @@ IC_INLINE uint32_t f64_inside(const vf64 z[4], double low, double high) {
 IC_INLINE vu32 u32_load(const uint32_t *p) { EACH(vu32, vld1q_u32(p + 4 * i)); }
 IC_INLINE void u32_store(uint32_t *p, vu32 a) { vst1q_u32(p, a.v[0]), vst1q_u32(p + 4, a.v[1]); }
 IC_INLINE vu32 u32_min(vu32 a, vu32 b) { EACH(vu32, vminq_u32(a.v[i], b.v[i])); }
-IC_INLINE uint32_t u32_pairs_below(vu32 high, vu32 low, vu32 bound_high, vu32 bound_low) {
-  uint32_t h[IC_LANES32], l[IC_LANES32], to_h[IC_LANES32], to_l[IC_LANES32], bits = 0;
+IC_INLINE uint64_t u32_pairs_at_most(vu32 high, vu32 low, vu32 bound_high, vu32 bound_low) {
+  uint32_t h[IC_LANES32], l[IC_LANES32], to_h[IC_LANES32], to_l[IC_LANES32];
+  uint64_t bits = 0;
   u32_store(h, high), u32_store(l, low), u32_store(to_h, bound_high), u32_store(to_l, bound_low);
-  for (int i = 0; i < IC_LANES32; i++) bits |= (uint32_t)(h[i] < to_h[i] || (h[i] == to_h[i] && l[i] < to_l[i])) << i;
+  for (int i = 0; i < IC_LANES32; i++) bits |= (uint64_t)(h[i] < to_h[i] || (h[i] == to_h[i] && l[i] <= to_l[i])) << i;
   return bits;
 }
-IC_INLINE void bytes_of_bits(uint8_t *out, uint32_t bits) {
-  for (int i = 0; i < IC_LANES32; i++) out[i] = bits >> i & 1;
-}
 /* table[at]; see avx512.h */
-IC_INLINE vu32 u32_look_up(const uint32_t *table, uint32_t count, vu32 at) {
+IC_INLINE vu32 u32_look_up(const uint32_t *table, uint32_t most, vu32 at) {
   uint32_t place[8], found[8];
-  (void)count;
+  (void)most;
   u32_store(place, at);
   for (int i = 0; i < 8; i++) found[i] = table[place[i]];
   return u32_load(found);
+}
+/* Bytes */
+IC_INLINE vu8 u8_set1(uint8_t x) { return vdupq_n_u8(x); }
+IC_INLINE vu8 u8_load(const uint8_t *p) { return vld1q_u8(p); }
+IC_INLINE void u8_store(uint8_t *p, vu8 a) { vst1q_u8(p, a); }
+IC_INLINE vu8 u8_add(vu8 a, vu8 b) { return vaddq_u8(a, b); }
+IC_INLINE vu8 u8_sub(vu8 a, vu8 b) { return vsubq_u8(a, b); }
+IC_INLINE vu8 u8_min(vu8 a, vu8 b) { return vminq_u8(a, b); }
+IC_INLINE vu8 u8_select_below(vu8 a, vu8 b, vu8 then, vu8 otherwise) {
+  return vbslq_u8(vcltq_u8(a, b), then, otherwise);
+}
+IC_INLINE uint64_t u8_pairs_at_most(vu8 high, vu8 low, vu8 bound_high, vu8 bound_low) {
+  static const uint8_t each[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+  const vu8 low_not_above = vandq_u8(vceqq_u8(high, bound_high), vcleq_u8(low, bound_low));
+  const vu8 bits = vandq_u8(vorrq_u8(vcltq_u8(high, bound_high), low_not_above), vld1q_u8(each));
+  return (uint64_t)vaddv_u8(vget_high_u8(bits)) << 8 | vaddv_u8(vget_low_u8(bits));
+}
+/* A place past a table finds zero, or leaves what was found. */
+IC_INLINE vu8 u8_look_up(const uint8_t *table, uint32_t most, vu8 at) {
+  if (most <= 16) return vqtbl1q_u8(vld1q_u8(table), at);
+  if (most <= 32) return vqtbl2q_u8(vld1q_u8_x2(table), at);
+  vu8 found = vqtbl4q_u8(vld1q_u8_x4(table), at);
+  for (uint32_t first = 64; first < most; first += 64)
+    found = vqtbx4q_u8(found, vld1q_u8_x4(table + first), vsubq_u8(at, vdupq_n_u8((uint8_t)first)));
+  return found;
+}
+/* See avx512.h */
+IC_INLINE void u16_clear(uint8_t *out, uint64_t bits) {
+  static const uint16_t each[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+  const uint16x8_t set = vtstq_u16(vdupq_n_u16((uint16_t)bits), vld1q_u16(each));
+  u8_store(out, vbicq_u8(u8_load(out), vreinterpretq_u8_u16(set)));
+}
+IC_INLINE void u32_clear(uint8_t *out, uint64_t bits) {
+  static const uint32_t each[4] = {1, 2, 4, 8};
+  const uint32x4_t set = vtstq_u32(vdupq_n_u32((uint32_t)bits), vld1q_u32(each));
+  u8_store(out, vbicq_u8(u8_load(out), vreinterpretq_u8_u32(set)));
+}
+IC_INLINE void u64_clear(uint8_t *out, uint64_t bits) {
+  static const uint64_t each[2] = {1, 2};
+  const uint64x2_t set = vtstq_u64(vdupq_n_u64(bits), vld1q_u64(each));
+  u8_store(out, vbicq_u8(u8_load(out), vreinterpretq_u8_u64(set)));
 }
 IC_INLINE vf32 f32_load(const float *p) { EACH(vf32, vld1q_f32(p + 4 * i)); }
 IC_INLINE void f32_store(float *p, vf32 a) {

@@ -12,11 +12,14 @@
 #define IC_FLIGHT64_LIGHT 1
 #define IC_FLIGHT64_PLANES 1
 #define IC_SURE 0
+#define IC_LANES8 1
+#define IC_CLEAR_BYTES 0 /* no vectors */
 #define IC_LANES32 2
 #define IC_LANES64 1
 #define IC_TILE_ROWS 4
 
 typedef uint32_t vctr;
+typedef uint8_t vu8;
 typedef uint64_t vprod, vu64;
 typedef double vf64;
 typedef int vm64;
@@ -184,21 +187,33 @@ IC_INLINE uint32_t f64_inside(const vf64 z[4], double low, double high) {
 IC_INLINE vu32 u32_load(const uint32_t *p) { EACH(vu32, p[i]); }
 IC_INLINE void u32_store(uint32_t *p, vu32 a) { p[0] = a.v[0], p[1] = a.v[1]; }
 IC_INLINE vu32 u32_min(vu32 a, vu32 b) { EACH(vu32, a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
-IC_INLINE uint32_t u32_pairs_below(vu32 high, vu32 low, vu32 bound_high, vu32 bound_low) {
-  uint32_t bits = 0;
+IC_INLINE uint64_t u32_pairs_at_most(vu32 high, vu32 low, vu32 bound_high, vu32 bound_low) {
+  uint64_t bits = 0;
   for (int i = 0; i < 2; i++) {
     const uint64_t pair = (uint64_t)high.v[i] << 32 | low.v[i];
-    bits |= (uint32_t)(pair < ((uint64_t)bound_high.v[i] << 32 | bound_low.v[i])) << i;
+    bits |= (uint64_t)(pair <= ((uint64_t)bound_high.v[i] << 32 | bound_low.v[i])) << i;
   }
   return bits;
 }
-IC_INLINE void bytes_of_bits(uint8_t *out, uint32_t bits) {
-  for (int i = 0; i < IC_LANES32; i++) out[i] = bits >> i & 1;
-}
 /* table[at]; see avx512.h */
-IC_INLINE vu32 u32_look_up(const uint32_t *table, uint32_t count, vu32 at) {
-  (void)count;
+IC_INLINE vu32 u32_look_up(const uint32_t *table, uint32_t most, vu32 at) {
+  (void)most;
   EACH(vu32, table[at.v[i]]);
+}
+/* Bytes */
+IC_INLINE vu8 u8_set1(uint8_t x) { return x; }
+IC_INLINE vu8 u8_load(const uint8_t *p) { return *p; }
+IC_INLINE void u8_store(uint8_t *p, vu8 a) { *p = a; }
+IC_INLINE vu8 u8_add(vu8 a, vu8 b) { return (vu8)(a + b); }
+IC_INLINE vu8 u8_sub(vu8 a, vu8 b) { return (vu8)(a - b); }
+IC_INLINE vu8 u8_min(vu8 a, vu8 b) { return a < b ? a : b; }
+IC_INLINE vu8 u8_select_below(vu8 a, vu8 b, vu8 then, vu8 otherwise) { return a < b ? then : otherwise; }
+IC_INLINE uint64_t u8_pairs_at_most(vu8 high, vu8 low, vu8 bound_high, vu8 bound_low) {
+  return ((unsigned)high << 8 | low) <= ((unsigned)bound_high << 8 | bound_low);
+}
+IC_INLINE vu8 u8_look_up(const uint8_t *table, uint32_t most, vu8 at) {
+  (void)most;
+  return table[at];
 }
 IC_INLINE vf32 f32_load(const float *p) { EACH(vf32, p[i]); }
 IC_INLINE void f32_store(float *p, vf32 a) { memcpy(p, a.v, 8); }

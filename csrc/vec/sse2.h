@@ -22,11 +22,13 @@
 #define IC_FLIGHT64_LIGHT 1
 #define IC_FLIGHT64_PLANES 1
 #define IC_SURE 3 /* rejected elements of 16 that are listed without a branch */
+#define IC_LANES8 16
+#define IC_CLEAR_BYTES 16
 #define IC_LANES32 (2 * IC_COUNTERS)
 #define IC_LANES64 IC_COUNTERS
 #define IC_TILE_ROWS 4
 
-typedef __m128i vctr, vprod, vu32, vu64;
+typedef __m128i vctr, vprod, vu8, vu32, vu64;
 typedef __m128 vm32;
 typedef __m128d vf64, vm64;
 typedef struct {
@@ -380,21 +382,53 @@ IC_INLINE vu32 u32_min(vu32 a, vu32 b) {
   return bits_select(_mm_cmpgt_epi32(_mm_xor_si128(b, sign), _mm_xor_si128(a, sign)), a, b);
 }
 /* See avx512.h; numbers below 2^31 */
-IC_INLINE uint32_t u32_pairs_below(vu32 high, vu32 low, vu32 bound_high, vu32 bound_low) {
-  const __m128i below = _mm_cmpgt_epi32(bound_low, low), same = _mm_cmpeq_epi32(high, bound_high);
-  const __m128i all = _mm_or_si128(_mm_cmpgt_epi32(bound_high, high), _mm_and_si128(same, below));
-  return (uint32_t)_mm_movemask_ps(F32(all));
-}
-IC_INLINE void bytes_of_bits(uint8_t *out, uint32_t bits) {
-  const uint32_t bytes = (bits & 0xf) * 0x00204081u & 0x01010101u;
-  memcpy(out, &bytes, 4);
+IC_INLINE uint64_t u32_pairs_at_most(vu32 high, vu32 low, vu32 bound_high, vu32 bound_low) {
+  const __m128i low_above = _mm_cmpgt_epi32(low, bound_low), same = _mm_cmpeq_epi32(high, bound_high);
+  const __m128i above = _mm_or_si128(_mm_cmpgt_epi32(high, bound_high), _mm_and_si128(same, low_above));
+  return (uint64_t)_mm_movemask_ps(F32(above)) ^ 15;
 }
 /* table[at]; see avx512.h */
-IC_INLINE vu32 u32_look_up(const uint32_t *table, uint32_t count, vu32 at) {
+IC_INLINE vu32 u32_look_up(const uint32_t *table, uint32_t most, vu32 at) {
   uint32_t place[4];
-  (void)count;
+  (void)most;
   u32_store(place, at);
   return _mm_setr_epi32((int)table[place[0]], (int)table[place[1]], (int)table[place[2]], (int)table[place[3]]);
+}
+/* Bytes */
+IC_INLINE vu8 u8_set1(uint8_t x) { return _mm_set1_epi8((char)x); }
+IC_INLINE vu8 u8_load(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)(const void *)p); }
+IC_INLINE void u8_store(uint8_t *p, vu8 a) { _mm_storeu_si128((__m128i *)(void *)p, a); }
+IC_INLINE vu8 u8_add(vu8 a, vu8 b) { return _mm_add_epi8(a, b); }
+IC_INLINE vu8 u8_sub(vu8 a, vu8 b) { return _mm_sub_epi8(a, b); }
+IC_INLINE vu8 u8_min(vu8 a, vu8 b) { return _mm_min_epu8(a, b); }
+IC_INLINE vu8 u8_select_below(vu8 a, vu8 b, vu8 then, vu8 otherwise) {
+  return bits_select(_mm_cmpeq_epi8(_mm_max_epu8(a, b), a), otherwise, then);
+}
+IC_INLINE uint64_t u8_pairs_at_most(vu8 high, vu8 low, vu8 bound_high, vu8 bound_low) {
+  const vu8 not_above = _mm_cmpeq_epi8(u8_min(high, bound_high), high), same = _mm_cmpeq_epi8(high, bound_high);
+  const vu8 low_not_above = _mm_cmpeq_epi8(u8_min(low, bound_low), low);
+  return (uint64_t)_mm_movemask_epi8(_mm_andnot_si128(_mm_andnot_si128(low_not_above, same), not_above));
+}
+IC_INLINE vu8 u8_look_up(const uint8_t *table, uint32_t most, vu8 at) {
+  uint8_t byte[16];
+  (void)most;
+  u8_store(byte, at);
+  for (int i = 0; i < 16; i++) byte[i] = table[byte[i]];
+  return u8_load(byte);
+}
+/* See avx512.h */
+IC_INLINE void cleared(uint8_t *out, __m128i kept) { u8_store(out, _mm_and_si128(u8_load(out), kept)); }
+IC_INLINE void u16_clear(uint8_t *out, uint64_t bits) {
+  const __m128i each = _mm_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128);
+  cleared(out, _mm_cmpeq_epi16(_mm_and_si128(_mm_set1_epi16((short)bits), each), _mm_setzero_si128()));
+}
+IC_INLINE void u32_clear(uint8_t *out, uint64_t bits) {
+  const __m128i each = _mm_setr_epi32(1, 2, 4, 8);
+  cleared(out, _mm_cmpeq_epi32(_mm_and_si128(_mm_set1_epi32((int)bits), each), _mm_setzero_si128()));
+}
+IC_INLINE void u64_clear(uint8_t *out, uint64_t bits) {
+  const __m128i each = _mm_setr_epi32(1, 1, 2, 2);
+  cleared(out, _mm_cmpeq_epi32(_mm_and_si128(_mm_set1_epi32((int)bits), each), _mm_setzero_si128()));
 }
 IC_INLINE vf32 f32_load(const float *p) { return f32_of_single(_mm_loadu_ps(p)); }
 IC_INLINE void f32_store(float *p, vf32 a) { _mm_storeu_ps(p, a.single); }

@@ -391,11 +391,12 @@ def _set_zeros(
     right_base = max(1, -(-shape[0] // left_base))
     half_rounds = 24 if shape[0] < 1024 else 8  # few rows need many: 12 would leave a bias of 0.2 %
     bases = (right_base, left_base) * (half_rounds // 2)
-    step = max(1, _WORDS // sum(bases))
-    for start in range(0, out.shape[1], step):
+    step = min(out.shape[1], max(1, _WORDS // sum(bases)))
+    buffer = np.empty(sum(bases) * step, np.uint32)
+    for start in range(0, out.shape[1], max(1, step)):
         part = out[:, start : start + step]
         columns = slice(column + start, column + start + part.shape[1])
-        words, done = np.empty((sum(bases), part.shape[1]), np.uint32), 0
+        words, done = buffer[: sum(bases) * part.shape[1]].reshape(sum(bases), -1), 0
         for i, base in enumerate(bases):
             # of a matrix that is here whole, to make a Shard would take as long as to draw the words
             part_of = None if part.shape[1] == shape[1] else Shard((base, shape[1]), np.s_[:, columns])
@@ -405,7 +406,7 @@ def _set_zeros(
 
 
 _ELEMENTS_AT_ONCE = 1 << 20  # that NumPy writes between two checks for Ctrl-C
-_WORDS = 1 << 19  # that round functions use at a time: 2 MiB
+_WORDS = 1 << 21  # that round functions use at a time: 8 MiB
 _FIRST_PLANE = 0x60000000  # the first of 24 planes, one for each half round
 
 
