@@ -139,6 +139,30 @@ def direction(w1: Any, bits: int, even: Any, real: Any = np.longdouble) -> NDArr
     return np.asarray(np.choose(turned, [sine, cosine, -sine, -cosine]))
 
 
+def sparse_zeros(key: tuple[int, int], rows: int, columns: int, zeros: int, draw: int = 0) -> NDArray[np.bool_]:
+    """Which elements of a sparse matrix are zero."""
+    left_base = 1
+    while left_base * left_base < rows:
+        left_base += 1
+    right_base = -(-rows // left_base)
+    column = np.arange(columns)[None, :]
+    place = np.broadcast_to(np.arange(rows)[:, None], (rows, columns))
+    moving = np.ones((rows, columns), bool)
+    while moving.any():
+        left, right = place % left_base, place // left_base
+        for half in range(24 if rows < 1024 else 8):
+            other, base = (left, right_base) if half % 2 else (right, left_base)
+            word = words(key, other * columns + column, draw, 0x60000000 + half).astype(np.uint64)
+            turn = (word * np.uint64(base) >> np.uint64(32)).astype(np.int64)
+            if half % 2:
+                right = (right + turn) % base
+            else:
+                left = (left + turn) % base
+        place = np.where(moving, right * left_base + left, place)
+        moving &= place >= rows
+    return place < zeros
+
+
 def ulps(got: Any, exact: Any) -> NDArray[np.float64]:
     """How far from the exact values, in units of the last place that those have in the dtype of what was got."""
     info = np.finfo(got.dtype)

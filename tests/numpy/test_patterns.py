@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import ref
 from support import LIMIT, dtype_of, need
 
 import initcore
@@ -179,6 +180,23 @@ def test_sparse_is_the_same_in_every_dtype_and_cut(rows: int, columns: int, spar
         np.testing.assert_array_equal(
             initcore.sparse(Shard((rows, columns), index), sparsity, rng=3), whole[index], strict=True
         )
+
+
+# Digits below 16, 32, 64, 128 and 256 are looked up in as many bytes, larger ones in words. Where the rows are a whole
+# square, none of the permutation's places is outside of them; where they are one more, most are.
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        *((rows, 70) for rows in (1, 2, 16, 17, 256, 257, 1000, 1024, 1025)),
+        *((rows, 5) for rows in (4096, 4097, 16384, 16385, 16800)),
+        *((rows, 2) for rows in (65536, 65537, 90_000)),
+    ],
+)
+def test_zeros_are_those_of_the_network(rows: int, columns: int) -> None:
+    key = ref.key_of(4)
+    for zeros in {1, rows // 3, rows}:
+        got = initcore.sparse((rows, columns), max(0, zeros - 0.5) / rows, rng=4) == 0
+        np.testing.assert_array_equal(got, ref.sparse_zeros(key, rows, columns, zeros))
 
 
 def test_sparse_shard_of_a_matrix_that_never_exists() -> None:
