@@ -123,24 +123,25 @@ static void OP(update)(const ic_chunk *panel, const void *applied, size_t column
     OP(update_rows)(panel, i, IC_TILE_ROWS, applied, columns, strip, next);
   for (; i < panel->row_count; i++) OP(update_rows)(panel, i, 1, applied, columns, strip, next);
 }
-#undef AS_WIDE_AS
-
 #ifdef IC_DOUBLE
-/* On and under the diagonal. Rows of `panel` are IC_PANEL_WIDTH apart. Two vectors of sums a row, so that columns over
- * the diagonal cost less. */
+/* On and under the diagonal. Rows of `panel` are IC_PANEL_WIDTH apart. As few vectors of sums a row as keep the
+ * multiply-adds busy, so that columns over the diagonal cost less. */
+enum { GRAM_VECTORS = IC_TILE_ROWS < 8 ? 3 : 2 };
+
+IC_INLINE void gram_tile(const double *panel, size_t k, size_t l, size_t rows, double *gram, size_t vectors) {
+  VECTOR sum[IC_TILE_ROWS * 3];
+  OP(tile)(sum, panel + k, 1, IC_PANEL_WIDTH, panel + l, IC_PANEL_WIDTH, rows, IC_TILE_ROWS, vectors, nothing_ahead);
+  EACH_SUM(IC_TILE_ROWS, vectors) {
+    double *at = gram + (k + r) * IC_PANEL_WIDTH + l + v * LANES;
+    OP(store)(at, OP(add)(OP(load)(at), sum[r * vectors + v]));
+  }
+}
+
 static void gram_of_doubles(const double *panel, size_t rows, size_t width, int top, double *gram) {
-  enum { COLUMNS = 2 * LANES };
   for (size_t k = 0; k < width; k += IC_TILE_ROWS)
-    for (size_t l = 0; l < k + IC_TILE_ROWS && l < width; l += COLUMNS) {
+    for (size_t l = 0; l < k + IC_TILE_ROWS && l < width; l += GRAM_VECTORS * LANES) {
       const size_t zeros = !top ? 0 : k > l ? k : l;
-      const double *from = panel + zeros * IC_PANEL_WIDTH;
-      VECTOR sum[IC_TILE_ROWS * 2];
-      OP(tile)(sum, from + k, 1, IC_PANEL_WIDTH, from + l, IC_PANEL_WIDTH, rows - zeros, IC_TILE_ROWS, 2,
-               nothing_ahead);
-      EACH_SUM(IC_TILE_ROWS, 2) {
-        double *at = gram + (k + r) * IC_PANEL_WIDTH + l + v * LANES;
-        OP(store)(at, OP(add)(OP(load)(at), sum[r * 2 + v]));
-      }
+      AS_WIDE_AS(k + IC_TILE_ROWS - l, gram_tile, panel + zeros * IC_PANEL_WIDTH, k, l, rows - zeros, gram);
     }
 }
 
@@ -203,4 +204,5 @@ static void OP(factorise_rounded)(const double *gram, size_t width, double *exac
 #undef STRIP
 #undef TILE_COLUMNS
 #undef EACH_SUM
+#undef AS_WIDE_AS
 #undef IC_DOUBLE
