@@ -55,7 +55,8 @@ def _code_that_calls(ours: Callable[..., Any], theirs: FunctionType) -> CodeType
     """Return code for `theirs` that calls `ours`.
 
     The code imports `ours`. A name for it could only be added to the globals of `theirs`, and torch.compile, which
-    traces this code, does not call functions that are constants of the code.
+    traces this code, does not call functions that are constants of the code. ``from module import name`` would take a
+    microsecond more: the import looks for a ``__path__`` of the module, and makes an error of not finding one.
     """
     own = theirs.__code__
     if own.co_freevars:
@@ -72,8 +73,8 @@ def _code_that_calls(ours: Callable[..., Any], theirs: FunctionType) -> CodeType
         )
     source = (
         f"def {theirs.__name__}({', '.join(taken)}):\n"
-        f"    from {__name__} import {name} as initcore_function\n"
-        f"    return initcore_function({', '.join(given)})\n"
+        f"    import {__name__} as initcore_functions\n"
+        f"    return initcore_functions.{name}({', '.join(given)})\n"
     )
     module = compile(source, own.co_filename, "exec")
     code = next(constant for constant in module.co_consts if isinstance(constant, CodeType))
