@@ -26,6 +26,7 @@ __all__ = [
     "missing",
     "no_torch_dispatch",
     "no_torch_function",
+    "set_grad_enabled",
 ]
 
 
@@ -77,6 +78,10 @@ functorch_level: Callable[[], Any] = _found(
 )
 is_tracing: Callable[[], Any] = _found(
     "torch._C._get_tracing_state", _is_tracing, "small fills take a fraction of a microsecond more"
+)
+#: It does what torch.set_grad_enabled does, which takes three times as long
+set_grad_enabled: Callable[[bool], object] = _found(
+    "torch._C._set_grad_enabled", torch.set_grad_enabled, "small constants take a microsecond more"
 )
 no_torch_dispatch: Any = _found(
     "torch._C._disabled_torch_dispatch_impl",
