@@ -285,6 +285,28 @@ def test_function_modes_are_given_torchs_functions() -> None:
     assert drawn.initcore["normal_"].elements == 30
 
 
+@pytest.mark.parametrize(("name", "method"), [("zeros_", "zero_"), ("ones_", "fill_")])
+def test_function_modes_see_constants_set_without_grad(name: str, method: str) -> None:
+    from torch.overrides import TorchFunctionMode
+
+    class Seen(TorchFunctionMode):
+        def __init__(self) -> None:
+            self.calls: list[Any] = []
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.calls.append((func.__name__, *(arg for arg in args if not isinstance(arg, torch.Tensor))))
+            return func(*args, **(kwargs or {}))
+
+    calls = []
+    for module in (nn.init, init):
+        tensor = torch.empty(6, 5)
+        with Seen() as seen:
+            getattr(module, name)(tensor)
+        calls.append([call for call in seen.calls if call[0] in (method, "_set_grad_enabled")])
+    assert calls[0] == calls[1]
+    assert len(calls[0]) == 3
+
+
 def test_compiled_code_runs() -> None:
     def draw(x: Any) -> Any:
         return nn.init.normal_(torch.empty_like(x)) + torch.rand(4) + x

@@ -162,7 +162,7 @@ def _no_grad_zero_(tensor: Tensor) -> Tensor:
 def _constant(
     theirs: Callable[..., Tensor], tensor: Tensor, given: tuple[float, ...], method: str, *val: float
 ) -> Tensor:
-    """Do what `theirs` does with the arguments `given`: call a method of the tensor with a value, or with none for 0."""
+    """Do what `theirs` does with the arguments `given`: call a method of the tensor, with or without a value."""
     if isinstance(tensor, np.ndarray):
         refuse_arrays(tensor, theirs)
     if is_compiling():
