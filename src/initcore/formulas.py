@@ -17,7 +17,7 @@ from initcore.keywords import refuse_keywords
 from initcore.shards import Shard
 from initcore.streams import RngLike
 
-__all__ = ["FORMULAS", "Fans", "fill_scaled"]
+__all__ = ["FORMULAS", "LASTING", "Fans", "fill_scaled", "of_shape"]
 
 A = TypeVar("A", bound=NDArray[Any])
 Fans: TypeAlias = tuple[float, float]
@@ -86,18 +86,29 @@ def fill_scaled(
         import initcore
 
         refuse_keywords(getattr(initcore, f"{name}_"), unknown)
-    given = (*fans_of(_core.check_target(out, shard), fans), *settings)
-    # not for those whose value can change while they stay the same object, such as tensors
-    lasting = _LASTING.issuperset(map(type, given))
-    return (_kept if lasting else _distribution)(name, *given).fill(out, rng, shard)
+    shape = _core.check_target(out, shard)
+    if fans is None:
+        law = of_shape if LASTING.issuperset(map(type, settings)) else of_shape.__wrapped__
+        return law(name, shape, *settings).fill(out, rng, shard)
+    given = (*fans_of(shape, fans), *settings)
+    law = _of_fans if LASTING.issuperset(map(type, given)) else _of_fans.__wrapped__
+    return law(name, *given).fill(out, rng, shard)
 
 
-_LASTING = frozenset((int, float, str, bool))
+#: Types of settings whose value cannot change while they stay the same object, as that of a tensor can. Distributions
+#: are kept by such settings only
+LASTING = frozenset((int, float, str, bool))
 
 
-def _distribution(name: str, fan_in: float, fan_out: float, *settings: Any) -> Elementwise:
+# A model's layers have few shapes, and a formula takes three times as long as a small fill
+
+
+@lru_cache(maxsize=1024, typed=True)
+def of_shape(name: str, shape: tuple[int, ...], *settings: Any) -> Elementwise:
+    """Return the distribution by which an initializer fills a shape; the settings must be of types in LASTING."""
+    return FORMULAS[name](fans_of(shape, None), *settings)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _of_fans(name: str, fan_in: float, fan_out: float, *settings: Any) -> Elementwise:
     return FORMULAS[name]((fan_in, fan_out), *settings)
-
-
-#: A model's layers have few shapes, and a formula takes three times as long as a small fill
-_kept = lru_cache(maxsize=1024, typed=True)(_distribution)

@@ -232,6 +232,29 @@ def test_autograd_sees_an_in_place_operation_without_gradient(name: str) -> None
         result.backward()
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_constants_leave_the_grad_mode_as_it_was(enabled: bool) -> None:
+    leaf = torch.nn.Parameter(torch.empty(3))
+    with torch.set_grad_enabled(enabled):
+        for name in ("zeros_", "ones_", "constant_"):
+            getattr(init, name)(leaf, **ALL[name])
+            assert torch.is_grad_enabled() == enabled
+        with pytest.raises(RuntimeError, match="overflow"):
+            init.constant_(leaf, 1e50)
+        assert torch.is_grad_enabled() == enabled
+
+
+def test_a_setting_that_changes_is_asked_for_its_value_each_time() -> None:
+    """Distributions are kept by their settings: a tensor must not be one of these."""
+    gain = torch.tensor(1.0)
+    for name in ("xavier_normal_", "xavier_uniform_"):
+        filled = []
+        for value in (1.0, 2.0):
+            torch.manual_seed(3)
+            filled.append(getattr(init, name)(torch.empty(30, 20), gain=gain.fill_(value)))
+        assert torch.equal(filled[1], 2 * filled[0])
+
+
 def test_a_storage_can_be_resized_afterwards() -> None:
     """Which Tensor.numpy() would forbid, and FSDP needs."""
     tensor = init.normal_(torch.empty(8))

@@ -62,14 +62,13 @@ def fill(
     tensor or raises its own error. `by_array` says that `ours` needs a NumPy array; `whole` says that a tensor on
     another device must be drawn in one piece.
     """
-    if isinstance(tensor, np.ndarray):
-        refuse_arrays(tensor, theirs)
     compiling = is_compiling()
     naming = None if compiling else NAMING.get()
-    in_short = naming is None and generator is None and not compiling and not by_array
-    if in_short and PLAIN.fill(ours, tensor, args, keys_of(None)):
+    in_short = naming is None and generator is None and not by_array and not compiling
+    if in_short and PLAIN.fill(ours, tensor, args):
         tally.drawn_by_initcore(theirs.__name__, tensor)
         return tensor
+    refuse_arrays(tensor, theirs)
     if naming is not None and (naming.is_skipped(tensor, call=Call(ours, args)) or naming.is_recorded(tensor)):
         return tensor
     part = None if naming is None else naming.local_of(tensor)

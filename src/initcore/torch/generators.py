@@ -14,7 +14,7 @@ from initcore.distributions import bits_
 from initcore.streams import Generator, RngLike, Stream, resolve
 from initcore.torch import privates
 
-__all__ = ["GeneratorLike", "base_stream", "keys_of", "seed_of", "stream_from", "torch_generator"]
+__all__ = ["GeneratorLike", "base_stream", "keys_of", "seed_of", "stream_from", "torch_generator", "word"]
 
 GeneratorLike: TypeAlias = "torch.Generator | RngLike"
 
@@ -51,7 +51,7 @@ class _Word(threading.local):
         self.tensor.copy_(torch.empty((), dtype=torch.int64, device=generator.device).random_(generator=generator))
 
 
-_word = _Word()
+word = _Word()
 
 
 def keys_of(generator: torch.Generator | None) -> _core.DrawnKeys:
@@ -59,7 +59,6 @@ def keys_of(generator: torch.Generator | None) -> _core.DrawnKeys:
 
     A fill takes a word, and so advances the generator, only after it has accepted its arguments.
     """
-    word = _word
     if generator is None:
         return word.of_default
     draw: Any = word.draw_elsewhere if generator.device.type != "cpu" else word.draw

@@ -20,7 +20,7 @@ import initcore
 from initcore import _core, _tensors, distributions, formulas
 from initcore.dtypes import BFLOAT16_BITS
 from initcore.shards import Shard, contiguous_blocks
-from initcore.torch import devices, privates
+from initcore.torch import devices, generators, privates
 from initcore.torch.layouts import Local, inner_of, is_distributed
 from initcore.torch.naming import NAMING
 
@@ -70,7 +70,9 @@ PLAIN = _tensors.PlainTensors(
     privates.functorch_level,
     privates.is_tracing,
     privates.increment_version,
+    generators.word,
     {distributions.uniform_: _core.DISTS["uniform"][0], distributions.normal_: _core.DISTS["normal"][0]},
+    {getattr(initcore, f"{name}_"): name for name in formulas.FORMULAS},
 )
 _default_torch_function = vars(Tensor)["__torch_function__"].__func__
 
