@@ -40,7 +40,7 @@ TAIL = Operation("trunc_normal", {"a": 4.0, "b": 5.0})
 
 #: In settings that all who have them take
 PATTERNS = (
-    *(Operation(name) for name in ("zeros", "ones", "eye", "dirac")),
+    *(Operation(name) for name in ("zeros", "ones", "eye", "dirac", "hadamard")),
     Operation("constant", {"val": 0.5}),
     Operation("sparse", {"sparsity": 0.5}),
 )
