@@ -21,6 +21,15 @@ UNTOUCHED = 0xA5
 DTYPES = ("float64", "float32", "float16", "bfloat16", "uint32")  # as ic_dtype has them
 
 
+#: Rows, columns, dtype. Digits are looked up in tables of 16 to 256 bytes and, last, of words; columns are
+#: cleared 64 at a time, whole vectors of them first
+SPARSE = (
+    *((1, 9, "float32"), (7, 9, "float64"), (250, 70, "float16"), (257, 70, "float32"), (300, 9, "bfloat16")),
+    *((1025, 35, "float64"), (1030, 9, "float16"), (5000, 17, "bfloat16"), (17_000, 3, "float32")),
+    *((20_000, 9, "float32"), (66_000, 1, "float64")),
+)
+
+
 class Call(NamedTuple):
     """A line for core.c, and the bytes it answers with, those of numbers in little-endian order."""
 
@@ -37,8 +46,8 @@ def calls() -> list[Call]:
         for out, rng, shard in layouts():
             initcore.trunc_normal_(out, rng=rng, shard=shard)
             initcore.normal_(out, rng=rng, shard=shard)
-        for rows, dtype in ((1, "float32"), (7, "float64"), (300, "bfloat16"), (1030, "float16"), (20_000, "float32")):
-            initcore.sparse_(np.empty((rows, 9), as_dtype(dtype)), 0.3, rng=rows)  # each size looks words up in its way
+        for rows, columns, dtype in SPARSE:
+            initcore.sparse_(np.empty((rows, columns), as_dtype(dtype)), 0.3, rng=rows)
     return found
 
 
