@@ -6,8 +6,8 @@ python tests/machines --available    # but without those whose tools are not her
 
 Each target is compiled with the flags of setup.py and asked for what the golden cases ask of the core, and for other
 layouts, shards and numbers of threads; every byte is compared. Compilers are those that are installed, and the clang of
-the package ziglang; Debian's qemu-user emulates. A target that lacks one of them is an error, unless --available is
-given.
+the package ziglang; Debian's qemu-user emulates, and the headers of its libsimde-dev do so for AVX-512, which qemu has
+not. A target that lacks one of them is an error, unless --available is given.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from calls import Call, calls
 
 ROOT = Path(__file__).parents[2]
+EMULATED = Path(__file__).with_name("emulated")
+SIMDE = ["-E", "-x", "c", "-include", "simde/x86/avx512.h", os.devnull]  # which fails where it is not
 ZIG = [sys.executable, "-m", "ziglang", "cc", "-target"]
 
 
@@ -37,6 +39,7 @@ class Target(NamedTuple):
     compiler: list[str]
     flags: list[str]
     runner: list[str] | None
+    emulated: str | None = None  # an instruction set in whose place the headers in emulated/ stand
 
 
 TARGETS = {
@@ -54,6 +57,8 @@ TARGETS = {
     "clang": Target("x86_64", [*ZIG, "x86_64-linux-musl"], [], []),
     "clang-O0": Target("x86_64", [*ZIG, "x86_64-linux-musl"], ["-O0"], []),
     "clang-lto": Target("x86_64", [*ZIG, "x86_64-linux-musl"], ["-flto"], []),
+    # With other flags, -O0 as well, gcc takes minutes for what stands in for instructions
+    "avx512-emulated": Target("x86_64", ["gcc"], ["-O1", "-Wno-psabi"], [], "avx512"),
     "windows": Target("x86_64", [*ZIG, "x86_64-windows-gnu"], [], None),
     "windows-aarch64": Target("aarch64", [*ZIG, "aarch64-windows-gnu"], [], None),
     "macos": Target("x86_64", [*ZIG, "x86_64-macos"], [], None),
@@ -72,6 +77,8 @@ def missing(target: Target) -> str | None:
             return command
     if target.compiler[: len(ZIG)] == ZIG and subprocess.run([*ZIG[:3], "version"], capture_output=True).returncode:
         return "the package ziglang"
+    if target.emulated and subprocess.run([*target.compiler, *SIMDE], capture_output=True).returncode:
+        return "libsimde-dev"
     return None
 
 
@@ -79,16 +86,29 @@ def compilations(target: Target, folder: Path) -> list[list[str]]:
     """Return the commands that compile the core as setup.py does, and core.c; an object's name is last in each."""
     setup = runpy.run_path(str(ROOT / "setup.py"), run_name="setup")
     isas = [row for row in setup["ISAS"] if row[1] is None or target.machine in row[1]]
+    if target.emulated:
+        isas = [row for row in isas if row[0] in (target.emulated, "scalar")]
     defines = [f"-DIC_BUILT_{row[0]}=1" for row in isas]
     flags = [*setup["GCC"], *setup["WARNINGS"], *defines, *target.flags]
     common = [*target.compiler, "-I", str(ROOT / "csrc"), *flags, "-c"]
     found = []
+    stands_for = emulation(setup["ISAS"], target.emulated) if target.emulated else {}
     for unit in setup["core_units"](isas, True, setup["is_gcc"](target.compiler)):
-        own = [*(f"-D{name}={value}" for name, value in unit.macros), *unit.flags]
+        own = [*(f"-D{name}={value}" for name, value in unit.macros), *stands_for.get(unit.name, unit.flags)]
         if unit.macros:  # of one instruction set: never optimised together with others
             own.append("-fno-lto")
         found.append([*common, *own, str(ROOT / unit.source), "-o", str(folder / f"{unit.name}.o")])
-    return [*found, [*common, str(Path(__file__).with_name("core.c")), "-o", str(folder / "core.o")]]
+    others = [Path(__file__).with_name("core.c"), *([EMULATED / "cpu.c"] if target.emulated else [])]
+    return [*found, *([*common, str(source), "-o", str(folder / f"{source.stem}.o")] for source in others)]
+
+
+def emulation(rows: list[Any], isa: str) -> dict[str, list[str]]:
+    """Return the flags of those units that need others where an instruction set is emulated, by AVX2's."""
+    (avx2,) = (both for name, _, both, *_ in rows if name == "avx2")
+    return {
+        f"isa_{isa}": [*avx2, "-include", str(EMULATED / f"{isa}.h")],
+        "csrc_platform_cpu": ["-Dic_cpu_features=ic_features_of_the_processor"],
+    }
 
 
 def build(target: Target, folder: Path) -> Path:
@@ -111,8 +131,8 @@ def run(command: list[str], **options: Any) -> bytes:
 
 
 def compare(command: list[str], isa: str, asked: list[Call]) -> None:
-    """Ask for all calls at once, and compare the bytes."""
-    got = run([*command, isa], input="\n".join(call.line for call in asked).encode())
+    """Ask for all calls at once, and compare the bytes; `isa` may have more words for core.c."""
+    got = run([*command, *isa.split()], input="\n".join(call.line for call in asked).encode())
     at = 0
     for call in asked:
         if got[at : at + len(call.expected)] != call.expected:
@@ -130,6 +150,10 @@ def check(target: Target, asked: list[Call]) -> str:
             return "compiles and links; cannot run here"
         command = [*target.runner, str(program)]
         isas = run(command).decode().split()
+        if target.emulated:
+            if target.emulated not in isas:
+                raise MachineError("this processor has no AVX2, by which others are emulated")
+            isas = [target.emulated, f"{target.emulated} in-software"]
         for isa in isas:
             compare(command, isa, asked)
     return f"{len(asked)} calls, the same bytes: {', '.join(isas)}"

@@ -106,6 +106,7 @@ int main(int count, char **arguments) {
   while (strcmp(ic_isa_name(isa), arguments[1]) != 0)
     if (++isa == ic_isa_count()) return 2;
   ic_isa_use(isa);
+  ic_round_in_software(count > 2); /* bfloat16, even where the processor could */
   while (scanf("%63s", kind) == 1) {
     ic_array array;
     ic_stream stream;
