@@ -140,8 +140,9 @@ IC_INLINE void gram_tile(const double *panel, size_t k, size_t l, size_t rows, d
 static void gram_of_doubles(const double *panel, size_t rows, size_t width, int top, double *gram) {
   for (size_t k = 0; k < width; k += IC_TILE_ROWS)
     for (size_t l = 0; l < k + IC_TILE_ROWS && l < width; l += GRAM_VECTORS * LANES) {
-      const size_t zeros = !top ? 0 : k > l ? k : l;
-      AS_WIDE_AS(k + IC_TILE_ROWS - l, gram_tile, panel + zeros * IC_PANEL_WIDTH, k, l, rows - zeros, gram);
+      const size_t zeros = !top ? 0 : k > l ? k : l, left = k + IC_TILE_ROWS - l;
+      const size_t columns = left < GRAM_VECTORS * LANES ? left : GRAM_VECTORS * LANES;
+      AS_WIDE_AS(columns, gram_tile, panel + zeros * IC_PANEL_WIDTH, k, l, rows - zeros, gram);
     }
 }
 
