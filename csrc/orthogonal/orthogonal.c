@@ -18,11 +18,11 @@
 #include "platform/work.h"
 
 enum {
-  GROUP = 4,               /* panels that a strip meets in one visit */
-  SLOTS = 2 * GROUP,       /* of panels: those at work, and the next ones, being drawn */
-  FEWEST_COLUMNS = 384,    /* in a workspace at a time: each time all panels are drawn anew, */
-  FEWEST_BYTES = 16 << 20, /* and as many columns as take that much; if there are more, */
-  SHARE_OF_COLUMNS = 8,    /* no more than this part of the array, and */
+  GROUP = 4,              /* panels that a strip meets in one visit */
+  SLOTS = 2 * GROUP,      /* of panels: those at work, and the next ones, being drawn */
+  WHOLE_BYTES = 16 << 20, /* all columns are in a workspace if they take no more; else at a time, */
+  FEWEST_COLUMNS = 384,   /* since each time all panels are drawn anew, that many; if there are more, */
+  SHARE_OF_COLUMNS = 8,   /* no more than this part of the array, and */
   MOST_BYTES = 256 << 20,
   SOLO_BYTES = 8 << 20, /* matrices of a stack that need no more are made one by each thread */
   TILE_BYTES = IC_CHUNK_ROWS * IC_STRIP_BYTES
@@ -269,10 +269,10 @@ static void plan(orthogonal *o) {
   const int in_array = o->strips.place > IC_IN_ONE_TILE;
   const double share = (double)o->target.i.count * (double)columns / (double)m / (double)SHARE_OF_COLUMNS;
   const int64_t column_bytes = m * (int64_t)ic_itemsize(o->reflectors.working);
-  const int64_t fewest = at_least(FEWEST_COLUMNS, FEWEST_BYTES / column_bytes);
-  o->block_columns = at_least(at_most((int64_t)share, MOST_BYTES / column_bytes), fewest);
+  const int whole = in_array || o->strips.place == IC_IN_ONE_TILE || columns <= WHOLE_BYTES / column_bytes;
+  o->block_columns = at_least(at_most((int64_t)share, MOST_BYTES / column_bytes), FEWEST_COLUMNS);
   o->block_columns = pieces(o->block_columns, o->width) * o->width;
-  if (in_array || o->strips.place == IC_IN_ONE_TILE) o->block_columns = columns;
+  if (whole) o->block_columns = columns;
   o->block_columns = at_most(o->block_columns, columns);
   o->strips.whole = in_array ? n / o->width : pieces(o->block_columns, o->width);
   ic_arena counted = {NULL, 0};
