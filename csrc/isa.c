@@ -19,6 +19,7 @@
 #include "kern/philox.h"
 #include "kern/rejected.h"
 #include "kern/store.h"
+#include "kern/turn.h"
 
 static const ic_problem ic_no_problem = {0, NULL};
 static ic_problem ic_problem_with(int param, const char *rule) { return (ic_problem){param, rule}; }
@@ -87,6 +88,8 @@ const ic_kernels IC_PASTE(ic_kernels_, IC_ISA) = {
         },
     .panel = {[IC_F64] = PANEL_OPS(f64), [IC_F32] = PANEL_OPS(f32)},
     .fence = nt_fence,
+    .turn_bytes = IC_LANES8,
+    .turn = turn,
     .set_pattern = set_pattern,
     .philox4x32 = philox4x32_blocks,
     .normal_from_words_f32 = normal_from_words_f32,

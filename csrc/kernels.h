@@ -5,10 +5,26 @@
 #include "initcore.h"
 #include "platform/compiler.h"
 
-/* Blocks of four elements: consecutive ones from `first`, whose high words are all the same, or those of a list. */
+/* Rows of four elements, as blocks are, that are turned into four columns; see kern/turn.h. nontemporal: past the
+ * caches, each column whole lines on a 64-byte boundary. */
+typedef struct {
+  const uint8_t *rows;
+  uint8_t *column[4];
+  size_t groups; /* of rows */
+  int nontemporal;
+} ic_turn;
+typedef struct {
+  ic_turn *next;
+  size_t count;
+} ic_turns;
+
+/* Blocks of four elements: consecutive ones from `first` on, whose high words are all the same, or if there is a list,
+ * `first` and the list's numbers added. */
 typedef struct {
   uint64_t first;
   const uint64_t *list;
+  int near;            /* the list's high words are all the same too */
+  ic_turns *meanwhile; /* what to turn, as far as that gets, while those of a list are made; or NULL */
 } ic_blocks;
 
 /* Writes `steps` times `step_blocks` blocks; nontemporal: past the caches, `out` on a 64-byte boundary. */
@@ -56,6 +72,8 @@ typedef struct {
   ic_fill_kernel fill[IC_N_DISTS][IC_N_DTYPES];
   ic_panel_ops panel[2]; /* by dtype: IC_F64, IC_F32 */
   void (*fence)(void);   /* after non-temporal stores */
+  size_t turn_bytes;     /* of a column, that a group of rows makes, but one element at least */
+  void (*turn)(ic_turns *turns, size_t itemsize); /* all */
   void (*set_pattern)(uint8_t *out, size_t bytes, uint64_t pattern, int nontemporal);
   void (*philox4x32)(const uint32_t *counters, const uint32_t *keys, int rounds, size_t n, uint32_t *out);
   void (*normal_from_words_f32)(const uint32_t *words, size_t pairs, float *out);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "dtypes.h"
+#include "fill/columns.h"
 #include "fill/tiles.h"
 #include "integers.h"
 #include "platform/arena.h"
@@ -19,7 +20,9 @@ typedef struct {
   ic_view view;
   uint8_t *data;
   uint64_t first_index;
-  const ic_tiling *tiling; /* or NULL: the last axis is in one piece, in memory and in the global index */
+  /* Both NULL if the last axis is in one piece, in memory and in the global index */
+  const ic_tiling *tiling;
+  ic_column_tiling *columns;
   int nontemporal;
   int64_t total, unit; /* elements or tiles: all, and what a thread takes at a time */
   uint8_t *workspaces;
@@ -34,11 +37,11 @@ static void fill_steps(const ic_job *job, uint8_t *out, uint64_t block, int64_t 
     const uint64_t before_wrap = ((uint64_t)1 << 32) - (block & 0xffffffffu);
     int64_t now = at_most(steps, (int64_t)(before_wrap / step_blocks));
     if (now > 0) {
-      job->kernel(job->params, &job->stream, (ic_blocks){block, NULL}, (size_t)now, out, nontemporal);
+      job->kernel(job->params, &job->stream, (ic_blocks){.first = block}, (size_t)now, out, nontemporal);
     } else {
       uint64_t list[IC_MAX_STEP_BLOCKS];
       for (uint64_t i = 0; i < step_blocks; i++) list[i] = block + i;
-      job->kernel(job->params, &job->stream, (ic_blocks){0, list}, 1, out, 0);
+      job->kernel(job->params, &job->stream, (ic_blocks){.list = list}, 1, out, 0);
       now = 1;
     }
     steps -= now;
@@ -100,8 +103,11 @@ static void fill_rows(const fill_task *task, int64_t first, int64_t count) {
 static void fill_unit(void *context, int thread, int64_t unit) {
   const fill_task *task = context;
   const int64_t first = unit * task->unit, count = at_most(task->unit, task->total - first);
-  if (task->tiling)
-    ic_fill_tiles(&task->job, task->tiling, first, count, task->workspaces + (size_t)thread * task->workspace_bytes);
+  uint8_t *workspace = task->workspaces + (size_t)thread * task->workspace_bytes;
+  if (task->columns)
+    ic_fill_columns(&task->job, task->columns, first, count, workspace);
+  else if (task->tiling)
+    ic_fill_tiles(&task->job, task->tiling, first, count, workspace);
   else
     fill_rows(task, first, count);
 }
@@ -128,15 +134,17 @@ ic_problem ic_prepare(int dist, const double *params, ic_dtype dtype, ic_prepare
 }
 
 /* Fills the whole array by some threads, each of which has its workspace. */
-static ic_status fill_with(fill_task *task, int threads, void (*fence)(void), const ic_options *options) {
+static ic_status fill_with(fill_task *task, int threads, const ic_options *options) {
   void *allocated = NULL;
   if (task->workspace_bytes) {
-    task->workspaces = ic_allocate((size_t)threads * task->workspace_bytes, &allocated);
+    const size_t bytes = (size_t)threads * task->workspace_bytes;
+    task->workspaces = ic_allocate(bytes + (task->columns ? ic_column_list_bytes(task->columns) : 0), &allocated);
     if (!allocated) return IC_NO_MEMORY;
+    if (task->columns) ic_list_columns(task->columns, (uint64_t *)(void *)(task->workspaces + bytes));
   }
   ic_progress progress = ic_progress_begin(options);
   ic_work work = {.unit = fill_unit,
-                  .fence = task->nontemporal ? fence : NULL,
+                  .fence = task->nontemporal ? task->job.kernels->fence : NULL,
                   .context = task,
                   .units = pieces(task->total, task->unit),
                   .progress = &progress,
@@ -149,7 +157,8 @@ static ic_status fill_with(fill_task *task, int threads, void (*fence)(void), co
 
 static ic_job job_of(const ic_prepared *prepared, const ic_stream *stream) {
   const ic_kernels *kernels = ic_kernels_current();
-  return (ic_job){.kernel = kernels->fill[prepared->dist][prepared->dtype],
+  return (ic_job){.kernels = kernels,
+                  .kernel = kernels->fill[prepared->dist][prepared->dtype],
                   .params = &prepared->params,
                   .stream = *stream,
                   .dtype = prepared->dtype,
@@ -171,23 +180,35 @@ ic_status ic_fill(const ic_array *array, const ic_prepared *prepared, const ic_s
   task.data = array->data;
   task.first_index = array->first_index;
   task.tiling = NULL;
+  task.columns = NULL;
+  task.workspaces = NULL;
   task.workspace_bytes = 0;
   const int64_t size = task.view.size, wanted = at_least(1, size / IC_ELEMENTS_PER_THREAD);
   const int threads = (int)at_most(at_most(options->threads, IC_MAX_THREADS), wanted);
   if (size == 0) return IC_OK;
 
   ic_tiling tiling;
+  ic_column_tiling columns;
   task.total = size;
   task.unit = at_most(at_least(size / threads / UNITS_PER_THREAD, SMALLEST_UNIT), LARGEST_UNIT);
   task.nontemporal = (uint64_t)size * ic_itemsize(dtype) >= options->nontemporal_bytes;
   if (!is_rows(&task.view, array)) {
-    tiling = ic_tile(&task.view, array, task.nontemporal);
-    task.tiling = &tiling;
-    task.total = tiling.tiles;
-    task.unit = at_least(1, task.unit / at_least(1, tiling.rows * tiling.columns));
-    task.workspace_bytes = ic_tile_workspace(&tiling);
+    int64_t tile_size;
+    if (ic_tile_columns(&task.job, &task.view, array, task.nontemporal, &columns)) {
+      task.columns = &columns;
+      task.total = columns.tiles;
+      task.workspace_bytes = ic_column_workspace(&columns, ic_itemsize(dtype));
+      tile_size = 4 * columns.rows * columns.strips;
+    } else {
+      tiling = ic_tile(&task.view, array, task.nontemporal);
+      task.tiling = &tiling;
+      task.total = tiling.tiles;
+      task.workspace_bytes = ic_tile_workspace(&tiling);
+      tile_size = tiling.rows * tiling.columns;
+    }
+    task.unit = at_least(1, task.unit / at_least(1, tile_size));
   }
-  return fill_with(&task, threads, ic_kernels_current()->fence, options);
+  return fill_with(&task, threads, options);
 }
 
 ic_status ic_fill_each(const ic_array *first, size_t bytes, const ic_prepared *prepared, const uint32_t *keys,
@@ -216,7 +237,8 @@ void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t words[4 * 
   static const ic_params none = {{0}};
   const ic_kernels *kernels = ic_kernels_current();
   const int64_t step_blocks = kernels->step_blocks[IC_DIST_bits][IC_U32];
-  const ic_job job = {.kernel = kernels->fill[IC_DIST_bits][IC_U32],
+  const ic_job job = {.kernels = kernels,
+                      .kernel = kernels->fill[IC_DIST_bits][IC_U32],
                       .params = &none,
                       .stream = *stream,
                       .dtype = IC_U32,

@@ -5,6 +5,7 @@
 #include "kernels.h"
 
 typedef struct {
+  const ic_kernels *kernels; /* another thread may choose others meanwhile */
   ic_fill_kernel kernel;
   const ic_params *params;
   ic_stream stream;

@@ -21,13 +21,6 @@ enum {
   SHORTEST_PIECE = 512  /* and what a row should have */
 };
 
-static int fastest_axis(const ic_view *view) {
-  int fastest = view->ndim - 1;
-  for (int i = view->ndim - 2; i >= 0; i--)
-    if (llabs(view->axis[i].stride) < llabs(view->axis[fastest].stride)) fastest = i;
-  return fastest;
-}
-
 /* Runs of consecutive indices among some columns of a row, and blocks that these lie in, at most */
 static int64_t most_runs(const ic_tiling *t, int64_t columns) {
   const ic_axis last = t->view.axis[t->view.ndim - 1];
@@ -53,7 +46,7 @@ ic_tiling ic_tile(const ic_view *view, const ic_array *array, int nontemporal) {
     t.view.axis[apart] = (ic_axis){1, 0, 0};
     t.view.ndim = 2;
   }
-  const int last = t.view.ndim - 1, fastest = view->ndim == 1 ? last : fastest_axis(view);
+  const int last = t.view.ndim - 1, fastest = view->ndim == 1 ? last : ic_fastest_axis(view);
   t.across = fastest < last;
   t.row_axis = t.across ? fastest : last - 1;
   t.trailing = 1;
@@ -74,6 +67,9 @@ ic_tiling ic_tile(const ic_view *view, const ic_array *array, int nontemporal) {
   t.column_tiles = pieces(t.trailing, t.columns);
   t.tiles = t.row_tiles * t.column_tiles;
   for (int i = 0; i < t.row_axis; i++) t.tiles *= t.view.axis[i].length;
+  t.reach = (uint64_t)((t.rows - 1) * t.view.axis[t.row_axis].index_stride);
+  for (int i = last; i > t.row_axis; i--)
+    t.reach += (uint64_t)((t.view.axis[i].length - 1) * t.view.axis[i].index_stride);
   t.most_runs = most_runs(&t, t.columns);
   t.most_blocks = t.rows * most_blocks(&t, t.columns) + IC_MAX_STEP_BLOCKS;
   return t;
@@ -190,6 +186,14 @@ static void list_short_rows(uint64_t index, uint64_t row_stride, uint64_t count,
   b->block_count = next - b->blocks;
 }
 
+/* Consecutive blocks, four at a time: where the list ends */
+IC_INLINE uint64_t *list_run(uint64_t block, uint64_t last, uint64_t *next) {
+  for (; block + 3 <= last; block += 4, next += 4)
+    for (uint64_t i = 0; i < 4; i++) next[i] = block + i;
+  while (block <= last) *next++ = block++;
+  return next;
+}
+
 /* Lists the blocks of some rows, a block that two runs share once */
 static void list_blocks(const ic_tiling *t, uint64_t index, int64_t rows, tile_buffers *b) {
   const uint64_t row_stride = (uint64_t)t->view.axis[t->row_axis].index_stride;
@@ -201,18 +205,18 @@ static void list_blocks(const ic_tiling *t, uint64_t index, int64_t rows, tile_b
   for (int64_t i = 0; i < rows; i++, index += row_stride)
     for (int64_t r = 0; r < b->runs; r++) {
       const uint64_t first = index + b->run[r].index, end = (first + (uint64_t)b->run[r].count - 1) / 4;
-      uint64_t block = first / 4;
+      const uint64_t block = first / 4;
       if (n > 0 && b->blocks[n - 1] == block) n--;
       b->position[i * b->runs + r] = 4 * n + (int64_t)(first % 4);
-      while (block <= end) b->blocks[n++] = block++;
+      n = list_run(block, end, b->blocks + n) - b->blocks;
     }
   b->block_count = n;
 }
 
-static void make_values(const ic_job *job, tile_buffers *b) {
+static void make_values(const ic_job *job, int near, tile_buffers *b) {
   const int64_t step = job->step / 4, steps = pieces(b->block_count, step);
   for (int64_t i = b->block_count; i < steps * step; i++) b->blocks[i] = b->blocks[b->block_count - 1];
-  job->kernel(job->params, &job->stream, (ic_blocks){0, b->blocks}, (size_t)steps, b->values, 0);
+  job->kernel(job->params, &job->stream, (ic_blocks){.list = b->blocks, .near = near}, (size_t)steps, b->values, 0);
 }
 
 static void copy_element(uint8_t *out, const uint8_t *in, size_t itemsize) {
@@ -364,7 +368,7 @@ static void fill_tile(const ic_job *job, const ic_tiling *t, int64_t tile, tile_
   }
   lay_out_columns(t, first_column, columns, itemsize, b);
   list_blocks(t, index, rows, b);
-  make_values(job, b);
+  make_values(job, index >> 34 == (index + t->reach) >> 34, b);
   if (t->swapped) ic_swap_bytes(b->values, 4 * (size_t)b->block_count, itemsize);
   for (int64_t r = 0; r < b->runs; r++) {
     for (int64_t i = 0; i < rows; i++) b->row[i] = b->values + (size_t)b->position[i * b->runs + r] * itemsize;

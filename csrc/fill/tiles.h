@@ -18,6 +18,7 @@ typedef struct {
   int64_t row_phase; /* rows that the first tile has less */
   int64_t row_tiles, column_tiles, tiles;
   int64_t most_runs, most_blocks; /* of a tile: bounds */
+  uint64_t reach;                 /* how far the index goes in some rows at most */
 } ic_tiling;
 
 ic_tiling ic_tile(const ic_view *view, const ic_array *array, int nontemporal);

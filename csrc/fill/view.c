@@ -1,5 +1,7 @@
 #include "fill/view.h"
 
+#include <stdlib.h>
+
 #include "dtypes.h"
 
 void ic_view_of(const ic_array *array, ic_view *view) {
@@ -16,4 +18,11 @@ void ic_view_of(const ic_array *array, ic_view *view) {
       view->axis[view->ndim++] = next;
   }
   if (view->ndim == 0) view->axis[view->ndim++] = (ic_axis){1, (int64_t)ic_itemsize(array->dtype), 1};
+}
+
+int ic_fastest_axis(const ic_view *view) {
+  int fastest = view->ndim - 1;
+  for (int i = view->ndim - 2; i >= 0; i--)
+    if (llabs(view->axis[i].stride) < llabs(view->axis[fastest].stride)) fastest = i;
+  return fastest;
 }

@@ -43,7 +43,7 @@ typedef struct {
 static void list_blocks(uint64_t *restrict blocks, const uint16_t *restrict offset, int count, ic_blocks chunk) {
   for (int i = 0; i < count; i++) blocks[i] = (uint64_t)(offset[i] & 3) << 62;
   if (chunk.list)
-    for (int i = 0; i < count; i++) blocks[i] |= chunk.list[offset[i] / 4];
+    for (int i = 0; i < count; i++) blocks[i] |= chunk.first + chunk.list[offset[i] / 4];
   else
     for (int i = 0; i < count; i++) blocks[i] |= chunk.first + offset[i] / 4;
 }
@@ -109,7 +109,7 @@ static void try_again(trunc_pending *p, const trunc_attempts *how, const ic_para
     const uint16_t *offset = p->offset + i;
     const int now = count - i < BATCHES * BATCH ? count - i : BATCHES * BATCH, batches = (now + BATCH - 1) / BATCH;
     list_blocks(p->blocks, offset, batches * BATCH, chunk);
-    how->redraw(params, keys, plane, p->blocks, batches, !chunk.list, p->values, p->inside);
+    how->redraw(params, keys, plane, p->blocks, batches, !chunk.list || chunk.near, p->values, p->inside);
     put_values(p, offset, batches, out, how->dtype);
     for (int b = 0; b < batches; b++)
       left += keep_outside(offset + b * BATCH, now - b * BATCH, p->inside[b], p->offset + left);
@@ -122,7 +122,7 @@ static void settle_exactly(trunc_pending *p, const trunc_normal_params *params, 
                            ic_blocks chunk, uint8_t *out) {
   for (int i = 0; i < p->count; i++) {
     const unsigned offset = p->offset[i];
-    const uint64_t block = chunk.list ? chunk.list[offset / 4] : chunk.first + offset / 4;
+    const uint64_t block = chunk.first + (chunk.list ? chunk.list[offset / 4] : offset / 4);
     uint64_t word = 0;
     for (int half = 0; half < 2; half++) {
       const uint32_t plane = IC_EXACT_PLANE | (half ? IC_LOW_PLANE : 0);

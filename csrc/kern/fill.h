@@ -57,6 +57,7 @@ IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream,
   philox_group group[IC_GROUPS][IC_PLANES];
   IC_NAME(f32) pairs[IC_GROUPS];
   vu32 next[IC_GROUPS][2 * IC_PLANES];
+  ic_turns *turns = blocks.meanwhile;
   offset_list offsets = outside ? *outside : (offset_list){NULL, 0};
 #ifdef IC_BOUNDED
   uint32_t inside[IC_GROUPS]; /* of the batch before, listed while its successor's values are made */
@@ -86,6 +87,7 @@ IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream,
       EACH_GROUP bf16_store_pairs(out + (size_t)g * group_bytes, pairs[g].value[0], pairs[g].value[1], nontemporal);
     else
       EACH_GROUP store_pairs(out + (size_t)g * group_bytes, pairs[g].value, dtype, nontemporal);
+    if (listed && turns) turn_groups(turns, TURNED_WITH(STEP_BLOCKS, ic_itemsize(dtype)), ic_itemsize(dtype));
     out += IC_GROUPS * group_bytes;
 #ifdef IC_BOUNDED
     if (outside) EACH_GROUP inside[g] = f32_inside(pairs[g].value, (float)p.low, (float)p.high);
@@ -111,6 +113,7 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
   philox_group half[IC_GROUPS64][2 * IC_PLANES]; /* high and low ones by turns */
   IC_NAME(f64) pairs[IC_GROUPS64][2];
   vu64 next[IC_GROUPS64][IC_PLANES][4];
+  ic_turns *turns = blocks.meanwhile;
   offset_list offsets = outside ? *outside : (offset_list){NULL, 0};
 #ifdef IC_BOUNDED
   uint32_t inside[IC_GROUPS64];
@@ -150,6 +153,7 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
       inside[g] = f64_inside(quad, p.low, p.high);
 #endif
     }
+    if (listed && turns) turn_groups(turns, TURNED_WITH(STEP_BLOCKS, 8), 8);
     out += IC_GROUPS64 * GROUP_BYTES;
   }
 #ifdef IC_BOUNDED

@@ -103,19 +103,24 @@ IC_INLINE uint32_t philox_plane(uint32_t first, int i, int halves) {
   return halves ? (first + (uint32_t)i / 2) | (i % 2 ? IC_LOW_PLANE : 0) : first + (uint32_t)i;
 }
 
-/* Where a fill stands: in a run of consecutive blocks, or in a list of any. Up to four planes are drawn at once. */
+/* Where a fill stands: in a run of consecutive blocks, or in a list. Up to four planes are drawn at once. */
 typedef struct {
   vprod first; /* of a run: M0 times the low counter words */
   philox_run run[4];
   const uint64_t *list;
+  uint64_t further; /* than the list says */
+  int near;         /* the high words of all blocks are the same */
   uint32_t plane[4];
 } philox_cursor;
 
 /* Planes: `planes` from the first on, and, if `halves`, that of the low halves after each */
 IC_INLINE philox_cursor philox_cursor_at(const philox_keys *keys, ic_blocks blocks, uint32_t first, int planes,
                                          int halves) {
-  const uint32_t high = (uint32_t)(blocks.first >> 32);
-  philox_cursor cursor = {.first = ctr_mul(ctr_lanes(blocks.first), ctr_set1(PHILOX_M0)), .list = blocks.list};
+  const uint32_t high = (uint32_t)((blocks.first + (blocks.list ? *blocks.list : 0)) >> 32);
+  philox_cursor cursor = {.first = ctr_mul(ctr_lanes(blocks.first), ctr_set1(PHILOX_M0)),
+                          .list = blocks.list,
+                          .further = blocks.first,
+                          .near = blocks.near};
   for (int i = 0; i < planes * (1 + halves); i++) {
     cursor.plane[i] = philox_plane(first, i, halves);
     cursor.run[i] = philox_shared(keys, high, cursor.plane[i]);
@@ -134,7 +139,8 @@ IC_INLINE void philox_cursor_advance(philox_cursor *cursor, uint32_t blocks, int
 IC_INLINE philox_group philox_open(const philox_cursor *cursor, const philox_keys *keys, int g, int plane, int listed) {
   if (listed) {
     vctr block_low, block_high;
-    ctr_load(cursor->list + g * IC_COUNTERS, &block_low, &block_high);
+    ctr_load(cursor->list + g * IC_COUNTERS, cursor->further, &block_low, &block_high);
+    if (cursor->near) return philox_open_near(block_low, &cursor->run[plane]);
     return philox_open_any(block_low, block_high, cursor->plane[plane], keys);
   }
   const vprod first = g ? prod_add(cursor->first, (uint64_t)PHILOX_M0 * (uint32_t)(g * IC_COUNTERS)) : cursor->first;
@@ -157,7 +163,7 @@ IC_INLINE void redraw_open(redraw_batch *b, const uint64_t *blocks, const philox
     run[w] = philox_shared(keys, (uint32_t)((*blocks & ~OF_PAIR) >> 32), philox_plane(first, w, halves));
   for (int i = 0; i < 4; i++) {
     vctr *low = &b->low[i / 2][i % 2], *high = &b->high[i / 2][i % 2];
-    ctr_load(blocks + i * IC_COUNTERS, low, high);
+    ctr_load(blocks + i * IC_COUNTERS, 0, low, high);
     for (int w = 0; w < count; w++) {
       const vctr unmarked = ctr_and(*high, ctr_set1(~(uint32_t)(OF_PAIR >> 32)));
       b->group[i / 2][i % 2][w] = near ? philox_open_near(*low, &run[w])

@@ -12,11 +12,11 @@ static void philox4x32_blocks(const uint32_t *counters, const uint32_t *keys, in
       key[j] = (uint64_t)k[1] << 32 | k[0];
     }
     philox_group g;
-    ctr_load(words01, &g.c0, &g.c1);
-    ctr_load(words23, &g.c2, &g.c3);
+    ctr_load(words01, 0, &g.c0, &g.c1);
+    ctr_load(words23, 0, &g.c2, &g.c3);
     for (int r = 0; r < rounds; r++) {
       vctr k0, k1;
-      ctr_load(key, &k0, &k1);
+      ctr_load(key, 0, &k0, &k1);
       philox_round_keyed(&g, k0, k1);
       for (size_t j = 0; j < rows; j++)
         key[j] = (uint64_t)((uint32_t)(key[j] >> 32) + PHILOX_W1) << 32 | ((uint32_t)key[j] + PHILOX_W0);

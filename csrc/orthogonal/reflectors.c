@@ -82,7 +82,8 @@ static void draw_runs(const ic_reflectors *r, const runs *wanted, uint8_t *out, 
     for (uint64_t block = first / 4; block <= last / 4; block++) b->blocks[n++] = block;
   }
   for (; n % r->step_blocks; n++) b->blocks[n] = b->blocks[n - 1];
-  r->normals(&r->params, &r->stream, (ic_blocks){0, b->blocks}, n / r->step_blocks, b->values, 0);
+  const int near = b->blocks[0] >> 32 == b->blocks[n - 1] >> 32; /* they are in order */
+  r->normals(&r->params, &r->stream, (ic_blocks){.list = b->blocks, .near = near}, n / r->step_blocks, b->values, 0);
   n = 0;
   for (size_t i = 0; i < wanted->count; i++) {
     const size_t length = run_length(wanted, i);

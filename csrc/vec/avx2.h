@@ -31,8 +31,9 @@ IC_INLINE vctr ctr_set1(uint32_t x) { return _mm256_set1_epi32((int)x); }
 IC_INLINE vctr ctr_lanes(uint64_t first) {
   return _mm256_add_epi64(_mm256_set1_epi64x((long long)first), _mm256_setr_epi64x(0, 2, 1, 3));
 }
-IC_INLINE void ctr_load(const uint64_t *blocks, vctr *low, vctr *high) {
-  *low = _mm256_permute4x64_epi64(_mm256_loadu_si256((const __m256i *)(const void *)blocks), 0xD8);
+IC_INLINE void ctr_load(const uint64_t *blocks, uint64_t further, vctr *low, vctr *high) {
+  const __m256i listed = _mm256_loadu_si256((const __m256i *)(const void *)blocks);
+  *low = _mm256_permute4x64_epi64(_mm256_add_epi64(listed, _mm256_set1_epi64x((long long)further)), 0xD8);
   *high = _mm256_srli_epi64(*low, 32);
 }
 /* a where the top bit of the low half of s is set, else b; high halves as they come */
@@ -252,6 +253,9 @@ IC_INLINE void u8_store(uint8_t *p, vu8 a) { _mm256_storeu_si256((__m256i *)(voi
 IC_INLINE vu8 u8_add(vu8 a, vu8 b) { return _mm256_add_epi8(a, b); }
 IC_INLINE vu8 u8_sub(vu8 a, vu8 b) { return _mm256_sub_epi8(a, b); }
 IC_INLINE vu8 u8_min(vu8 a, vu8 b) { return _mm256_min_epu8(a, b); }
+#define u8_zip(half, bits, a, b) _mm256_unpack##half##_epi##bits(a, b) /* see avx512.h */
+IC_INLINE vu8 u8_even_pieces(vu8 a, vu8 b) { return _mm256_permute2x128_si256(a, b, 0x20); }
+IC_INLINE vu8 u8_odd_pieces(vu8 a, vu8 b) { return _mm256_permute2x128_si256(a, b, 0x31); }
 IC_INLINE vu8 u8_select_below(vu8 a, vu8 b, vu8 then, vu8 otherwise) {
   return _mm256_blendv_epi8(then, otherwise, _mm256_cmpeq_epi8(_mm256_max_epu8(a, b), a));
 }

@@ -34,8 +34,10 @@ IC_INLINE vctr ctr_set1(uint32_t x) { return _mm512_set1_epi32((int)x); }
 IC_INLINE vctr ctr_lanes(uint64_t first) {
   return _mm512_add_epi64(_mm512_set1_epi64((long long)first), _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
 }
-IC_INLINE void ctr_load(const uint64_t *blocks, vctr *low, vctr *high) {
-  *low = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), _mm512_loadu_si512(blocks));
+/* The block numbers of a list, each of them that much further on */
+IC_INLINE void ctr_load(const uint64_t *blocks, uint64_t further, vctr *low, vctr *high) {
+  const __m512i listed = _mm512_add_epi64(_mm512_loadu_si512(blocks), _mm512_set1_epi64((long long)further));
+  *low = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), listed);
   *high = _mm512_srli_epi64(*low, 32);
 }
 /* a where the top bit of the low half of s is set, else b */
@@ -257,6 +259,15 @@ IC_INLINE void u8_store(uint8_t *p, vu8 a) { _mm512_storeu_si512(p, a); }
 IC_INLINE vu8 u8_add(vu8 a, vu8 b) { return _mm512_add_epi8(a, b); }
 IC_INLINE vu8 u8_sub(vu8 a, vu8 b) { return _mm512_sub_epi8(a, b); }
 IC_INLINE vu8 u8_min(vu8 a, vu8 b) { return _mm512_min_epu8(a, b); }
+/* In each 16 bytes, elements of so many bits from the low or high halves (`half`: lo, hi) of a and b by turns */
+#define u8_zip(half, bits, a, b) _mm512_unpack##half##_epi##bits(a, b)
+/* Even (odd) pieces of 16 bytes of a and b by turns */
+IC_INLINE vu8 u8_even_pieces(vu8 a, vu8 b) {
+  return _mm512_permutex2var_epi64(a, _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13), b);
+}
+IC_INLINE vu8 u8_odd_pieces(vu8 a, vu8 b) {
+  return _mm512_permutex2var_epi64(a, _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15), b);
+}
 /* Where a < b the one, else the other */
 IC_INLINE vu8 u8_select_below(vu8 a, vu8 b, vu8 then, vu8 otherwise) {
   return _mm512_mask_mov_epi8(otherwise, _mm512_cmplt_epu8_mask(a, b), then);

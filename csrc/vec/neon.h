@@ -59,8 +59,9 @@ IC_INLINE vctr ctr_lanes(uint64_t first) {
   static const uint32_t lanes[4] = {0, 1, 2, 3};
   return vaddq_u32(vdupq_n_u32((uint32_t)first), vld1q_u32(lanes));
 }
-IC_INLINE void ctr_load(const uint64_t *blocks, vctr *low, vctr *high) {
-  const uint32x4_t a = WORDS(vld1q_u64(blocks)), b = WORDS(vld1q_u64(blocks + 2));
+IC_INLINE void ctr_load(const uint64_t *blocks, uint64_t further, vctr *low, vctr *high) {
+  const uint64x2_t more = vdupq_n_u64(further);
+  const uint32x4_t a = WORDS(vaddq_u64(vld1q_u64(blocks), more)), b = WORDS(vaddq_u64(vld1q_u64(blocks + 2), more));
   *low = vuzp1q_u32(a, b);
   *high = vuzp2q_u32(a, b);
 }
@@ -184,6 +185,10 @@ IC_INLINE vf64 f64_fma_or_zero(vm64 m, vf64 a, vf64 b, vf64 c) {
 }
 
 /* Stores: 4 * IC_COUNTERS elements in the order of the stream */
+IC_INLINE void bytes_store(uint8_t *out, uint8x16_t v, int nontemporal) {
+  (void)nontemporal;
+  vst1q_u8(out, v);
+}
 IC_INLINE void words_store(uint8_t *out, uint32x4_t v) { vst1q_u8(out, vreinterpretq_u8_u32(v)); }
 IC_INLINE void doubles_store(uint8_t *out, float64x2_t v) { vst1q_u8(out, vreinterpretq_u8_f64(v)); }
 /* Of each of two (four) counters in turn, its pair of elements in `first`, then that in `second` */
@@ -280,6 +285,9 @@ IC_INLINE void u8_store(uint8_t *p, vu8 a) { vst1q_u8(p, a); }
 IC_INLINE vu8 u8_add(vu8 a, vu8 b) { return vaddq_u8(a, b); }
 IC_INLINE vu8 u8_sub(vu8 a, vu8 b) { return vsubq_u8(a, b); }
 IC_INLINE vu8 u8_min(vu8 a, vu8 b) { return vminq_u8(a, b); }
+#define zip_lo(bits, a, b) vzip1q_u##bits(vreinterpretq_u##bits##_u8(a), vreinterpretq_u##bits##_u8(b))
+#define zip_hi(bits, a, b) vzip2q_u##bits(vreinterpretq_u##bits##_u8(a), vreinterpretq_u##bits##_u8(b))
+#define u8_zip(half, bits, a, b) vreinterpretq_u8_u##bits(zip_##half(bits, a, b)) /* see avx512.h */
 IC_INLINE vu8 u8_select_below(vu8 a, vu8 b, vu8 then, vu8 otherwise) {
   return vbslq_u8(vcltq_u8(a, b), then, otherwise);
 }

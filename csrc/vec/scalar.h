@@ -36,9 +36,9 @@ typedef struct {
 /* Philox words and 64-bit products */
 IC_INLINE vctr ctr_set1(uint32_t x) { return x; }
 IC_INLINE vctr ctr_lanes(uint64_t first) { return (uint32_t)first; }
-IC_INLINE void ctr_load(const uint64_t *blocks, vctr *low, vctr *high) {
-  *low = (uint32_t)*blocks;
-  *high = (uint32_t)(*blocks >> 32);
+IC_INLINE void ctr_load(const uint64_t *blocks, uint64_t further, vctr *low, vctr *high) {
+  *low = (uint32_t)(*blocks + further);
+  *high = (uint32_t)((*blocks + further) >> 32);
 }
 /* a where the top bit of s is set, else b */
 IC_INLINE vctr ctr_select(vctr s, vctr a, vctr b) { return s >> 31 ? a : b; }

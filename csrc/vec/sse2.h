@@ -53,8 +53,8 @@ IC_INLINE __m128i top_bits(__m128i a) { return _mm_srai_epi32(a, 31); }
 /* Philox words and 64-bit products */
 IC_INLINE vctr ctr_set1(uint32_t x) { return _mm_set1_epi32((int)x); }
 IC_INLINE vctr ctr_lanes(uint64_t first) { return _mm_set_epi64x((long long)(first + 1), (long long)first); }
-IC_INLINE void ctr_load(const uint64_t *blocks, vctr *low, vctr *high) {
-  *low = _mm_loadu_si128((const __m128i *)(const void *)blocks);
+IC_INLINE void ctr_load(const uint64_t *blocks, uint64_t further, vctr *low, vctr *high) {
+  *low = _mm_add_epi64(_mm_loadu_si128((const __m128i *)(const void *)blocks), _mm_set1_epi64x((long long)further));
   *high = _mm_srli_epi64(*low, 32);
 }
 /* a where the top bit of the low half of s is set, else b; high halves as they come */
@@ -401,6 +401,7 @@ IC_INLINE void u8_store(uint8_t *p, vu8 a) { _mm_storeu_si128((__m128i *)(void *
 IC_INLINE vu8 u8_add(vu8 a, vu8 b) { return _mm_add_epi8(a, b); }
 IC_INLINE vu8 u8_sub(vu8 a, vu8 b) { return _mm_sub_epi8(a, b); }
 IC_INLINE vu8 u8_min(vu8 a, vu8 b) { return _mm_min_epu8(a, b); }
+#define u8_zip(half, bits, a, b) _mm_unpack##half##_epi##bits(a, b) /* see avx512.h */
 IC_INLINE vu8 u8_select_below(vu8 a, vu8 b, vu8 then, vu8 otherwise) {
   return bits_select(_mm_cmpeq_epi8(_mm_max_epu8(a, b), a), otherwise, then);
 }

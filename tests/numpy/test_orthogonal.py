@@ -184,6 +184,19 @@ def test_a_stack_is_matrix_by_matrix(shape: tuple[int, ...], axis: int) -> None:
     np.testing.assert_array_equal(part, np.moveaxis(got, 0, axis)[cut])
 
 
+@pytest.mark.parametrize("shape", [(33, 20), (90, 130)], ids=str)
+def test_a_matrix_in_which_the_counters_high_word_changes(shape: tuple[int, int]) -> None:
+    """Its first blocks have numbers below 2^32, the others do not."""
+    size = math.prod(shape)
+    b = 2**34 // size
+    assert b * size + 64 < 2**34 < (b + 1) * size - 64
+    out = np.empty((1, *shape), np.float32)
+    for isa in initcore.isas():
+        initcore.use_isa(isa)
+        initcore.orthogonal_(out, batch_axis=0, rng=13, shard=Shard((2**36, *shape), np.s_[b : b + 1]))
+        assert np.abs(out[0] - plain(shape, 13, "float32", b)).max() < LIMITS["float32"], isa
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
 def test_a_stack_does_not_depend_on_threads(threads: int) -> None:
     initcore.set_num_threads(1)
