@@ -8,12 +8,16 @@
 #if defined(__x86_64__) || defined(_M_X64)
 #include <xmmintrin.h>
 typedef unsigned ic_float_mode;
+/* Flags of what has happened do not matter. To write the register takes longer than to read it, and it is seldom
+ * needed. */
 IC_INLINE ic_float_mode ic_float_mode_default(void) {
-  const ic_float_mode before = _mm_getcsr();
-  _mm_setcsr(0x1f80); /* to nearest, no flushing, no traps */
+  const ic_float_mode before = _mm_getcsr(), flags = 0x3f, standard = 0x1f80; /* to nearest, no flushing, no traps */
+  if ((before & ~flags) != standard) _mm_setcsr(standard);
   return before;
 }
-IC_INLINE void ic_float_mode_restore(ic_float_mode before) { _mm_setcsr(before); }
+IC_INLINE void ic_float_mode_restore(ic_float_mode before) {
+  if (_mm_getcsr() != before) _mm_setcsr(before);
+}
 #elif defined(__aarch64__) && !defined(_MSC_VER)
 #include <stdint.h>
 typedef uint64_t ic_float_mode;
