@@ -79,6 +79,8 @@ int ic_fits(double x, ic_dtype dtype); /* finite, and still so after rounding */
 
 /* If this finds no problem, arrays of the dtype can be filled with what it has prepared. */
 ic_problem ic_prepare(int dist, const double *params, ic_dtype dtype, ic_prepared *prepared);
+/* The same, but what takes long is kept for the next call with the same parameters. */
+ic_problem ic_prepare_once(int dist, const double *params, ic_dtype dtype, ic_prepared *prepared);
 ic_status ic_fill(const ic_array *array, const ic_prepared *prepared, const ic_stream *stream,
                   const ic_options *options);
 /* Fills `count` arrays that are alike, each `bytes` after the one before it, with draw 0 of the streams whose keys are

@@ -131,7 +131,7 @@ cdef int prepare_params(object out, int dist, tuple params, ic_dtype dtype, ic_p
     cdef int i
     for i in range(len(params)):
         values[i] = params[i]
-    problem = ic_prepare(dist, values, dtype, prepared)
+    problem = ic_prepare_once(dist, values, dtype, prepared)
     if problem.rule != NULL:
         name = DISTS[_dist_names[dist]][1][problem.param]
         raise ValueError(f"{name} {problem.rule.decode()} ({out.dtype}): {name}={params[problem.param]!r}")

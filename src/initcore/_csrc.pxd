@@ -77,7 +77,7 @@ cdef extern from "initcore.h" nogil:
     const char *ic_dist_params(int dist)
     int ic_dist_fills(int dist, ic_dtype dtype)
     int ic_fits(double x, ic_dtype dtype)
-    ic_problem ic_prepare(int dist, const double *params, ic_dtype dtype, ic_prepared *prepared)
+    ic_problem ic_prepare_once(int dist, const double *params, ic_dtype dtype, ic_prepared *prepared)
     ic_status ic_fill(const ic_array *array, const ic_prepared *prepared, const ic_stream *stream,
                       const ic_options *options)
     void ic_fill_buffer(const ic_stream *stream, uint64_t block, uint32_t *words)
