@@ -11,6 +11,7 @@ class PlainTensors:
         cls,
         types: tuple[type, type],
         kinds: dict[Any, int],
+        table: object,
         mode_count: Callable[[], int],
         transformation: Callable[[], object],
         trace: Callable[[], object],

@@ -66,6 +66,7 @@ BY_ELEMENT = {getattr(initcore, f"{name}_") for name in (*distributions.FORMULAS
 PLAIN = _tensors.PlainTensors(
     (Tensor, Parameter),
     KINDS,
+    getattr(Tensor, "__dlpack_c_exchange_api__", None),
     privates.dispatch_depth,
     privates.functorch_level,
     privates.is_tracing,
