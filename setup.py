@@ -181,7 +181,7 @@ def main() -> None:
     runpy.run_path("src/initcore/_new_forms.py")["main"](Path("src/initcore"))
     runpy.run_path("src/initcore/_device_source.py")["main"](Path("src/initcore"), Path("csrc"))
     core = extension("_core", libraries=[] if os.name == "nt" else ["m", "pthread"])
-    modules = [core, *map(extension, ("_arrays", "_bitgen", "_draws", "_tensors", "_xla"))]
+    modules = [core, *map(extension, ("_arrays", "_bitgen", "_draws", "_quick", "_tensors", "_xla"))]
     setup(
         ext_modules=cythonize(modules, language_level=3, compiler_directives={"freethreading_compatible": True}),
         cmdclass={"build_ext": BuildExt},

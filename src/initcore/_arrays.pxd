@@ -25,3 +25,4 @@ cdef int dtype_of(cnp.ndarray out)
 cdef int check(object out, object shard) except -1
 cdef int describe(cnp.ndarray out, object shard, ic_array *array) except -1
 cdef int check_still(cnp.ndarray out, const ic_array *array) except -1
+cdef int check_part(object out, tuple shape, tuple offset) except -1

@@ -248,3 +248,16 @@ cdef int check_still(cnp.ndarray out, const ic_array *array) except -1:
     if not same:
         raise ValueError("out was resized by one of the other arguments while they were read; nothing was written")
     return 0
+
+
+cdef int check_part(object out, tuple shape, tuple offset) except -1:
+    """Refuse what is no part of the whole: the core reads what no row or column outside it has."""
+    cdef tuple here = tuple([cnp.PyArray_DIM(<cnp.ndarray>out, i) for i in range(cnp.PyArray_NDIM(<cnp.ndarray>out))])
+    whole = 1
+    for size, start, count in zip(shape, offset, here, strict=True):
+        whole *= size
+        if not 0 <= start <= size - count:
+            raise ValueError(f"an array of shape {here} at {offset} is no part of one of shape {shape}")
+    if whole >= 1 << 63:
+        raise ValueError(f"an array has at most 2**63 - 1 elements, but the shape is {shape}")
+    return 0

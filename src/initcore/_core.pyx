@@ -11,6 +11,7 @@ from initcore._arrays cimport (
     DeviceMemory as CDeviceMemory,
     Memory as CMemory,
     check,
+    check_part,
     check_still,
     describe,
     describe_device,
@@ -95,7 +96,6 @@ cdef int finish(ic_status status, Caller caller) except -1:
 
 
 cdef enum:
-    MOST_PARAMS = 8
     HOLD_GIL_BELOW = 1 << 14  # elements: filling them takes about as long as giving the GIL up and taking it again
 
 
@@ -124,6 +124,10 @@ cdef int refuse_dtype(object out, int dist, int dtype) except -1:
     return 0
 
 
+cdef ic_problem prepare_values(int dist, const double *values, ic_dtype dtype, ic_prepared *prepared) noexcept:
+    return ic_prepare_once(dist, values, dtype, prepared)
+
+
 cdef int prepare_params(object out, int dist, tuple params, ic_dtype dtype, ic_prepared *prepared) except -1:
     """Refuse what cannot be a distribution's parameters; prepare the others."""
     cdef double values[MOST_PARAMS]
@@ -131,7 +135,7 @@ cdef int prepare_params(object out, int dist, tuple params, ic_dtype dtype, ic_p
     cdef int i
     for i in range(len(params)):
         values[i] = params[i]
-    problem = ic_prepare_once(dist, values, dtype, prepared)
+    problem = prepare_values(dist, values, dtype, prepared)
     if problem.rule != NULL:
         name = DISTS[_dist_names[dist]][1][problem.param]
         raise ValueError(f"{name} {problem.rule.decode()} ({out.dtype}): {name}={params[problem.param]!r}")
@@ -142,29 +146,33 @@ def fill(out, int dist, tuple params, rng, shard=None):
     """Fill `out`, or the shard of a larger array that it is, with a distribution of DISTS; return it."""
     cdef ic_array array
     cdef ic_prepared prepared
+    cdef int64_t size = describe_target(out, dist, shard, &array)
+    prepare_params(out, dist, params, array.dtype, &prepared)
+    draw_into(out, &array, size, &prepared, rng)
+    return out
+
+
+cdef int draw_into(object out, ic_array *array, int64_t size, ic_prepared *prepared, object rng) except -1:
+    """Fill what was described with what was prepared for it."""
     cdef ic_stream stream
     cdef ic_status status
     cdef Caller caller = None
-    cdef int64_t size = describe_target(out, dist, shard, &array)
-    prepare_params(out, dist, params, array.dtype, &prepared)
     take_draw(rng, &stream)
     if type(out) is CDeviceMemory:
-        launch(<CDeviceMemory>out, &array, &prepared, &stream)
-        return out
+        return launch(<CDeviceMemory>out, array, prepared, &stream)
     if type(out) is not CMemory:
-        check_still(<cnp.ndarray>out, &array)
+        check_still(<cnp.ndarray>out, array)
     elif size >= HOLD_GIL_BELOW:  # of other libraries, whose allocators leave pages of 4 KiB; NumPy's do not
         ic_want_huge_pages(array.data, <size_t>size * array.stride[array.ndim - 1])
     if size >= HOLD_GIL_BELOW:
         caller = Caller()
     cdef ic_options options = options_of(caller, nontemporal_bytes)
     if caller is None:
-        status = ic_fill(&array, &prepared, &stream, &options)
+        status = ic_fill(array, prepared, &stream, &options)
     else:
         with nogil:
-            status = ic_fill(&array, &prepared, &stream, &options)
-    finish(status, caller)
-    return out
+            status = ic_fill(array, prepared, &stream, &options)
+    return finish(status, caller)
 
 
 cdef int launch(CDeviceMemory out, ic_array *array, ic_prepared *prepared, ic_stream *stream) except -1:
@@ -179,19 +187,6 @@ cdef int launch(CDeviceMemory out, ic_array *array, ic_prepared *prepared, ic_st
             argument.most_attempts = out.most_attempts
         groups, threads = (grid.groups[0], grid.groups[1]), (grid.threads[0], grid.threads[1])
         out.launch(kernel, groups, threads, (<char *>&argument)[:sizeof(argument)])
-    return 0
-
-
-cdef int check_part(object out, tuple shape, tuple offset) except -1:
-    """Refuse what is no part of the whole: the core reads what no row or column outside it has."""
-    cdef tuple here = tuple([cnp.PyArray_DIM(<cnp.ndarray>out, i) for i in range(cnp.PyArray_NDIM(<cnp.ndarray>out))])
-    whole = 1
-    for size, start, count in zip(shape, offset, here, strict=True):
-        whole *= size
-        if not 0 <= start <= size - count:
-            raise ValueError(f"an array of shape {here} at {offset} is no part of one of shape {shape}")
-    if whole >= 1 << 63:
-        raise ValueError(f"an array has at most 2**63 - 1 elements, but the shape is {shape}")
     return 0
 
 

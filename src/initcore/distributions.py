@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 
-from initcore import _core
+from initcore import _core, _quick
 from initcore.choices import BOUNDS, Bounds, did_you_mean
 from initcore.keywords import refuse_keywords
 from initcore.shards import Shard
@@ -227,6 +227,7 @@ def simplified(distribution: Elementwise) -> Distribution:
     return distribution if value is None else constant(value)
 
 
+@_quick.fills("bits")
 def bits_(out: A, *, rng: RngLike = None, shard: Shard | None = None, **unknown: NoReturn) -> A:
     """Fill a uint32 array with the words of the stream: element i gets word i % 4 of Philox block i // 4.
 
@@ -251,6 +252,7 @@ def bits_(out: A, *, rng: RngLike = None, shard: Shard | None = None, **unknown:
     return _core.fill(out, _BITS, (), rng, shard)
 
 
+@_quick.fills("uniform")
 def uniform_(
     out: A, a: float = 0.0, b: float = 1.0, *, rng: RngLike = None, shard: Shard | None = None, **unknown: NoReturn
 ) -> A:
@@ -291,6 +293,7 @@ def uniform_(
     return _core.fill(out, _UNIFORM, (a, b), rng, shard)
 
 
+@_quick.fills("normal")
 def normal_(
     out: A, mean: float = 0.0, std: float = 1.0, *, rng: RngLike = None, shard: Shard | None = None, **unknown: NoReturn
 ) -> A:
@@ -330,6 +333,7 @@ def normal_(
     return _core.fill(out, _NORMAL, (mean, std), rng, shard)
 
 
+@_quick.fills("trunc_normal")
 def trunc_normal_(
     out: A,
     mean: float = 0.0,

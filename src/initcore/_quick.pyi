@@ -1,0 +1,12 @@
+from collections.abc import Callable
+from typing import Any, TypeVar, final
+
+from typing_extensions import Self
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+@final
+class Fill:
+    def __new__(cls, function: Callable[..., Any], name: str) -> Self: ...
+
+def fills(name: str) -> Callable[[F], F]: ...
