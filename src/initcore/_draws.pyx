@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint32_t
 from initcore._csrc cimport ic_claim, ic_load, ic_store, ic_stream
 
 cdef object _resolve = None  # what an `rng` stands for: streams.resolve
+cdef dict _of_seeds = {}  # what it returned for ints: to ask it takes longer than a small fill
 
 
 def resolve_by(resolve):
@@ -86,6 +87,17 @@ def draw_of(uint32_t first, uint32_t second, uint32_t plane, uint32_t draw):
     return it
 
 
+cdef object stream_of_seed(object seed):
+    """Return the stream of an int, which never changes."""
+    stream = _of_seeds.get(seed)
+    if stream is None:
+        stream = _resolve(seed)
+        if len(_of_seeds) >= 128:
+            _of_seeds.clear()
+        _of_seeds[seed] = stream
+    return stream
+
+
 cdef int take_draw(object rng, ic_stream *stream) except -1:
     """Write the draw that a fill with `rng` takes, taking it."""
     cdef KeyedStream keyed
@@ -104,7 +116,7 @@ cdef int take_draw(object rng, ic_stream *stream) except -1:
         keyed = rng
         keyed.find_key()
     else:
-        return take_draw(_resolve(rng), stream)
+        return take_draw(stream_of_seed(rng) if type(rng) is int else _resolve(rng), stream)
     stream.key[0] = keyed.k0
     stream.key[1] = keyed.k1
     return 0
