@@ -8,7 +8,7 @@ they compute, and what a shard costs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
@@ -183,17 +183,26 @@ def _fill_tap(rng: RngLike, out: A, gain: float, progress: Progress | None, shar
         return out
     if shape[0] < shape[1]:
         raise ValueError(f"delta_orthogonal_ needs at least as many output as input channels, got shape {shape}")
-    places = [(size - 1) // 2 - start for size, start in zip(shape[2:], offset[2:], strict=True)]
+    places = [(shape[axis] - 1) // 2 - offset[axis] for axis in range(2, len(shape))]
     here = all(0 <= place < size for place, size in zip(places, out.shape[2:], strict=True))
     centre: Any = (slice(None), slice(None), *places)
     tap = out[centre] if here else np.empty((0, 0), out.dtype)
     _core.orthogonal(tap[None], (1, *shape[:2]), (0, *offset[:2]), gain, rng, progress)
     with partly_written():
-        rest = np.ones(out.shape[2:], np.bool_)
-        if here:
-            rest[tuple(places)] = False
-        out[:, :, rest] = 0
+        _set_zeros_around(out, places if here else [])
     return out
+
+
+def _set_zeros_around(out: NDArray[Any], places: Sequence[int]) -> None:
+    """Set all elements to zero but those of one tap, or all of them if it is not here."""
+    before: tuple[Any, ...] = (slice(None), slice(None))
+    zero = bytes(out.itemsize)
+    if not places:
+        _core.set_constant(out, zero)
+    for place in places:
+        for side in (slice(place), slice(place + 1, None)):
+            _core.set_constant(out[(*before, side)], zero)
+        before = (*before, place)
 
 
 def _of_matrices(shape: tuple[int, ...], gain: float = 1.0, batch_axis: int | None = None) -> Distribution:

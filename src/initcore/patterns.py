@@ -55,30 +55,38 @@ def constant_(out: A, val: complex, *, shard: Shard | None = None, **unknown: No
     if unknown:
         refuse_keywords(constant_, unknown)
     _core.check_target(out, shard)
-    if (type(val) is int or type(val) is float) and not out.dtype.hasobject:
-        _core.set_constant(out, _element(val, val == 0 and math.copysign(1.0, val) < 0, out.dtype))
+    if type(val) is float and not out.dtype.hasobject:
+        _core.set_constant(out, _kept_bytes("val", val, val == 0 and math.copysign(1.0, val) < 0, out.dtype))
     else:
-        _set(out, _value("val", val, out.dtype))
+        _set(out, "val", val)
     return out
 
 
-@lru_cache(maxsize=256, typed=True)  # to convert a number takes eight times as long as to fill a small array
-def _element(val: complex, negative_zero: bool, dtype: np.dtype[Any]) -> bytes:
-    """Return the bytes of a value; `negative_zero` is there for the cache, to which both zeros are the same number."""
-    return _bytes(_value("val", val, dtype), dtype)
-
-
-def _bytes(value: Any, dtype: np.dtype[Any]) -> bytes:
-    return np.full((), value, dtype).tobytes()
-
-
-def _set(out: NDArray[Any], value: Any) -> None:
-    """Set all elements of an array to a value that :func:`_value` returned."""
+def _set(out: NDArray[Any], name: str, val: complex) -> None:
+    """Set all elements of an array to a value, which errors call by a name."""
     if not out.dtype.hasobject:
-        _core.set_constant(out, _bytes(value, out.dtype))
+        _core.set_constant(out, _element(name, val, out.dtype))
         return
+    value = _value(name, val, out.dtype)
     for part in _parts(out):
         part[...] = value
+
+
+def _element(name: str, val: complex, dtype: np.dtype[Any]) -> bytes:
+    """Return the bytes of a value in a dtype without objects, or raise ValueError if the dtype cannot represent it."""
+    if type(val) is int or type(val) is float:
+        return _kept_bytes(name, val, val == 0 and math.copysign(1.0, val) < 0, dtype)
+    return _bytes(name, val, dtype)
+
+
+@lru_cache(maxsize=256, typed=True)  # to convert a number takes eight times as long as to fill a small array
+def _kept_bytes(name: str, val: float, negative_zero: bool, dtype: np.dtype[Any]) -> bytes:
+    """Return the bytes of a value; `negative_zero` is there for the cache, to which both zeros are the same number."""
+    return _bytes(name, val, dtype)
+
+
+def _bytes(name: str, val: complex, dtype: np.dtype[Any]) -> bytes:
+    return np.full((), _value(name, val, dtype), dtype).tobytes()
 
 
 def _parts(out: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -131,7 +139,9 @@ def zeros_(out: A, *, shard: Shard | None = None, **unknown: NoReturn) -> A:
     """
     if unknown:
         refuse_keywords(zeros_, unknown)
-    return constant_(out, 0, shard=shard)
+    _core.check_target(out, shard)
+    _set(out, "val", 0)
+    return out
 
 
 def ones_(out: A, *, shard: Shard | None = None, **unknown: NoReturn) -> A:
@@ -152,7 +162,9 @@ def ones_(out: A, *, shard: Shard | None = None, **unknown: NoReturn) -> A:
     """
     if unknown:
         refuse_keywords(ones_, unknown)
-    return constant_(out, 1, shard=shard)
+    _core.check_target(out, shard)
+    _set(out, "val", 1)
+    return out
 
 
 def eye_(out: A, *, shard: Shard | None = None, **unknown: NoReturn) -> A:
@@ -183,7 +195,7 @@ def eye_(out: A, *, shard: Shard | None = None, **unknown: NoReturn) -> A:
     if out.ndim != 2:
         raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {out.shape}")
     row, column = offset_of(out, shard)
-    zeros_(out, shard=shard)
+    _set(out, "zero", 0)
     _set_diagonal(out, row - column)
     return out
 
@@ -193,7 +205,7 @@ def _set_diagonal(matrix: NDArray[Any], offset: int) -> None:
     if -matrix.shape[0] < offset < matrix.shape[1]:
         diagonal = matrix.diagonal(offset)
         diagonal.flags.writeable = True  # NumPy returns a read-only view, against writing by accident
-        _set(diagonal, _value("one", 1, matrix.dtype))
+        _set(diagonal, "one", 1)
 
 
 def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None, **unknown: NoReturn) -> A:
@@ -235,9 +247,10 @@ def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None, **unknown: No
         raise ValueError(f"dim 0 must be divisible by groups, got shape {shape} and groups={groups!r}")
     if 0 in shape:
         return out
-    zeros_(out, shard=shard)
-    channels, (first, column, *_) = shape[0] // count, offset_of(out, shard)
-    tap = _tap(out, shape, offset_of(out, shard))
+    offset = offset_of(out, shard)
+    _set(out, "zero", 0)
+    channels, first, column = shape[0] // count, offset[0], offset[1]
+    tap = _tap(out, shape, offset)
     if tap is None:
         return out
     for group in range(first // channels, -(-(first + tap.shape[0]) // channels)):
@@ -249,12 +262,17 @@ def dirac_(out: A, groups: int = 1, *, shard: Shard | None = None, **unknown: No
 
 def _tap(out: NDArray[Any], shape: tuple[int, ...], offset: tuple[int, ...]) -> NDArray[Any] | None:
     """Return the matrix in the middle of a convolution's weights, or None if it is not in `out`."""
-    places = [size // 2 - start for size, start in zip(shape[2:], offset[2:], strict=True)]
-    if out.size and all(0 <= place < size for place, size in zip(places, out.shape[2:], strict=True)):
-        middle: Any = (slice(None), slice(None), *places)
-        tap: NDArray[Any] = out[middle]
-        return tap
-    return None
+    if out.size == 0 or len(shape) == 2:
+        return out if out.size else None
+    places, here = [], out.shape
+    for axis in range(2, len(shape)):
+        place = shape[axis] // 2 - offset[axis]
+        if not 0 <= place < here[axis]:
+            return None
+        places.append(place)
+    middle: Any = (slice(None), slice(None), *places)
+    tap: NDArray[Any] = out[middle]
+    return tap
 
 
 def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None, **unknown: NoReturn) -> A:
@@ -301,10 +319,11 @@ def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None, **unknow
     if not math.isfinite(gain):
         raise ValueError(f"gain must be finite, got {gain!r}")
     scaled = gain / math.sqrt(size)
-    plus, minus = (_value("gain / sqrt(p)", value, out.dtype) for value in (scaled, -scaled))
+    convert = _value if out.dtype.hasobject else _element
+    plus, minus = convert(_SCALED, scaled, out.dtype), convert(_SCALED, -scaled, out.dtype)
     offset = offset_of(out, shard)
     if len(shape) > 2:
-        zeros_(out, shard=shard)
+        _set(out, "zero", 0)
     tap = _tap(out, shape, offset)
     if tap is not None:
         with partly_written():
@@ -313,8 +332,9 @@ def hadamard_(out: A, gain: float = 1.0, *, shard: Shard | None = None, **unknow
 
 
 def _fill_hadamard(out: NDArray[Any], offset: tuple[int, ...], plus: Any, minus: Any) -> None:
+    """Fill a block with two values: as bytes, unless they are objects."""
     if not out.dtype.hasobject:
-        _core.set_hadamard(out, _bytes(plus, out.dtype), _bytes(minus, out.dtype), *offset[:2])
+        _core.set_hadamard(out, plus, minus, offset[0], offset[1])
         return
     down = max(1, _ELEMENTS_AT_ONCE // max(1, out.shape[1]))
     for top in range(0, out.shape[0], down):
@@ -405,6 +425,7 @@ def _set_zeros(
         _core.set_sparse_zeros(part, shape[0], zeros, left_base, right_base, row, half_rounds, words)
 
 
+_SCALED = "gain / sqrt(p)"
 _ELEMENTS_AT_ONCE = 1 << 20  # that NumPy writes between two checks for Ctrl-C
 _WORDS = 1 << 21  # that round functions use at a time: 8 MiB
 _FIRST_PLANE = 0x60000000  # the first of 24 planes, one for each half round
