@@ -32,6 +32,7 @@ cdef extern from *:
     PyObject *owned(object it)
     Py_ssize_t PyVectorcall_NARGS(size_t flags)
     PyObject *PyObject_Vectorcall(PyObject *it, PyObject *const *args, size_t flags, PyObject *words) except NULL
+    long long PyLong_AsLongLongAndOverflow(object it, int *overflow)
     Py_ssize_t PyTuple_GET_SIZE(PyObject *it)
     PyObject *PyTuple_GET_ITEM(PyObject *it, Py_ssize_t i)
 
@@ -92,14 +93,18 @@ cdef class Fill:
         cdef double values[MOST_PARAMS]
         cdef ic_array array
         cdef ic_prepared prepared
-        cdef int i
+        cdef int i, overflow
         if given[0] == NULL:
             return None
         for i in range(self.params):
             if given[1 + i] == NULL:
                 values[i] = self.defaults[i]
-            elif type(<object>given[1 + i]) is float or type(<object>given[1 + i]) is int:
+            elif type(<object>given[1 + i]) is float:
                 values[i] = <double><object>given[1 + i]
+            elif type(<object>given[1 + i]) is int:
+                values[i] = <double>PyLong_AsLongLongAndOverflow(<object>given[1 + i], &overflow)
+                if overflow:
+                    return None
             else:
                 return None
         for i in range(self.positional, len(self.names)):
