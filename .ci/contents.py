@@ -14,7 +14,7 @@ NOT_IN_SDIST = re.compile(r"\.ci/|\.clang-format$|\.gitignore$|\.pre-commit-conf
 #: What setuptools writes
 IN_ANY_SDIST = re.compile(r"PKG-INFO$|setup\.cfg$|src/initcore\.egg-info/")
 IN_WHEEL = re.compile(r"src/(initcore/(?:.*\.pyi?|py\.typed))$")
-EXTENSIONS = ("_arrays", "_bitgen", "_core", "_draws", "_tensors", "_xla")
+EXTENSIONS = ("_arrays", "_bitgen", "_core", "_draws", "_quick", "_tensors", "_xla")
 #: What setup.py makes of tracked files
 MADE = {"initcore/new.py", "initcore/new.pyi", "initcore/kernels.cu"}
 DIST_INFO = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt"}
