@@ -97,25 +97,29 @@ cdef class PlainTensors:
         Tell which dispatch modes, function transformations and traces are active.
     written : callable
         Is told, by a list of one tensor, that it was written to.
+    observed : callable
+        Tells whether a mode observes what is called with a plain tensor.
     words : object
-        Its attribute ``of_default`` is the source of keys of torch's default generator in this thread.
+        The sources of keys of torch's default generator in this thread: its attribute ``of_default``, which nobody
+        observes, and ``of_default_by_method``, which is faster.
     dists : dict
         From an initializer to its distribution, for those whose arguments are the distribution's parameters.
     names : dict
         From an initializer to the name of its formula, for those whose scale comes from the fans.
     """
 
-    cdef object tensor, parameter, mode_count, transformation, trace, written, words
+    cdef object tensor, parameter, mode_count, transformation, trace, written, observed, words
+    cdef public bint patched  # whether torch's method that draws words is another than its own
     cdef dict kinds, dists, names
     cdef describe_tensor describe
 
-    def __cinit__(self, tuple types, dict kinds, table, mode_count, transformation, trace, written, words, dict dists,
-                  dict names):
+    def __cinit__(self, tuple types, dict kinds, table, mode_count, transformation, trace, written, observed, words,
+                  dict dists, dict names):
         self.tensor, self.parameter = types
         self.kinds = kinds
         self.describe = description_by(table)
         self.mode_count, self.transformation, self.trace = mode_count, transformation, trace
-        self.written, self.words = written, words
+        self.written, self.observed, self.words = written, observed, words
         self.dists, self.names = dists, names
 
     def memory_of(self, tensor):
@@ -153,15 +157,17 @@ cdef class PlainTensors:
                 return None
         return formulas.of_shape(name, memory.sizes, *args)
 
-    def fill(self, ours, tensor, tuple args):
-        """Fill a plain tensor by an initializer from torch's default generator, and return whether it was filled.
+    def fill(self, ours, tensor, tuple args, rng=None):
+        """Fill a plain tensor by an initializer, and return whether it was filled.
 
-        It is not if it is not plain, or if the initializer refuses the arguments, before anything is written.
+        It is not if it is not plain, or if the initializer refuses the arguments, before anything is written. If `rng`
+        is None, torch's default generator gives the key.
         """
         memory = self.memory_of(tensor)
         if memory is None:
             return False
-        rng = self.words.of_default
+        if rng is None:
+            rng = self.words.of_default if self.patched or self.observed(tensor) else self.words.of_default_by_method
         dist = self.dists.get(ours)
         try:
             if dist is not None:

@@ -43,6 +43,7 @@ DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 def fake(monkeypatch: pytest.MonkeyPatch) -> device.HostDevice:
     """Tensors of the CPU are taken for those of a device."""
     here = device.HostDevice()
+    monkeypatch.setattr(filling, "PLAIN", SimpleNamespace(fill=lambda *args: False))
     monkeypatch.setattr(filling, "array_of", lambda tensor: None)
     monkeypatch.setattr(filling, "memory_of", lambda tensor: None)
     for module in (filling, memory):

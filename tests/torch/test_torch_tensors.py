@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -228,6 +229,7 @@ def test_another_device_gets_the_same_values_by_parts(name: str, dtype: Any, mon
     filling = need("initcore.torch.filling")
     monkeypatch.setattr(memory, "STAGED", 70)
     monkeypatch.setattr(filling, "fill_by_parts", recorded)
+    monkeypatch.setattr(filling, "PLAIN", SimpleNamespace(fill=lambda *args: False))
     monkeypatch.setattr(filling, "array_of", lambda tensor: None)
     monkeypatch.setattr(filling, "memory_of", lambda tensor: None)
     for module in (filling, memory):

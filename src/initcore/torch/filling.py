@@ -38,7 +38,7 @@ from initcore.torch.naming import NAMING
 from initcore.torch.patching import tally
 from initcore.torch.privates import increment_version
 
-__all__ = ["fill", "fill_fixed", "is_named", "is_refused", "leave_to", "refuse_arrays"]
+__all__ = ["fill", "fill_any", "fill_fixed", "is_named", "is_refused", "leave_to", "refuse_arrays"]
 
 _OVERLAP = (
     "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
@@ -52,22 +52,37 @@ def fill(
     tensor: Tensor,
     args: tuple[Any, ...],
     generator: GeneratorLike,
-    *,
-    by_array: bool = False,
-    whole: bool = False,
 ) -> Tensor:
     """Fill a tensor in place by one of initcore's initializers, and return it.
 
     Where initcore does not fill the tensor, or refuses the arguments, torch's own function is called: it fills the
-    tensor or raises its own error. `by_array` says that `ours` needs a NumPy array; `whole` says that a tensor on
-    another device must be drawn in one piece.
+    tensor or raises its own error.
     """
-    compiling = is_compiling()
-    naming = None if compiling else NAMING.get()
-    in_short = naming is None and generator is None and not by_array and not compiling
-    if in_short and PLAIN.fill(ours, tensor, args):
-        tally.drawn_by_initcore(theirs.__name__, tensor)
+    if is_compiling() or NAMING.get() is not None:
+        return fill_any(ours, theirs, tensor, args, generator)
+    if PLAIN.fill(ours, tensor, args, None if generator is None else stream_from(generator)):
+        if PLAIN.patched:
+            tally.drawn_by_initcore(theirs.__name__, tensor)
         return tensor
+    return fill_any(ours, theirs, tensor, args, generator)
+
+
+def fill_any(
+    ours: Callable[..., Any],
+    theirs: Callable[..., Tensor],
+    tensor: Tensor,
+    args: tuple[Any, ...],
+    generator: GeneratorLike,
+    *,
+    by_array: bool = False,
+    whole: bool = False,
+) -> Tensor:
+    """Do what :func:`fill` does, for tensors of all kinds.
+
+    `by_array` says that `ours` needs a NumPy array; `whole` says that a tensor on another device must be drawn in one
+    piece.
+    """
+    naming = None if is_compiling() else NAMING.get()
     refuse_arrays(tensor, theirs)
     if naming is not None and (naming.is_skipped(tensor, call=Call(ours, args)) or naming.is_recorded(tensor)):
         return tensor

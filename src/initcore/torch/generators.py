@@ -45,6 +45,7 @@ class _Word(threading.local):
         self.address = self.tensor.data_ptr()
         self.draw = partial(_random, self.tensor)
         self.of_default = _core.DrawnKeys(self.draw, self.address)
+        self.of_default_by_method = _core.DrawnKeys(self.tensor.random_, self.address)
 
     def draw_elsewhere(self, generator: torch.Generator) -> None:
         """Write the next word of a generator that is on another device than the CPU."""

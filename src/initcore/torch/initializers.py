@@ -33,7 +33,7 @@ from initcore.torch.distributions import (
     trunc_normal_,
     uniform_,
 )
-from initcore.torch.filling import fill, refuse_arrays
+from initcore.torch.filling import fill, fill_any, refuse_arrays
 from initcore.torch.generators import GeneratorLike
 from initcore.torch.overriding import overridden
 from initcore.torch.patching.originals import held, own
@@ -287,7 +287,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: GeneratorLike = None
     """
     if unknown:
         refuse_keywords(orthogonal_, unknown)
-    return fill(initcore.orthogonal_, own.orthogonal_, tensor, (gain,), generator, by_array=True, whole=True)
+    return fill_any(initcore.orthogonal_, own.orthogonal_, tensor, (gain,), generator, by_array=True, whole=True)
 
 
 def sparse_(
@@ -327,7 +327,7 @@ def sparse_(
     """
     if unknown:
         refuse_keywords(sparse_, unknown)
-    return fill(initcore.sparse_, own.sparse_, tensor, (sparsity, std), generator, by_array=True)
+    return fill_any(initcore.sparse_, own.sparse_, tensor, (sparsity, std), generator, by_array=True)
 
 
 #: Modes, nonlinearities and types of slopes that torch's checks, which take as long as a small fill, have let pass

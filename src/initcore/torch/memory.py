@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.compiler import is_compiling
 from torch.nn import Parameter
+from torch.overrides import has_torch_function_variadic
 
 import initcore
 from initcore import _core, _tensors, distributions, formulas
@@ -71,8 +72,9 @@ PLAIN = _tensors.PlainTensors(
     privates.functorch_level,
     privates.is_tracing,
     privates.increment_version,
+    has_torch_function_variadic,
     generators.word,
-    {distributions.uniform_: _core.DISTS["uniform"][0], distributions.normal_: _core.DISTS["normal"][0]},
+    {getattr(initcore, f"{name}_"): _core.DISTS[name][0] for name in ("uniform", "normal", "trunc_normal")},
     {getattr(initcore, f"{name}_"): name for name in formulas.FORMULAS},
 )
 _default_torch_function = vars(Tensor)["__torch_function__"].__func__

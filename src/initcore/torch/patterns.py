@@ -1,6 +1,6 @@
 """The functions of torch.nn.init 2.13 that draw no random numbers: constants, the identity and Dirac's delta.
 
-They call torch's own functions, except for large constants, and for tensors that are distributed or named.
+They call torch's own functions, except for large constants, Dirac's delta, and tensors that are distributed or named.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from initcore.torch.filling import fill_fixed, refuse_arrays
 from initcore.torch.naming import NAMING
 from initcore.torch.overriding import overridden
 from initcore.torch.patching.originals import own
-from initcore.torch.privates import set_grad_enabled
+from initcore.torch.privates import increment_version, set_grad_enabled
 
 __all__ = ["_no_grad_fill_", "_no_grad_zero_", "constant_", "dirac_", "eye_", "ones_", "zeros_"]
 
@@ -119,7 +119,14 @@ def eye_(tensor: Tensor, **unknown: NoReturn) -> Tensor:
     """
     if unknown:
         refuse_keywords(eye_, unknown)
-    return _pattern(initcore.eye_, own.eye_, tensor)
+    if not _is_common(tensor) or tensor.ndim != 2:
+        return _pattern(initcore.eye_, own.eye_, tensor)
+    before = torch.is_grad_enabled()
+    set_grad_enabled(False)
+    try:  # what torch's function does in torch.no_grad()
+        return torch.eye(*tensor.shape, out=tensor, requires_grad=tensor.requires_grad)
+    finally:
+        set_grad_enabled(before)
 
 
 def dirac_(tensor: Tensor, groups: int = 1, **unknown: NoReturn) -> Tensor:
@@ -148,7 +155,18 @@ def dirac_(tensor: Tensor, groups: int = 1, **unknown: NoReturn) -> Tensor:
     """
     if unknown:
         refuse_keywords(dirac_, unknown)
-    return _pattern(initcore.dirac_, own.dirac_, tensor, groups)
+    array = memory.array_of(tensor) if _is_common(tensor) else None
+    if array is None:
+        return _pattern(initcore.dirac_, own.dirac_, tensor, groups)
+    try:
+        initcore.dirac_(array, groups)
+    except (TypeError, ValueError):
+        return own.dirac_(tensor, groups)  # type: ignore[no-any-return]
+    except BaseException:  # an interrupt can leave the tensor partly written
+        increment_version([tensor])
+        raise
+    increment_version([tensor])
+    return tensor
 
 
 def _no_grad_fill_(tensor: Tensor, val: float) -> Tensor:
@@ -181,6 +199,12 @@ def _constant(
         return filled
     finally:
         set_grad_enabled(before)
+
+
+def _is_common(tensor: Tensor) -> bool:
+    """Whether a tensor is of torch's own classes, not distributed, and has no name now; False while torch compiles."""
+    kind = type(tensor)
+    return (kind is Tensor or kind is Parameter) and not is_compiling() and NAMING.get() is None
 
 
 def _pattern(ours: Callable[..., Any], theirs: Callable[..., Tensor], tensor: Tensor, *args: Any) -> Tensor:

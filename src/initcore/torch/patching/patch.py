@@ -9,6 +9,7 @@ import torch
 from initcore import sessions
 from initcore.sessions import Sessions, with_switches
 from initcore.torch import initializers, privates
+from initcore.torch.memory import PLAIN
 from initcore.torch.modules.checks import check_ranks
 from initcore.torch.patching import tally
 from initcore.torch.patching.kernels import Kernels
@@ -29,6 +30,7 @@ _samplers = Samplers()
 
 
 def _install() -> None:
+    PLAIN.patched = True
     for function in _FUNCTIONS:
         function.install()
     _kernels.install()
@@ -42,6 +44,7 @@ def _uninstall() -> None:
     _kernels.uninstall()
     for function in reversed(_FUNCTIONS):
         function.uninstall()
+    PLAIN.patched = False
 
 
 def _end(drawn: Drawn) -> None:
