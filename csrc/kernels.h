@@ -12,6 +12,9 @@ typedef struct {
   uint8_t *column[4];
   size_t groups; /* of rows */
   int nontemporal;
+  int phase, phase_step; /* if it is skewed: of the first row, and from one group to the next, modulo 4 */
+  const uint8_t *masks;  /* vectors: where rows' phases are 0, 1, 2, 3, 0, 1 more than the first one's, modulo 4 */
+  uint8_t *carry;        /* three vectors for each group, from strip to strip; NULL if it is not skewed */
 } ic_turn;
 typedef struct {
   ic_turn *next;

@@ -138,9 +138,9 @@ static ic_status fill_with(fill_task *task, int threads, const ic_options *optio
   void *allocated = NULL;
   if (task->workspace_bytes) {
     const size_t bytes = (size_t)threads * task->workspace_bytes;
-    task->workspaces = ic_allocate(bytes + (task->columns ? ic_column_list_bytes(task->columns) : 0), &allocated);
+    task->workspaces = ic_allocate(bytes + (task->columns ? ic_column_table_bytes(task->columns) : 0), &allocated);
     if (!allocated) return IC_NO_MEMORY;
-    if (task->columns) ic_list_columns(task->columns, (uint64_t *)(void *)(task->workspaces + bytes));
+    if (task->columns) ic_make_column_tables(task->columns, ic_itemsize(task->job.dtype), task->workspaces + bytes);
   }
   ic_progress progress = ic_progress_begin(options);
   ic_work work = {.unit = fill_unit,

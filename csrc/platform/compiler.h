@@ -28,6 +28,7 @@
 #define IC_ALIGN(n) __declspec(align(n))
 #define IC_UNLIKELY(condition) (condition)
 #define IC_SELDOM __declspec(noinline)
+#define IC_APART __declspec(noinline)
 #define IC_PREFETCH(address) ((void)(address))
 #pragma fp_contract(off)
 #else
@@ -35,6 +36,7 @@
 #define IC_ALIGN(n) __attribute__((aligned(n)))
 #define IC_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define IC_SELDOM __attribute__((noinline, cold, unused))      /* a function that is out of the way */
+#define IC_APART __attribute__((noinline, unused))             /* one that leaves its callers their registers */
 #define IC_PREFETCH(address) __builtin_prefetch(address, 0, 3) /* into the second level */
 #endif
 

@@ -253,6 +253,9 @@ IC_INLINE void u8_store(uint8_t *p, vu8 a) { _mm256_storeu_si256((__m256i *)(voi
 IC_INLINE vu8 u8_add(vu8 a, vu8 b) { return _mm256_add_epi8(a, b); }
 IC_INLINE vu8 u8_sub(vu8 a, vu8 b) { return _mm256_sub_epi8(a, b); }
 IC_INLINE vu8 u8_min(vu8 a, vu8 b) { return _mm256_min_epu8(a, b); }
+IC_INLINE vu8 u8_select(vu8 mask, vu8 a, vu8 b) {
+  return _mm256_or_si256(_mm256_and_si256(mask, a), _mm256_andnot_si256(mask, b));
+}
 #define u8_zip(half, bits, a, b) _mm256_unpack##half##_epi##bits(a, b) /* see avx512.h */
 IC_INLINE vu8 u8_even_pieces(vu8 a, vu8 b) { return _mm256_permute2x128_si256(a, b, 0x20); }
 IC_INLINE vu8 u8_odd_pieces(vu8 a, vu8 b) { return _mm256_permute2x128_si256(a, b, 0x31); }

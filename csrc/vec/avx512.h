@@ -259,6 +259,8 @@ IC_INLINE void u8_store(uint8_t *p, vu8 a) { _mm512_storeu_si512(p, a); }
 IC_INLINE vu8 u8_add(vu8 a, vu8 b) { return _mm512_add_epi8(a, b); }
 IC_INLINE vu8 u8_sub(vu8 a, vu8 b) { return _mm512_sub_epi8(a, b); }
 IC_INLINE vu8 u8_min(vu8 a, vu8 b) { return _mm512_min_epu8(a, b); }
+/* Bits of a where the mask has ones, of b where it has zeros */
+IC_INLINE vu8 u8_select(vu8 mask, vu8 a, vu8 b) { return _mm512_ternarylogic_epi64(mask, a, b, 0xCA); }
 /* In each 16 bytes, elements of so many bits from the low or high halves (`half`: lo, hi) of a and b by turns */
 #define u8_zip(half, bits, a, b) _mm512_unpack##half##_epi##bits(a, b)
 /* Even (odd) pieces of 16 bytes of a and b by turns */

@@ -285,6 +285,7 @@ IC_INLINE void u8_store(uint8_t *p, vu8 a) { vst1q_u8(p, a); }
 IC_INLINE vu8 u8_add(vu8 a, vu8 b) { return vaddq_u8(a, b); }
 IC_INLINE vu8 u8_sub(vu8 a, vu8 b) { return vsubq_u8(a, b); }
 IC_INLINE vu8 u8_min(vu8 a, vu8 b) { return vminq_u8(a, b); }
+IC_INLINE vu8 u8_select(vu8 mask, vu8 a, vu8 b) { return vbslq_u8(mask, a, b); }
 #define zip_lo(bits, a, b) vzip1q_u##bits(vreinterpretq_u##bits##_u8(a), vreinterpretq_u##bits##_u8(b))
 #define zip_hi(bits, a, b) vzip2q_u##bits(vreinterpretq_u##bits##_u8(a), vreinterpretq_u##bits##_u8(b))
 #define u8_zip(half, bits, a, b) vreinterpretq_u8_u##bits(zip_##half(bits, a, b)) /* see avx512.h */

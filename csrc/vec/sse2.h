@@ -401,6 +401,7 @@ IC_INLINE void u8_store(uint8_t *p, vu8 a) { _mm_storeu_si128((__m128i *)(void *
 IC_INLINE vu8 u8_add(vu8 a, vu8 b) { return _mm_add_epi8(a, b); }
 IC_INLINE vu8 u8_sub(vu8 a, vu8 b) { return _mm_sub_epi8(a, b); }
 IC_INLINE vu8 u8_min(vu8 a, vu8 b) { return _mm_min_epu8(a, b); }
+IC_INLINE vu8 u8_select(vu8 mask, vu8 a, vu8 b) { return bits_select(mask, a, b); }
 #define u8_zip(half, bits, a, b) _mm_unpack##half##_epi##bits(a, b) /* see avx512.h */
 IC_INLINE vu8 u8_select_below(vu8 a, vu8 b, vu8 then, vu8 otherwise) {
   return bits_select(_mm_cmpeq_epi8(_mm_max_epu8(a, b), a), otherwise, then);

@@ -3,10 +3,10 @@ from typing import Any, TypeVar, final
 
 from typing_extensions import Self
 
-F = TypeVar("F", bound=Callable[..., Any])
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 @final
 class Fill:
     def __new__(cls, function: Callable[..., Any], name: str) -> Self: ...
 
-def fills(name: str) -> Callable[[F], F]: ...
+def fills(name: str) -> Callable[[_F], _F]: ...

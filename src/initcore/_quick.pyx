@@ -14,7 +14,7 @@ from initcore._csrc cimport ic_array, ic_prepared
 
 from functools import update_wrapper
 
-from initcore._core import DISTS
+from initcore import _core
 
 cdef extern from *:
     """
@@ -80,7 +80,7 @@ cdef class Fill:
         code = function.__code__
         self.function, self.positional = function, code.co_argcount
         self.names = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
-        self.dist, params = DISTS[name]
+        self.dist, params = _core.DISTS[name]
         self.params = len(params)
         if self.names[0] != "out" or self.names[1:self.positional] != params or len(self.names) > MOST_NAMES:
             raise ValueError(f"{function.__name__} does not take the parameters of {name}")
