@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import initcore
-from initcore import _core
+from initcore import _core, _quick
 from initcore.dtypes import as_dtype
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
@@ -77,9 +77,11 @@ class recording:  # noqa: N801, like contextlib's
         self._fill, self._orthogonal, self._zeros = _core.fill, _core.orthogonal, _core.set_sparse_zeros
         _core.fill, _core.orthogonal = self.fill, self.orthogonal  # type: ignore[assignment]
         _core.set_sparse_zeros = self.set_sparse_zeros  # type: ignore[assignment]
+        _quick.leave_to_functions(True)
 
     def __exit__(self, *_: object) -> None:
         _core.fill, _core.orthogonal, _core.set_sparse_zeros = self._fill, self._orthogonal, self._zeros
+        _quick.leave_to_functions(False)
 
     def fill(self, out: NDArray[Any], dist: int, params: Sequence[float], rng: Any, shard: Any = None) -> NDArray[Any]:
         name = next(name for name, (number, *_) in _core.DISTS.items() if number == dist)
