@@ -227,7 +227,8 @@ static void copy_element(uint8_t *out, const uint8_t *in, size_t itemsize) {
   }
 }
 
-/* Elements of one piece to where they belong. Loops of their own, that no choice is made for each: 2 ns of 2.6. */
+/* Elements of one piece to where they belong. Loops of their own, that no choice is made for each: 2 ns of 2.6; and
+ * functions of their own, which gcc gives better registers, 0.1. */
 #define SCATTER_AS(type, place)                                    \
   for (int64_t j = 0; j < count; j++) {                            \
     type element;                                                  \
@@ -240,14 +241,12 @@ static void copy_element(uint8_t *out, const uint8_t *in, size_t itemsize) {
     case 4: SCATTER_AS(uint32_t, place) break; \
     default: SCATTER_AS(uint64_t, place)       \
   }
-static void scatter(uint8_t *restrict out, const int64_t *restrict offset, const uint8_t *restrict in, int64_t count,
-                    size_t itemsize) {
-  SCATTER(offset[j])
-}
+IC_APART static void scatter(uint8_t *restrict out, const int64_t *restrict offset, const uint8_t *restrict in,
+                             int64_t count, size_t itemsize){SCATTER(offset[j])}
 /* Evenly apart: an offset less to load for each, and in the order of the array for a compiler that turns vectors round
  */
-static void scatter_evenly(uint8_t *restrict out, int64_t stride, const uint8_t *restrict in, int64_t count,
-                           size_t itemsize) {
+IC_APART static void scatter_evenly(uint8_t *restrict out, int64_t stride, const uint8_t *restrict in, int64_t count,
+                                    size_t itemsize) {
   if (stride == -(int64_t)itemsize) {
     out -= (size_t)(count - 1) * itemsize;
     SCATTER((size_t)(count - 1 - j) * itemsize)

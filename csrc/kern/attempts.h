@@ -182,8 +182,9 @@ _Static_assert(trunc_wide_GROUPS % trunc_tail_GROUPS == 0 && trunc_wide_GROUPS64
  * trunc_normal_GROUPS; a distribution with fewer groups makes several of its own. */
 #define OWN_STEPS(kind, groups) (steps * (size_t)((int)trunc_normal_##groups / (int)kind##_##groups))
 #define STAMP_FIRST(processor, kind, suffix, fill, groups, ...)                                                        \
-  STAMP_FIRST_AS(processor, kind##_first_listed_##suffix,                                                              \
-                 kind##_##fill(params, stream, blocks, OWN_STEPS(kind, groups), out, outside, NULL, __VA_ARGS__ 1, 0)) \
+  STAMP_FIRST_AS(                                                                                                      \
+      processor, kind##_first_listed_##suffix,                                                                         \
+      kind##_##fill(params, stream, blocks, OWN_STEPS(kind, groups), out, outside, NULL, __VA_ARGS__ TURNING, 0))      \
   STAMP_FIRST_AS(processor, kind##_first_plain_##suffix,                                                               \
                  kind##_##fill(params, stream, blocks, OWN_STEPS(kind, groups), out, outside, NULL, __VA_ARGS__ 0, 0)) \
   STAMP_FIRST_AS(                                                                                                      \

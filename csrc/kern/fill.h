@@ -87,7 +87,8 @@ IC_INLINE void IC_NAME(fill32)(const ic_params *params, const ic_stream *stream,
       EACH_GROUP bf16_store_pairs(out + (size_t)g * group_bytes, pairs[g].value[0], pairs[g].value[1], nontemporal);
     else
       EACH_GROUP store_pairs(out + (size_t)g * group_bytes, pairs[g].value, dtype, nontemporal);
-    if (listed && turns) turn_groups(turns, TURNED_WITH(STEP_BLOCKS, ic_itemsize(dtype)), ic_itemsize(dtype));
+    if (listed == TURNING && turns)
+      turn_groups(turns, TURNED_WITH(STEP_BLOCKS, ic_itemsize(dtype)), ic_itemsize(dtype));
     out += IC_GROUPS * group_bytes;
 #ifdef IC_BOUNDED
     if (outside) EACH_GROUP inside[g] = f32_inside(pairs[g].value, (float)p.low, (float)p.high);
@@ -153,7 +154,7 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
       inside[g] = f64_inside(quad, p.low, p.high);
 #endif
     }
-    if (listed && turns) turn_groups(turns, TURNED_WITH(STEP_BLOCKS, 8), 8);
+    if (listed == TURNING && turns) turn_groups(turns, TURNED_WITH(STEP_BLOCKS, 8), 8);
     out += IC_GROUPS64 * GROUP_BYTES;
   }
 #ifdef IC_BOUNDED
@@ -171,8 +172,8 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
 #include "kern/redraw.h"
 #else
 #define STAMP_KERNEL(name, fill, ...) STAMP_KERNEL_FOR(, name, fill, __VA_ARGS__)
-/* Runs, runs past the caches and lists are functions of their own: in one, gcc's registers are worse for some dtypes,
- * by up to 5 % */
+/* Runs, runs past the caches, lists, and lists beside which others are turned, are functions of their own: in one,
+ * gcc's registers are worse for some of them, by up to 5 % */
 #define JOINED2(a, b) a##_##b
 #define JOINED(a, b) JOINED2(a, b)
 #define STAMP_PART(processor, name, fill, ...)                                                            \
@@ -183,12 +184,14 @@ IC_INLINE void IC_NAME(fill64)(const ic_params *params, const ic_stream *stream,
 #define STAMP_KERNEL_FOR(processor, name, fill, ...)                                                               \
   STAMP_PART(processor, JOINED(name, run), fill, __VA_ARGS__ 0, 0)                                                 \
   STAMP_PART(processor, JOINED(name, past_caches), fill, __VA_ARGS__ 0, 1)                                         \
-  STAMP_PART(processor, JOINED(name, listed), fill, __VA_ARGS__ 1, 0)                                              \
+  STAMP_PART(processor, JOINED(name, listed), fill, __VA_ARGS__ LISTED, 0)                                         \
+  STAMP_PART(processor, JOINED(name, turning), fill, __VA_ARGS__ TURNING, 0)                                       \
   static void name(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps, uint8_t *out, \
                    int nontemporal) {                                                                              \
-    (blocks.list   ? JOINED(name, listed)                                                                          \
-     : nontemporal ? JOINED(name, past_caches)                                                                     \
-                   : JOINED(name, run))(params, stream, blocks, steps, out);                                       \
+    if (blocks.list)                                                                                               \
+      (blocks.meanwhile ? JOINED(name, turning) : JOINED(name, listed))(params, stream, blocks, steps, out);       \
+    else                                                                                                           \
+      (nontemporal ? JOINED(name, past_caches) : JOINED(name, run))(params, stream, blocks, steps, out);           \
   }
 #define WITH(dtype) dtype, 0, /* arguments and their commas */
 #ifndef IC_HALF_KERNEL

@@ -119,5 +119,7 @@ static void turn(ic_turns *turns, size_t itemsize) {
     default: turn_groups(turns, SIZE_MAX, 8);
   }
 }
+/* How a fill takes its blocks, if they are no run: from a list, and with turns beside it */
+enum { LISTED = 1, TURNING = 2 };
 /* Groups of rows that some blocks are */
 #define TURNED_WITH(blocks, itemsize) (((blocks) * (itemsize) + IC_LANES8 - 1) / IC_LANES8)

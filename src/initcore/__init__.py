@@ -12,10 +12,11 @@ from initcore.fans import calculate_fans, calculate_gain
 from initcore.initializers import *  # noqa: F403, all its public names
 from initcore.new import *  # noqa: F403
 from initcore.orthogonal import delta_orthogonal_, orthogonal_
-from initcore.patterns import constant_, dirac_, eye_, hadamard_, ones_, sparse_, zeros_
+from initcore.patterns import constant_, dirac_, eye_, hadamard_, ones_, zeros_
 from initcore.philox import philox4x32
 from initcore.runtime import configure, set_num_threads, use_isa
 from initcore.shards import FlatShard, Shard
+from initcore.sparse_zeros import sparse_
 from initcore.streams import Generator, Stream, manual_seed
 
 if TYPE_CHECKING:

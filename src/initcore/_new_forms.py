@@ -17,7 +17,7 @@ from pathlib import Path
 __all__ = ["main", "source_of", "stubs_of"]
 
 Given = tuple[str, str, str | None]
-MODULES = ("distributions", "initializers", "xavier_kaiming", "orthogonal", "patterns")
+MODULES = ("distributions", "initializers", "xavier_kaiming", "orthogonal", "patterns", "sparse_zeros")
 DTYPES = {"bits": "np.uint32"}
 #: The shapes in the examples of functions that need more than two axes
 SHAPES = {"delta_orthogonal": "(4, 3, 5)", "dirac": "(4, 3, 5)"}

@@ -12,10 +12,12 @@ from initcore import distributions, formulas, patterns
 from initcore.distributions import Distribution, Elementwise, Normal, TruncNormal, Uniform, simplified
 from initcore.fans import fans_of
 from initcore.orthogonal import FORMULAS as OF_ORTHOGONAL
+from initcore.sparse_zeros import FORMULAS as OF_SPARSE
 
 __all__ = ["Initializer", "catalog", "describe", "distribution_of", "elementwise", "names"]
 
 NOT_SETTINGS = {"out", "progress", "rng", "shard", "unknown"}
+OF_OTHERS = {**OF_ORTHOGONAL, **OF_SPARSE, **patterns.FORMULAS}
 # For a block of rows an orthogonal fill computes the whole matrix, and a sparse fill the permutations of all columns.
 EXPENSIVE_BY_ROWS = {"delta_orthogonal", "orthogonal", "sparse"}
 
@@ -95,8 +97,7 @@ def distribution_of(
         return simplified(formulas.FORMULAS[name](both, **given))
     if name in distributions.FORMULAS:
         return simplified(distributions.FORMULAS[name](**given))
-    formula = OF_ORTHOGONAL.get(name) or patterns.FORMULAS[name]
-    return formula(shape, **given)
+    return OF_OTHERS[name](shape, **given)
 
 
 def elementwise(name: str, shape: tuple[int, ...], settings: Mapping[str, Any]) -> Elementwise | None:

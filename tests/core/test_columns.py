@@ -13,7 +13,7 @@ import initcore
 from initcore import Shard, _core
 
 LAYOUTS = [
-    Layout("F"),
+    Layout("F", order="F"),
     Layout("F-1-item-after-a-line", order="F", offset_items=1),
     Layout("F-columns-apart", order="F", pad=3, offset_items=2),
     Layout("F-swapped-misaligned", order="F", swapped=True, offset=7),
@@ -24,7 +24,7 @@ LAYOUTS = [
 # Rows around a vector's elements, up to 32, and around those of a tile; columns that end within a block, and rows that
 # begin at different places of theirs
 ROWS = (7, 8, 13, 14, 15, 16, 17, 27, 28, 29, 31, 32, 33, 40, 62, 64, 65, 100)
-SHAPES = [(rows, columns) for rows in ROWS for columns in (120, 121, 122, 123)]
+SHAPES = [(rows, 120 + (i + odd) % 4) for i, rows in enumerate(ROWS) for odd in (0, 1)]
 SHAPES += [(1279, 8), (1280, 4), (1281, 8), (1300, 12), (2601, 4), (61, 2, 36), (3, 44, 128), (2, 62, 3, 64)]
 SHAPES += [
     (1024, 9),
