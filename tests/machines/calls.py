@@ -62,6 +62,7 @@ def layouts() -> Iterator[tuple[NDArray[Any], initcore.Stream, initcore.Shard | 
         yield np.empty((9, 70), dtype), stream, initcore.Shard((2**40, 1001), np.s_[2**33 - 4 : 2**33 + 5, 17:87])
         yield np.empty(400_003, dtype), stream, None
         yield np.empty((40, 124), dtype).T, stream, None
+        yield np.empty((39, 124), dtype).T, stream, None
         edge = 2**34 // 64  # a row at which the high words of counters change
         block = np.s_[edge - 31 : edge + 93, 3:43]
         yield np.empty((40, 124), dtype).T, stream, initcore.Shard((2**40, 64), block)

@@ -168,7 +168,7 @@ INTERRUPTED = """
 import os, signal, sys, threading
 import numpy as np
 import initcore
-from initcore import patterns
+from initcore import patterns, sparse_zeros
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell begin with it ignored
 initcore.set_num_threads(int(sys.argv[2]))
@@ -176,8 +176,8 @@ size = 3 << 29  # bytes, of which few are touched
 flat = np.zeros(size // 4, np.float32)
 
 def sparse(out):
-    patterns.normal_ = lambda out, *_, **__: out
-    patterns.sparse_(out, 1.0, rng=0)
+    sparse_zeros.normal_ = lambda out, *_, **__: out
+    sparse_zeros.sparse_(out, 1.0, rng=0)
 
 def objects(out):
     # NumPy assigns them and holds the interpreter's lock: another thread may see the first only after the last
