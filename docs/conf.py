@@ -74,6 +74,7 @@ ROOMS = {
     "initializers": "Scaled by fans",
     "orthogonal": "Orthogonal matrices",
     "patterns": "Fixed patterns",
+    "sparse_zeros": "Sparse matrices",
     "new": "New arrays",
     "streams": "Randomness",
     "shards": "Shards",
