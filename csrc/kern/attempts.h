@@ -11,14 +11,14 @@
 
 typedef void (*first_function)(const ic_params *params, const ic_stream *stream, ic_blocks blocks, size_t steps,
                                uint8_t *out, offset_list *outside, uint8_t *drain);
-typedef void (*redraw_function)(const ic_params *params, const philox_keys *keys, uint32_t plane,
-                                const uint64_t *blocks, int batches, int near, uint8_t *values, uint32_t *inside);
+typedef void (*redraw_function)(const ic_params *params, const philox_keys *keys, uint32_t plane, redrawn list,
+                                uint8_t *out);
 
 /* How a distribution's attempts are made, into arrays of one dtype */
 typedef struct {
   ic_dtype dtype;
   first_function listed, plain, drained; /* the first, of all elements, in the dtype */
-  redraw_function redraw;                /* of REDRAWN elements, in working precision */
+  redraw_function redraw;                /* each of the others, of listed elements */
   size_t step_blocks;
   uint32_t plane, planes;
 } trunc_attempts;
@@ -26,15 +26,13 @@ typedef struct {
 enum {
   CHUNK_BYTES = 49152, /* with the list, 80 KiB of stack */
   CHUNK_ELEMENTS = CHUNK_BYTES / 4,
-  BATCH = 4 * IC_COUNTERS, /* elements that are drawn again together, */
-  BATCHES = 256 / BATCH    /* so many times before they are put in place */
+  BATCHES = 1024 / REDRAWN /* whose blocks are listed at once */
 };
 
 typedef struct {
-  uint16_t offset[CHUNK_ELEMENTS + IC_SURE + BATCH]; /* in the chunk */
+  uint16_t offset[CHUNK_ELEMENTS + IC_SURE + REDRAWN]; /* in the chunk */
   int count;
-  uint64_t blocks[BATCHES * BATCH];
-  IC_ALIGN(64) uint8_t values[BATCHES * BATCH * 8];
+  uint64_t blocks[BATCHES * REDRAWN];
   uint32_t inside[BATCHES];
   IC_ALIGN(64) uint8_t buffer[CHUNK_BYTES];
 } trunc_pending;
@@ -59,60 +57,19 @@ IC_INLINE void put_f32(uint8_t *out, float value, ic_dtype dtype) {
     memcpy(out, &half, 2);
 }
 
-/* Puts a batch of new values in place */
-IC_INLINE void put_batch(const uint8_t *restrict values, const uint16_t *restrict offset, uint8_t *restrict out,
-                         ic_dtype dtype) {
-  const size_t working = dtype == IC_F64 ? 8 : 4, itemsize = ic_itemsize(dtype);
-  for (size_t k = 0; k < 4; k++)
-    for (size_t c = 0; c < IC_COUNTERS; c++) {
-      const uint8_t *from = values + (4 * c + k) * working;
-      uint8_t *to = out + offset[k * IC_COUNTERS + c] * itemsize;
-      float value;
-      if (dtype == IC_F64)
-        memcpy(to, from, 8);
-      else
-        memcpy(&value, from, 4), put_f32(to, value, dtype);
-    }
-}
-static void put_values(const trunc_pending *p, const uint16_t *offset, int batches, uint8_t *out, ic_dtype dtype) {
-#define PUT_AS(id)                  \
-  for (int b = 0; b < batches; b++) \
-  put_batch(p->values + b * BATCH * (id == IC_F64 ? 8 : 4), offset + b * BATCH, out, id)
-  switch (dtype) {
-    case IC_F64: PUT_AS(IC_F64); break;
-    case IC_F32: PUT_AS(IC_F32); break;
-    case IC_F16: PUT_AS(IC_F16); break;
-    default: PUT_AS(IC_BF16);
-  }
-#undef PUT_AS
-}
-
-/* The offsets, to `kept`, of the elements of a batch whose values are outside: how many */
-static int keep_outside(const uint16_t *offset, int count, uint32_t inside, uint16_t *kept) {
-  uint16_t batch[BATCH];
-  int left = 0;
-  memcpy(batch, offset, sizeof batch); /* `kept` may be the same memory */
-  for (uint32_t bits = ~inside & ~0u >> (32 - BATCH); bits; bits &= bits - 1) {
-    const int place = (int)lowest_bit(bits), i = place % 4 * IC_COUNTERS + place / 4;
-    if (i < count) kept[left++] = batch[i];
-  }
-  return left;
-}
-
 /* One more attempt of all pending elements */
 static void try_again(trunc_pending *p, const trunc_attempts *how, const ic_params *params, const philox_keys *keys,
                       uint32_t plane, ic_blocks chunk, uint8_t *out) {
   const int count = p->count;
   int left = 0;
-  for (int i = 0; i < BATCH; i++) p->offset[count + i] = p->offset[count - 1]; /* to a whole batch */
-  for (int i = 0; i < count; i += BATCHES * BATCH) {
-    const uint16_t *offset = p->offset + i;
-    const int now = count - i < BATCHES * BATCH ? count - i : BATCHES * BATCH, batches = (now + BATCH - 1) / BATCH;
-    list_blocks(p->blocks, offset, batches * BATCH, chunk);
-    how->redraw(params, keys, plane, p->blocks, batches, !chunk.list || chunk.near, p->values, p->inside);
-    put_values(p, offset, batches, out, how->dtype);
-    for (int b = 0; b < batches; b++)
-      left += keep_outside(offset + b * BATCH, now - b * BATCH, p->inside[b], p->offset + left);
+  for (int i = 0; i < REDRAWN; i++) p->offset[count + i] = p->offset[count - 1]; /* to a whole batch */
+  for (int i = 0; i < count; i += BATCHES * REDRAWN) {
+    const int now = count - i < BATCHES * REDRAWN ? count - i : BATCHES * REDRAWN;
+    const redrawn list = {p->offset + i, p->blocks, now, !chunk.list || chunk.near, p->inside};
+    list_blocks(p->blocks, list.offset, (now + REDRAWN - 1) / REDRAWN * REDRAWN, chunk);
+    how->redraw(params, keys, plane, list, out);
+    for (int b = 0; b < now; b += REDRAWN)
+      left += keep_outside(list.offset + b, now - b, p->inside[b / REDRAWN], p->offset + left);
   }
   p->count = left;
 }
@@ -196,14 +153,13 @@ _Static_assert(trunc_wide_GROUPS % trunc_tail_GROUPS == 0 && trunc_wide_GROUPS64
     (void)drain;                                                                                               \
     call;                                                                                                      \
   }
-#define STAMP_REDRAW(kind, working, redraw)                                                            \
-  static void kind##_again_##working(const ic_params *params, const philox_keys *keys, uint32_t plane, \
-                                     const uint64_t *blocks, int batches, int near, uint8_t *values,   \
-                                     uint32_t *inside) {                                               \
-    if (near)                                                                                          \
-      kind##_##redraw(params, keys, plane, blocks, batches, 1, values, inside);                        \
-    else                                                                                               \
-      kind##_##redraw(params, keys, plane, blocks, batches, 0, values, inside);                        \
+#define STAMP_REDRAW(kind, suffix, redraw, ...)                                                                     \
+  static void kind##_again_##suffix(const ic_params *params, const philox_keys *keys, uint32_t plane, redrawn list, \
+                                    uint8_t *out) {                                                                 \
+    if (list.near)                                                                                                  \
+      list.near = 1, kind##_##redraw(params, keys, plane, list, out __VA_ARGS__);                                   \
+    else                                                                                                            \
+      list.near = 0, kind##_##redraw(params, keys, plane, list, out __VA_ARGS__);                                   \
   }
 #define WITH(dtype) dtype, 0, /* arguments and their commas */
 #define STAMP_ATTEMPTS(kind)                               \
@@ -211,8 +167,10 @@ _Static_assert(trunc_wide_GROUPS % trunc_tail_GROUPS == 0 && trunc_wide_GROUPS64
   STAMP_FIRST(, kind, f16, fill32, GROUPS, WITH(IC_F16))   \
   STAMP_FIRST(, kind, bf16, fill32, GROUPS, WITH(IC_BF16)) \
   STAMP_FIRST(, kind, f64, fill64, GROUPS64, )             \
-  STAMP_REDRAW(kind, f32, redraw32)                        \
-  STAMP_REDRAW(kind, f64, redraw64)
+  STAMP_REDRAW(kind, f32, redraw32, , IC_F32)              \
+  STAMP_REDRAW(kind, f16, redraw32, , IC_F16)              \
+  STAMP_REDRAW(kind, bf16, redraw32, , IC_BF16)            \
+  STAMP_REDRAW(kind, f64, redraw64, )
 STAMP_ATTEMPTS(trunc_wide)
 STAMP_ATTEMPTS(trunc_tail)
 #ifdef IC_FOR_BF16
@@ -225,21 +183,21 @@ STAMP_FIRST(IC_FOR_BF16, trunc_wide, bf16_by_processor, fill32, GROUPS, IC_BF16,
 #undef STAMP_ATTEMPTS
 #undef WITH
 
-#define ATTEMPTS_OF(name, suffix, working, id, groups, plane, planes) \
-  {id,                                                                \
-   name##_first_listed_##suffix,                                      \
-   name##_first_plain_##suffix,                                       \
-   name##_first_drained_##suffix,                                     \
-   name##_again_##working,                                            \
-   (groups) * IC_COUNTERS,                                            \
-   plane,                                                             \
+#define ATTEMPTS_OF(name, suffix, again, id, groups, plane, planes) \
+  {id,                                                              \
+   name##_first_listed_##suffix,                                    \
+   name##_first_plain_##suffix,                                     \
+   name##_first_drained_##suffix,                                   \
+   name##_again_##again,                                            \
+   (groups) * IC_COUNTERS,                                          \
+   plane,                                                           \
    planes}
-#define STAMP_KERNEL(suffix, working, id, groups, wide_suffix)                                                   \
+#define STAMP_KERNEL(suffix, id, groups, wide_suffix)                                                            \
   static void trunc_normal_fill_##suffix(const ic_params *params, const ic_stream *stream, ic_blocks blocks,     \
                                          size_t steps, uint8_t *out, int nontemporal) {                          \
-    static const trunc_attempts wide[2] = {ATTEMPTS_OF(trunc_wide, suffix, working, id, groups, 0, 1),           \
-                                           ATTEMPTS_OF(trunc_wide, wide_suffix, working, id, groups, 0, 1)};     \
-    static const trunc_attempts tail = ATTEMPTS_OF(trunc_tail, suffix, working, id, groups, IC_TAIL_PLANE, 2);   \
+    static const trunc_attempts wide[2] = {ATTEMPTS_OF(trunc_wide, suffix, suffix, id, groups, 0, 1),            \
+                                           ATTEMPTS_OF(trunc_wide, wide_suffix, suffix, id, groups, 0, 1)};      \
+    static const trunc_attempts tail = ATTEMPTS_OF(trunc_tail, suffix, suffix, id, groups, IC_TAIL_PLANE, 2);    \
     const trunc_normal_params *p = (const void *)params;                                                         \
     const int by_processor = ic_bf16_in_hardware && normal_never_tiny(p->mean, p->std);                          \
     if (p->kind == TRUNC_PLAIN)                                                                                  \
@@ -248,13 +206,13 @@ STAMP_FIRST(IC_FOR_BF16, trunc_wide, bf16_by_processor, fill32, GROUPS, IC_BF16,
       draw_until_inside(p->kind == TRUNC_WIDE ? &wide[by_processor] : &tail, params, stream, blocks, steps, out, \
                         nontemporal);                                                                            \
   }
-STAMP_KERNEL(f32, f32, IC_F32, IC_FLIGHT, f32)
-STAMP_KERNEL(f16, f32, IC_F16, IC_FLIGHT, f16)
+STAMP_KERNEL(f32, IC_F32, IC_FLIGHT, f32)
+STAMP_KERNEL(f16, IC_F16, IC_FLIGHT, f16)
 #ifdef IC_FOR_BF16
-STAMP_KERNEL(bf16, f32, IC_BF16, IC_FLIGHT, bf16_by_processor)
+STAMP_KERNEL(bf16, IC_BF16, IC_FLIGHT, bf16_by_processor)
 #else
-STAMP_KERNEL(bf16, f32, IC_BF16, IC_FLIGHT, bf16)
+STAMP_KERNEL(bf16, IC_BF16, IC_FLIGHT, bf16)
 #endif
-STAMP_KERNEL(f64, f64, IC_F64, IC_FLIGHT64, f64)
+STAMP_KERNEL(f64, IC_F64, IC_FLIGHT64, f64)
 #undef ATTEMPTS_OF
 #undef STAMP_KERNEL

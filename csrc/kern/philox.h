@@ -147,30 +147,38 @@ IC_INLINE philox_group philox_open(const philox_cursor *cursor, const philox_key
   return philox_open_run(first, philox_second_product(first, &cursor->run[plane]), &cursor->run[plane]);
 }
 
-/* Four groups of elements that are drawn again, in two units of two, before the last round: in each of up to four
- * planes */
+/* A group of elements that are drawn again, in each of up to four planes, and the words of its marked block numbers */
 typedef struct {
-  vctr low[2][2], high[2][2]; /* words of the marked block numbers */
-  philox_group group[2][2][4];
-} redraw_batch;
+  vctr low, high;
+  philox_group plane[4];
+} redraw_group;
 
-/* `near`: the high words of all blocks are the same. */
-IC_INLINE void redraw_open(redraw_batch *b, const uint64_t *blocks, const philox_keys *keys, uint32_t first, int planes,
-                           int halves, int near) {
-  const int count = planes * (1 + halves);
+/* Where these stand in their list; `near`: the high words of all blocks are the same. */
+typedef struct {
+  const uint64_t *blocks;
+  int planes, near;
   philox_run run[4];
-  for (int w = 0; w < count; w++)
-    run[w] = philox_shared(keys, (uint32_t)((*blocks & ~OF_PAIR) >> 32), philox_plane(first, w, halves));
-  for (int i = 0; i < 4; i++) {
-    vctr *low = &b->low[i / 2][i % 2], *high = &b->high[i / 2][i % 2];
-    ctr_load(blocks + i * IC_COUNTERS, 0, low, high);
-    for (int w = 0; w < count; w++) {
-      const vctr unmarked = ctr_and(*high, ctr_set1(~(uint32_t)(OF_PAIR >> 32)));
-      b->group[i / 2][i % 2][w] = near ? philox_open_near(*low, &run[w])
-                                       : philox_open_any(*low, unmarked, philox_plane(first, w, halves), keys);
-    }
+  uint32_t plane[4];
+} redraw_cursor;
+
+IC_INLINE redraw_cursor redraw_cursor_at(const philox_keys *keys, const uint64_t *blocks, uint32_t first, int planes,
+                                         int halves, int near) {
+  redraw_cursor cursor = {.blocks = blocks, .planes = planes * (1 + halves), .near = near};
+  for (int w = 0; w < cursor.planes; w++) {
+    cursor.plane[w] = philox_plane(first, w, halves);
+    cursor.run[w] = philox_shared(keys, (uint32_t)((*blocks & ~OF_PAIR) >> 32), cursor.plane[w]);
   }
-  for (int r = 2; r < PHILOX_ROUNDS - 1; r++)
-    for (int i = 0; i < 4; i++)
-      for (int w = 0; w < count; w++) philox_round(&b->group[i / 2][i % 2][w], keys, r);
+  return cursor;
+}
+
+/* Rounds 0 and 1 of the group so many groups further on */
+IC_INLINE void redraw_open(redraw_group *g, const redraw_cursor *cursor, const philox_keys *keys, int further) {
+  ctr_load(cursor->blocks + further * IC_COUNTERS, 0, &g->low, &g->high);
+  const vctr unmarked = ctr_and(g->high, ctr_set1(~(uint32_t)(OF_PAIR >> 32)));
+  for (int w = 0; w < cursor->planes; w++)
+    g->plane[w] = cursor->near ? philox_open_near(g->low, &cursor->run[w])
+                               : philox_open_any(g->low, unmarked, cursor->plane[w], keys);
+}
+IC_INLINE void redraw_round(redraw_group *g, const redraw_cursor *cursor, const philox_keys *keys, int r) {
+  for (int w = 0; w < cursor->planes; w++) philox_round(&g->plane[w], keys, r);
 }

@@ -48,3 +48,43 @@ IC_INLINE void list_outside(offset_list *list, const uint32_t *inside, int group
     list_zeros(list, word, joined * GROUP_BITS);
   }
 }
+
+/* Elements that are drawn again. They come in batches of REDRAWN, of which the last one may be in part: there its last
+ * element is repeated, so that all have blocks. */
+enum { REDRAWN = GROUP_BITS };
+typedef struct {
+  const uint16_t *offset; /* where their values belong */
+  const uint64_t *blocks; /* marked; see redraw.h */
+  int count, near;        /* near: the high words of all blocks are the same */
+  uint32_t *inside;       /* a bit for each element of a batch */
+} redrawn;
+
+/* Where the values and the bits of a batch have its element i, and which element is at a place */
+#define REDRAWN_PLACE(i) (4 * ((i) % IC_COUNTERS) + (i) / IC_COUNTERS)
+#define REDRAWN_AT(place) ((place) % 4 * IC_COUNTERS + (place) / 4)
+
+/* Puts new values in place */
+IC_INLINE void put_redrawn(const uint8_t *restrict values, const uint16_t *restrict offset, int count,
+                           uint8_t *restrict out, size_t itemsize) {
+#define PUT(i, place) memcpy(out + offset[i] * itemsize, values + (place) * itemsize, itemsize)
+  if (count >= REDRAWN) {
+    for (size_t group = 0; group < 4; group++)
+      for (size_t c = 0; c < IC_COUNTERS; c++) PUT(group * IC_COUNTERS + c, 4 * c + group);
+  } else {
+    for (size_t i = 0; i < (size_t)count; i++) PUT(i, REDRAWN_PLACE(i));
+  }
+#undef PUT
+}
+
+/* Keeps the offsets of those elements of a batch whose values are outside: how many. */
+IC_INLINE int keep_outside(const uint16_t *offset, int count, uint32_t inside, uint16_t *kept) {
+  uint16_t batch[REDRAWN + IC_COUNTERS]; /* `kept` may be `offset` */
+  uint64_t bits = ~inside & ~0u >> (32 - REDRAWN);
+  memcpy(batch, offset, REDRAWN * sizeof *batch);
+  if (count < REDRAWN)
+    for (int i = count; i < REDRAWN; i++) bits &= ~(1ull << REDRAWN_PLACE(i));
+  const int many = (int)bit_count((uint32_t)bits);
+  for (int i = 0; i < IC_SURE; i++, bits &= bits - 1) *kept++ = batch[REDRAWN_AT(lowest_bit(bits | 1ull << REDRAWN))];
+  for (; IC_UNLIKELY(bits); bits &= bits - 1) *kept++ = batch[REDRAWN_AT(lowest_bit(bits))];
+  return many;
+}

@@ -30,6 +30,7 @@
 #define IC_SELDOM __declspec(noinline)
 #define IC_APART __declspec(noinline)
 #define IC_PREFETCH(address) ((void)(address))
+#define IC_IN_MEMORY(array) ((void)(array))
 #pragma fp_contract(off)
 #else
 #define IC_INLINE static inline __attribute__((always_inline, unused))
@@ -38,6 +39,20 @@
 #define IC_SELDOM __attribute__((noinline, cold, unused))      /* a function that is out of the way */
 #define IC_APART __attribute__((noinline, unused))             /* one that leaves its callers their registers */
 #define IC_PREFETCH(address) __builtin_prefetch(address, 0, 3) /* into the second level */
+/* Not to be kept in registers, from whose vectors single elements are taken one by one */
+#define IC_IN_MEMORY(array) __asm__ volatile("" : : "r"(array) : "memory")
+#endif
+
+/* Tells the processor that this thread waits for another one */
+#if defined(__CUDACC_RTC__)
+#elif defined(__x86_64__) || defined(__i386__)
+#define IC_PAUSE() __builtin_ia32_pause()
+#elif defined(_MSC_VER)
+#define IC_PAUSE() YieldProcessor()
+#elif defined(__aarch64__)
+#define IC_PAUSE() __asm__ volatile("yield")
+#else
+#define IC_PAUSE() ((void)0)
 #endif
 
 #endif

@@ -16,7 +16,7 @@
 #define IC_FLIGHT64 1       /* in double precision, where a group takes two Philox planes */
 #define IC_FLIGHT64_LIGHT 2 /* 13 % on Zen 4 */
 #define IC_FLIGHT64_PLANES 1
-#define IC_SURE 6 /* rejected elements of 32 that are listed without a branch */
+#define IC_SURE 5 /* rejected elements of 32 that are listed without a branch */
 #define IC_LANES8 64
 #define IC_CLEAR_BYTES 64
 #define IC_LANES32 (2 * IC_COUNTERS)
