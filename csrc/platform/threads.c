@@ -5,7 +5,7 @@
 
 #include "platform/float_mode.h"
 
-enum { IC_SHORT_WAITS = 2000 }; /* 20 to 80 us */
+enum { SHORT_WAITS = 2000 }; /* 20 to 80 us */
 
 typedef struct {
   void (*task)(void *context, int thread);
@@ -66,10 +66,8 @@ static int spawn(thread_handle *handle, assignment *a) { return pthread_create(h
 static void join(thread_handle handle) {
 #if defined(__linux__)
   /* Who sleeps is woken late: on a virtual machine 30 us later. Threads end nearly together. */
-  for (int waited = 0; waited < IC_SHORT_WAITS; waited++) {
+  for (int times = 0; times < SHORT_WAITS; ic_wait(&times))
     if (pthread_tryjoin_np(handle, NULL) == 0) return;
-    ic_wait(waited);
-  }
 #endif
   pthread_join(handle, NULL);
 }
@@ -97,9 +95,9 @@ static void restore_signals(const signal_mask *before) { pthread_sigmask(SIG_SET
 
 #endif
 
-void ic_wait(int time) {
-  if (time < IC_SHORT_WAITS)
-    IC_PAUSE();
+void ic_wait(int *times) {
+  if (*times < SHORT_WAITS)
+    ++*times, IC_PAUSE();
   else
     let_others();
 }

@@ -8,9 +8,9 @@
  * tasks that are there run alone: a task must take its work from a shared counter, not from its number. */
 void ic_parallel(int threads, void (*task)(void *context, int thread), void *context);
 
-/* A moment, for who asks again and again whether something has happened, for the so-manieth time: at first it is the
- * shortest there is, later others get the processor. */
-void ic_wait(int time);
+/* A moment, for who asks again and again whether something has happened: the shortest there is for the first 20 to 80
+ * us, then others get the processor. `times` is 0 at first. */
+void ic_wait(int *times);
 
 int64_t ic_nanoseconds(void); /* of a clock that only goes forward */
 

@@ -36,24 +36,24 @@ static void lead(crew *c) {
     ic_store_in_order(&c->open, number);
     do_units(&c->work, 0);
     ic_store_in_order(&c->open, 0);
-    for (int waited = 0; ic_load_in_order(&c->inside); waited++) ic_wait(waited);
+    for (int times = 0; ic_load_in_order(&c->inside);) ic_wait(&times);
   }
   ic_store(&c->finished, 1);
 }
 
 static void follow(crew *c, int thread) {
   int last = 0;
-  for (int waited = 0; !ic_load(&c->finished); waited++) {
+  for (int times = 0; !ic_load(&c->finished);) {
     const int number = ic_load(&c->open);
     if (number == 0 || number == last) {
-      ic_wait(waited);
+      ic_wait(&times);
       continue;
     }
     ic_add_in_order(&c->inside, 1);
     if (ic_load_in_order(&c->open) == number) do_units(&c->work, thread);
     ic_add_in_order(&c->inside, -1);
     last = number;
-    waited = 0;
+    times = 0;
   }
 }
 
