@@ -26,18 +26,18 @@ import initcore
 from initcore import _core
 from initcore.dtypes import as_dtype
 
-#: How functions end that round bfloat16, where there are two of them
+#: What the names of functions that round bfloat16 have before their end, where there are two of them
 BFLOAT16 = "_by_processor" if "avx512_bf16" in Path("/proc/cpuinfo").read_text() else "_in_software"
-#: Initializer, dtype, function whose loop is counted
+#: Initializer, dtype, function whose loop is counted, which fills consecutive blocks
 KERNELS = (
-    ("bits", "uint32", "bits_fill_u32"),
-    ("uniform", "float32", "uniform_fill_f32"),
-    ("uniform", "float64", "uniform_fill_f64"),
-    ("uniform", "bfloat16", "uniform_plain_fill_bf16"),
-    ("normal", "float32", "normal_fill_f32"),
-    ("normal", "float64", "normal_fill_f64"),
-    ("normal", "float16", "normal_fill_f16"),
-    ("normal", "bfloat16", "normal_fill_bf16"),
+    ("bits", "uint32", "bits_fill_u32_run"),
+    ("uniform", "float32", "uniform_fill_f32_run"),
+    ("uniform", "float64", "uniform_fill_f64_run"),
+    ("uniform", "bfloat16", "uniform_plain_fill_bf16_run"),
+    ("normal", "float32", "normal_fill_f32_run"),
+    ("normal", "float64", "normal_fill_f64_run"),
+    ("normal", "float16", "normal_fill_f16_run"),
+    ("normal", "bfloat16", "normal_fill_bf16_run"),
     ("trunc_normal", "float32", "trunc_wide_first_plain_f32"),
     ("trunc_normal", "float64", "trunc_wide_first_plain_f64"),
 )
@@ -98,6 +98,21 @@ def loops(function: list[Instruction], register: str) -> Iterator[Loop]:
             yield Loop(sum(not MOVES.match(name) for name in vectors), sum(starmap(stored_bytes, stores)))
 
 
+def bodies_of(function: str, functions: dict[str, list[list[Instruction]]]) -> list[list[Instruction]]:
+    """Return what instruction sets have by this name, and those that round bfloat16 by one of two ways.
+
+    Raises
+    ------
+    LookupError
+        If the library has no such function.
+    """
+    rounding = function.replace("_plain", "").replace("_run", f"{BFLOAT16}_run")
+    found = [*functions.get(function, []), *functions.get(rounding, [])]
+    if not found:
+        raise LookupError(f"{_core.__file__} has no function {function!r}")
+    return found
+
+
 def operations_per_element(functions: list[list[Instruction]], isa: str, itemsize: int) -> float:
     """Vector operations, in the loop that has fewest: of consecutive blocks rather than of blocks from a list.
 
@@ -142,8 +157,7 @@ def rows(isa: str, threads: int) -> Iterator[list[str]]:
     yield [f"{starts / 1e9:.2f}", f"{1e-9 / byte_time:.1f}"]
     for name, dtype, function in KERNELS:
         itemsize = as_dtype(dtype).itemsize
-        bodies = [*functions[function], *functions.get(function.replace("_plain", "") + BFLOAT16, [])]
-        operations = operations_per_element(bodies, isa, itemsize)
+        operations = operations_per_element(bodies_of(function, functions), isa, itemsize)
         cached, large = (np.ones(n, as_dtype(dtype)) for n in (CACHED_BYTES // itemsize, LARGE))
         computing, storing = operations / starts / threads, itemsize * byte_time
         limit = max(computing, storing)
