@@ -30,4 +30,4 @@ def test_each_kernel_is_counted(
         pytest.skip(f"this processor has no {isa}")
     bodies = kernel_limits.bodies_of(function, functions)
     operations = 32 * kernel_limits.operations_per_element(bodies, isa, as_dtype(dtype).itemsize)
-    assert math.isnan(operations) and name == "trunc_normal" or 50 < operations < 1000
+    assert (math.isnan(operations) and name == "trunc_normal") or 50 < operations < 1000
