@@ -131,6 +131,27 @@ def test_each_thread_in_turn_cannot_be_had(library: str, run_python: Run) -> Non
     assert int(run_python(THREADS, LD_PRELOAD=library, PYTHONPATH=HELPERS).stdout) >= 50
 
 
+ONCE = """
+import numpy as np
+import initcore
+from faults import Faults
+
+initcore.set_num_threads(3)
+faults = Faults()
+for out in (np.empty((1000, 900), "f4"), np.empty((900, 1000), "f2")):  # in the array, and in a workspace
+    faults.refuse()
+    initcore.orthogonal_(out, rng=1)
+    print(faults.threads)
+"""
+
+
+@linux
+@glibc
+def test_an_orthogonal_matrix_starts_its_threads_once(library: str, run_python: Run) -> None:
+    """Not for each phase, of which these have six and more."""
+    assert run_python(ONCE, LD_PRELOAD=library, PYTHONPATH=HELPERS).stdout.split() == ["2", "2"]
+
+
 UNPRIVILEGED = (
     CALLS
     + """
