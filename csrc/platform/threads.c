@@ -96,10 +96,12 @@ static void restore_signals(const signal_mask *before) { pthread_sigmask(SIG_SET
 #endif
 
 void ic_wait(int *times) {
-  if (*times < SHORT_WAITS)
-    ++*times, IC_PAUSE();
-  else
+  if (*times >= SHORT_WAITS) {
     let_others();
+    return;
+  }
+  ++*times;
+  IC_PAUSE();
 }
 
 void ic_parallel(int threads, void (*task)(void *context, int thread), void *context) {
