@@ -26,8 +26,10 @@ import initcore
 from initcore import _core
 from initcore.dtypes import as_dtype
 
+#: Of Linux; elsewhere the functions that round in software are counted
+CPU = Path("/proc/cpuinfo")
 #: What the names of functions that round bfloat16 have before their end, where there are two of them
-BFLOAT16 = "_by_processor" if "avx512_bf16" in Path("/proc/cpuinfo").read_text() else "_in_software"
+BFLOAT16 = "_by_processor" if CPU.exists() and "avx512_bf16" in CPU.read_text() else "_in_software"
 #: Initializer, dtype, function whose loop is counted, which fills consecutive blocks
 KERNELS = (
     ("bits", "uint32", "bits_fill_u32_run"),

@@ -17,7 +17,10 @@ def functions() -> dict[str, list[list[kernel_limits.Instruction]]]:
     """The library's, by name."""
     if not shutil.which("objdump"):
         pytest.skip("needs objdump")
-    return kernel_limits.disassembled(_core.__file__)
+    found = kernel_limits.disassembled(_core.__file__)
+    if "ic_work_run" not in found:  # which is not exported
+        pytest.skip("the library was stripped of its functions' names")
+    return found
 
 
 @pytest.mark.parametrize("isa", sorted(kernel_limits.VECTORS))
